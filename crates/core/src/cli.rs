@@ -1,0 +1,48 @@
+//! How every binary ends: 0 done, 1 a failure said on stderr, 2 wrong usage (clap's own).
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// Maps a stage's outcome to the exit status, saying an error in one line plus a line per cause.
+pub fn exit<E: Into<Box<dyn Error>>>(outcome: Result<(), E>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", describe(error.into().as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and its causes. A cause that its parent's message already contains is not repeated.
+fn describe(error: &dyn Error) -> String {
+    let mut text = format!("error: {}", one_line(&error.to_string()));
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !said.contains(&message) {
+            text.push_str(&format!("\n  caused by: {}", one_line(&message)));
+            said = message;
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The first line that says something: libraries append backtraces to their messages.
+fn one_line(message: &str) -> &str {
+    message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown failure")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::FileError;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = FileError::Read { path: "x.txt".into(), source: std::io::Error::other("gone") };
+        assert_eq!(describe(&error), "error: cannot read x.txt: gone");
+    }
+}

@@ -1,0 +1,185 @@
+//! Files that are whole or absent: written to a temporary sibling, synced, renamed.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+/// A file that could not be read or written, or does not hold what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system refused to read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The operating system refused to write.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The content is not what it should be.
+    #[error("{} {reason}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+impl FileError {
+    /// A function that says that `path` could not be read.
+    pub fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+
+    /// A function that says that `path` could not be written.
+    pub fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+}
+
+/// Writes a file through `fill`: the file appears under its name once it is whole and on disk.
+///
+/// Makes the folders on the way. `E` is the error of whatever fills the file.
+///
+/// # Errors
+/// What `fill` returns, or a [`FileError`] from the file system.
+pub fn write_with<E: From<FileError>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).map_err(FileError::writing(folder))?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".onejump-")
+        .suffix(".tmp")
+        .permissions(permissions())
+        .tempfile_in(folder)
+        .map_err(FileError::writing(path))?;
+    let mut writer = BufWriter::new(temporary.as_file());
+    fill(&mut writer)?;
+    writer.flush().map_err(FileError::writing(path))?;
+    drop(writer);
+    temporary.as_file().sync_all().map_err(FileError::writing(path))?;
+    temporary.persist(path).map_err(|error| FileError::writing(path)(error.error))?;
+    Ok(())
+}
+
+/// Temporary files are private by default; these become the user's ordinary files.
+fn permissions() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(0o644)
+}
+
+/// Writes bytes as a whole file.
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_with(path, |writer| writer.write_all(bytes).map_err(FileError::writing(path)))
+}
+
+/// Writes a value as indented JSON with a newline at the end.
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FileError> {
+    write_with(path, |writer| {
+        serde_json::to_writer_pretty(&mut *writer, value)
+            .map_err(io::Error::from)
+            .and_then(|()| writer.write_all(b"\n"))
+            .map_err(FileError::writing(path))
+    })
+}
+
+/// Reads a value from JSON.
+///
+/// # Errors
+/// [`FileError::Read`] if the file cannot be read, [`FileError::Content`] if it is not such a value.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
+    let bytes = fs::read(path).map_err(FileError::reading(path))?;
+    serde_json::from_slice(&bytes).map_err(|error| FileError::Content {
+        path: path.to_owned(),
+        reason: format!("is not the JSON expected here: {error}"),
+    })
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+pub fn sha256_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file's content, in hexadecimal.
+///
+/// # Errors
+/// [`FileError::Read`].
+pub fn sha256_file(path: &Path) -> Result<String, FileError> {
+    let mut file = File::open(path).map_err(FileError::reading(path))?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(FileError::reading(path))? {
+            0 => return Ok(hex(&digest.finalize())),
+            read => digest.update(&buffer[..read]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/file.txt");
+        write_bytes(&path, b"old").unwrap();
+        let failed = write_with(&path, |writer| {
+            writer.write_all(b"half").unwrap();
+            Err(FileError::Content { path: path.clone(), reason: "stopped".into() })
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    /// FIPS 180-4's example for "abc".
+    #[test]
+    fn sha256_is_the_standards() {
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256_bytes(b"abc"), expected);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), b"abc").unwrap();
+        assert_eq!(sha256_file(file.path()).unwrap(), expected);
+    }
+
+    #[test]
+    fn wrong_json_names_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), b"{").unwrap();
+        let error = read_json::<Vec<u32>>(file.path()).unwrap_err().to_string();
+        assert!(error.contains(&file.path().display().to_string()), "{error}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Kinds of shortcuts, the solvers that train them, and how many parameters each keeps.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The paper's rank is ⌊H/100⌋ (footnote 1).
+pub const DEFAULT_RANK_DIVISOR: usize = 100;
+
+/// BatchNorm's ε, as in PyTorch's `BatchNorm1d`.
+pub const BATCH_NORM_EPS: f64 = 1e-5;
+
+/// Temperature of the softmax over the scores (the paper's footnote 2).
+pub const SCORE_TEMPERATURE: f64 = 5e-4;
+
+/// The paper's rank for a hidden size: ⌊H/100⌋, at least 1.
+pub fn default_rank(hidden_size: usize) -> usize {
+    (hidden_size / DEFAULT_RANK_DIVISOR).max(1)
+}
+
+/// A map from the hidden state at a level to an approximation of the final hidden state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The hidden state itself (Schwartz et al. 2020).
+    Identity,
+    /// A full H×H matrix without bias, one per level (Din et al. 2023).
+    Jtc,
+    /// A·B of rank r, one per level.
+    Njtc,
+    /// BatchNorm, then A·B of rank r, one per level (Seshadri 2024; Eq. 1).
+    NNjtc,
+    /// One n-njtc trained on the states of all exit levels together (the paper's §5).
+    Joint,
+    /// The one n-njtc that the score chose, applied at every exit level (the paper's §3.1).
+    Ojfa,
+}
+
+impl Kind {
+    /// The kinds that `onejump-train` trains.
+    pub const TRAINED: [Self; 4] = [Self::NNjtc, Self::Njtc, Self::Jtc, Self::Joint];
+
+    /// The name in file names, tables and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Jtc => "jtc",
+            Self::Njtc => "njtc",
+            Self::NNjtc => "n-njtc",
+            Self::Joint => "joint",
+            Self::Ojfa => "ojfa",
+        }
+    }
+
+    /// Whether one map per exit level is kept, or a single one for all.
+    pub fn per_level(self) -> bool {
+        matches!(self, Self::Jtc | Self::Njtc | Self::NNjtc)
+    }
+
+    /// Whether a BatchNorm comes before the matrices.
+    pub fn has_norm(self) -> bool {
+        matches!(self, Self::NNjtc | Self::Joint | Self::Ojfa)
+    }
+
+    /// Whether the map is a product A·B of rank r.
+    pub fn low_rank(self) -> bool {
+        matches!(self, Self::Njtc | Self::NNjtc | Self::Joint | Self::Ojfa)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Identity, Self::Jtc, Self::Njtc, Self::NNjtc, Self::Joint, Self::Ojfa]
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| {
+                format!("'{text}' is no kind of shortcut; known: identity, jtc, njtc, n-njtc, joint, ojfa")
+            })
+    }
+}
+
+/// How a shortcut's matrices were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Solver {
+    /// The exact minimum of Eq. 2: reduced-rank regression.
+    ClosedForm,
+    /// The paper's gradient descent on Eq. 2.
+    Adam,
+}
+
+impl Solver {
+    /// The name in tables and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClosedForm => "closed-form",
+            Self::Adam => "adam",
+        }
+    }
+}
+
+impl fmt::Display for Solver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Solver {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::ClosedForm, Self::Adam]
+            .into_iter()
+            .find(|solver| solver.name() == text)
+            .ok_or_else(|| format!("'{text}' is no solver; known: closed-form, adam"))
+    }
+}
+
+/// The file name of a trained kind without its ending: `n-njtc`, `n-njtc-adam`, `n-njtc-adam-r57`.
+///
+/// Closed form and the default rank are not named (they are the plain file).
+pub fn file_stem(kind: Kind, solver: Solver, rank: usize, hidden_size: usize) -> String {
+    let mut stem = kind.name().to_owned();
+    if solver == Solver::Adam {
+        stem.push_str("-adam");
+    }
+    if kind.low_rank() && rank != default_rank(hidden_size) {
+        stem.push_str(&format!("-r{rank}"));
+    }
+    stem
+}
+
+/// Parameters that a kind keeps for early exit from all `blocks` exit levels.
+///
+/// An n-njtc has 2·H·r for A and B and 4·H for BatchNorm's weight, bias, running mean and running
+/// variance (the paper's Fig. 1: 0.02·H² + 4·H at r = H/100).
+pub fn parameters(kind: Kind, hidden_size: usize, rank: usize, blocks: usize) -> u64 {
+    let (h, r, k) = (hidden_size as u64, rank as u64, blocks as u64);
+    match kind {
+        Kind::Identity => 0,
+        Kind::Jtc => k * h * h,
+        Kind::Njtc => k * 2 * h * r,
+        Kind::NNjtc => k * (2 * h * r + 4 * h),
+        Kind::Joint | Kind::Ojfa => 2 * h * r + 4 * h,
+    }
+}
+
+/// Over which levels D_m is averaged (Eq. 5 sums over k = 1..K; the prose speaks of exit levels).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LevelConvention {
+    /// The exit levels 0..K-1: where the jump is used. The default.
+    Exit,
+    /// The levels 1..K, as Eq. 5 is printed.
+    Eq5,
+}
+
+impl LevelConvention {
+    /// The name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exit => "exit",
+            Self::Eq5 => "eq5",
+        }
+    }
+
+    /// The levels that the mean runs over, for a model of `blocks` blocks.
+    pub fn levels(self, blocks: usize) -> std::ops::Range<usize> {
+        match self {
+            Self::Exit => 0..blocks,
+            Self::Eq5 => 1..blocks + 1,
+        }
+    }
+}
+
+impl fmt::Display for LevelConvention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The counts that the paper prints in §4.
+    #[test]
+    fn parameter_counts_are_the_papers() {
+        for (hidden_size, blocks, one, full) in
+            [(1600, 48, 57_600, 2_764_800), (3072, 32, 196_608, 6_291_456), (4096, 32, 344_064, 11_010_048)]
+        {
+            let rank = default_rank(hidden_size);
+            assert_eq!(parameters(Kind::Ojfa, hidden_size, rank, blocks), one);
+            assert_eq!(parameters(Kind::NNjtc, hidden_size, rank, blocks), full);
+        }
+    }
+
+    #[test]
+    fn names_survive_a_round_trip() {
+        for kind in [Kind::Identity, Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::Ojfa] {
+            assert_eq!(kind.name().parse::<Kind>(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        for solver in [Solver::ClosedForm, Solver::Adam] {
+            assert_eq!(solver.name().parse::<Solver>(), Ok(solver));
+            assert_eq!(serde_json::to_value(solver).unwrap(), solver.name());
+        }
+    }
+
+    #[test]
+    fn file_stems_name_only_what_is_not_default() {
+        assert_eq!(file_stem(Kind::NNjtc, Solver::ClosedForm, 5, 576), "n-njtc");
+        assert_eq!(file_stem(Kind::NNjtc, Solver::Adam, 5, 576), "n-njtc-adam");
+        assert_eq!(file_stem(Kind::Joint, Solver::Adam, 57, 576), "joint-adam-r57");
+        assert_eq!(file_stem(Kind::Jtc, Solver::ClosedForm, 57, 576), "jtc");
+    }
+
+    #[test]
+    fn level_conventions_have_k_levels() {
+        assert_eq!(LevelConvention::Exit.levels(30), 0..30);
+        assert_eq!(LevelConvention::Eq5.levels(30), 1..31);
+    }
+}

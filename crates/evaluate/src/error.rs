@@ -1,0 +1,29 @@
+//! What can stop an evaluation.
+
+use onejump_core::files::FileError;
+use onejump_models::ModelError;
+use onejump_shortcuts::ShortcutError;
+use onejump_store::StoreError;
+
+/// An evaluation that could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The checkpoint's head.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The hidden states or the tables.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The shortcuts.
+    #[error(transparent)]
+    Shortcut(#[from] ShortcutError),
+    /// Another file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The arguments make no sense together.
+    #[error("{0}")]
+    Usage(String),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}

@@ -1,0 +1,125 @@
+//! One exit level: every method's approximations, logits and outcomes.
+
+use onejump_models::head::Head;
+use onejump_shortcuts::map::Map;
+use onejump_store::truth::Truth;
+use tch::{Kind, Tensor};
+
+use crate::EvaluateError;
+use crate::exit_head::{Approximated, ExitHead};
+use crate::metrics::{Outcome, Tally, scan};
+
+/// Samples at a time where the head is fused: their logits should stay in the processor's caches.
+const FUSED_CHUNK: i64 = 32;
+
+/// Samples at a time through the full head: each batch reads all of E.
+const FULL_CHUNK: i64 = 256;
+
+/// What a thread needs of the samples. Tensors can be sent to a thread, not shared between them.
+pub(crate) struct Samples {
+    /// Final hidden states, (N, H).
+    pub targets: Tensor,
+    /// The same after the final norm, (N, H).
+    pub normed_targets: Tensor,
+    pub head: Head,
+}
+
+impl Samples {
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            targets: self.targets.shallow_clone(),
+            normed_targets: self.normed_targets.shallow_clone(),
+            head: self.head.shallow_clone(),
+        }
+    }
+
+    /// −ln of the true probability of the given token of each sample in a range of rows.
+    pub fn mat_surprisals(
+        &self,
+        truth: &Truth,
+        start: i64,
+        tokens: &[i64],
+    ) -> Result<Vec<f64>, EvaluateError> {
+        let rows = tokens.len() as i64;
+        let chosen = self.head.unembedding.weight.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
+        let logits = self.normed_targets.f_narrow(0, start, rows)?.f_mul(&chosen)?;
+        let logits = logits.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
+        let logits = Vec::<f32>::try_from(logits)?;
+        let totals = &truth.logsumexp[start as usize..start as usize + tokens.len()];
+        Ok(totals.iter().zip(logits).map(|(&total, logit)| f64::from(total) - f64::from(logit)).collect())
+    }
+}
+
+/// Evaluates a map (none is the identity) on the states (N, H) of one level.
+pub(crate) fn evaluate(
+    name: &str,
+    map: Option<&Map>,
+    states: &Tensor,
+    samples: &Samples,
+    truth: &Truth,
+    positions: &[u32],
+) -> Result<Tally, EvaluateError> {
+    let exit = ExitHead::new(map, &samples.head)?;
+    let (count, _) = states.size2()?;
+    let chunk = if exit.is_fused() { FUSED_CHUNK } else { FULL_CHUNK }.min(count);
+    let vocab = samples.head.vocab_size();
+    let buffer = Tensor::f_empty([chunk, vocab as i64], (Kind::Float, states.device()))?;
+    let mut values = vec![0f32; chunk as usize * vocab];
+    let mut tally = Tally::default();
+    let mut start = 0;
+    while start < count {
+        let rows = chunk.min(count - start);
+        let range = start as usize..(start + rows) as usize;
+        let approximated = exit.approximate(&states.f_narrow(0, start, rows)?)?;
+        let logits = buffer.f_narrow(0, 0, rows)?;
+        exit.logits_into(&logits, &approximated.factor)?;
+        let totals = Vec::<f32>::try_from(logits.f_logsumexp([1i64].as_slice(), false)?)?;
+        let values = &mut values[..rows as usize * vocab];
+        let length = values.len();
+        logits.f_copy_data(values, length)?;
+        let true_tokens = &truth.tokens[range.clone()];
+        let mut scanned = Vec::with_capacity(rows as usize);
+        for (row, &token) in values.chunks_exact(vocab).zip(true_tokens) {
+            let reference = row[token as usize];
+            let (top, above) = scan(row, reference);
+            scanned.push((reference, top as i64, above));
+        }
+        let tops: Vec<i64> = scanned.iter().map(|&(_, top, _)| top).collect();
+        let mat_surprisals = samples.mat_surprisals(truth, start, &tops)?;
+        let distances = distances(&approximated, &samples.targets.f_narrow(0, start, rows)?)?;
+        for (row, &(reference, _, above)) in scanned.iter().enumerate() {
+            let outcome = Outcome {
+                above,
+                surprisal: f64::from(totals[row]) - f64::from(reference),
+                mat_surprisal: mat_surprisals[row],
+                approximation: Some(distances[row]),
+            };
+            if !outcome.surprisal.is_finite() || !distances[row].1.is_finite() {
+                return Err(EvaluateError::Usage(format!(
+                    "{name} yields NaN or infinity for sample {}; train it again",
+                    start as usize + row
+                )));
+            }
+            tally.add(positions[start as usize + row], &outcome);
+        }
+        start += rows;
+    }
+    Ok(tally)
+}
+
+/// Cosine of ĥ and h_K (0 where ĥ is 0), and ‖ĥ − h_K‖², of each row.
+fn distances(approximated: &Approximated, targets: &Tensor) -> Result<Vec<(f64, f64)>, EvaluateError> {
+    let hidden = &approximated.hidden;
+    let sum = |tensor: Tensor| -> Result<Vec<f64>, EvaluateError> {
+        Ok(Vec::<f64>::try_from(tensor.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?)
+    };
+    let product = sum(hidden.f_mul(targets)?)?;
+    let (ours, theirs) = (sum(hidden.f_square()?)?, sum(targets.f_square()?)?);
+    let error = sum(hidden.f_sub(targets)?.f_square_()?)?;
+    Ok((0..product.len())
+        .map(|row| {
+            let lengths = (ours[row] * theirs[row]).sqrt();
+            (if lengths > 0.0 { product[row] / lengths } else { 0.0 }, error[row])
+        })
+        .collect())
+}

@@ -1,0 +1,131 @@
+//! What is evaluated: the methods that the given files make up.
+
+use std::path::{Path, PathBuf};
+
+use onejump_core::results::{Choice, Method};
+use onejump_core::shortcut::{Kind, LevelConvention, parameters};
+use onejump_shortcuts::file::ShortcutFile;
+use onejump_shortcuts::map::Map;
+use onejump_store::hidden::HiddenStates;
+
+use crate::EvaluateError;
+
+/// A method and the file of its maps.
+pub(crate) struct Entry {
+    pub method: Method,
+    /// Place in [`Methods::files`]; none for the identity.
+    file: Option<usize>,
+}
+
+/// All methods but the constant baseline, which has no map.
+pub(crate) struct Methods {
+    pub entries: Vec<Entry>,
+    pub choices: Vec<Choice>,
+    files: Vec<ShortcutFile>,
+}
+
+impl Methods {
+    /// Reads the files and refuses those that do not belong to the hidden states.
+    ///
+    /// `arbitrary` are the jumps of each n-njtc file that are also applied at every exit level.
+    pub fn read(
+        hidden: &HiddenStates,
+        shortcuts: &[PathBuf],
+        ojfa: &[PathBuf],
+        arbitrary: &[usize],
+    ) -> Result<Self, EvaluateError> {
+        let blocks = hidden.blocks();
+        if let Some(jump) = arbitrary.iter().find(|&&jump| jump >= blocks) {
+            return Err(EvaluateError::Usage(format!(
+                "--arbitrary {jump}: there is no such jump; the model has jumps 0 to {}",
+                blocks.saturating_sub(1)
+            )));
+        }
+        let identity = Method {
+            method: Kind::Identity.name().to_owned(),
+            solver: None,
+            rank: None,
+            jump: None,
+            parameters: 0,
+        };
+        let mut methods = Self {
+            entries: vec![Entry { method: identity, file: None }],
+            choices: Vec::new(),
+            files: Vec::new(),
+        };
+        for path in shortcuts {
+            let file = open(path, hidden)?;
+            if file.card.kind == Kind::Ojfa {
+                return Err(EvaluateError::Usage(format!("{} is an ojfa file; give it as --ojfa", path.display())));
+            }
+            methods.add(file, arbitrary);
+        }
+        for path in ojfa {
+            let file = open(path, hidden)?;
+            let Some(choice) = &file.card.choice else {
+                return Err(EvaluateError::Usage(format!(
+                    "{} is no ojfa file; onejump-score --ojfa writes one",
+                    path.display()
+                )));
+            };
+            let best = |levels| choice.best(levels).unwrap_or(choice.level);
+            methods.choices.push(Choice {
+                solver: file.card.solver,
+                rank: file.card.rank.unwrap_or(0),
+                jump: choice.level,
+                levels: choice.levels,
+                jump_exit: best(LevelConvention::Exit),
+                jump_eq5: best(LevelConvention::Eq5),
+                d_exit: choice.d_exit.clone(),
+                d_eq5: choice.d_eq5.clone(),
+            });
+            methods.add(file, &[]);
+        }
+        Ok(methods)
+    }
+
+    fn add(&mut self, file: ShortcutFile, arbitrary: &[usize]) {
+        let card = &file.card;
+        let place = self.files.len();
+        let base = Method {
+            method: card.kind.name().to_owned(),
+            solver: Some(card.solver),
+            rank: card.rank,
+            jump: card.choice.as_ref().map(|choice| choice.level),
+            parameters: parameters(card.kind, card.hidden_size, card.rank.unwrap_or(0), card.blocks),
+        };
+        self.entries.push(Entry { method: base.clone(), file: Some(place) });
+        if card.kind == Kind::NNjtc {
+            let one = parameters(Kind::Ojfa, card.hidden_size, card.rank.unwrap_or(0), card.blocks);
+            self.entries.extend(arbitrary.iter().map(|&jump| Entry {
+                method: Method {
+                    method: format!("jump-{jump}"),
+                    jump: Some(jump),
+                    parameters: one,
+                    ..base.clone()
+                },
+                file: Some(place),
+            }));
+        }
+        self.files.push(file);
+    }
+
+    /// The map that an entry applies at an exit level; none is the identity.
+    pub fn map(&self, entry: &Entry, level: usize) -> Result<Option<Map>, EvaluateError> {
+        let Some(file) = entry.file else { return Ok(None) };
+        let file = &self.files[file];
+        // A jump stays at the level that it was trained at; the others follow the exit level.
+        let trained_at = match file.card.kind {
+            Kind::NNjtc => entry.method.jump.unwrap_or(level),
+            _ => level,
+        };
+        Ok(Some(file.map_at(trained_at)?.shallow_clone()))
+    }
+}
+
+fn open(path: &Path, hidden: &HiddenStates) -> Result<ShortcutFile, EvaluateError> {
+    let file = ShortcutFile::read(path)?;
+    let inputs = &hidden.manifest().inputs;
+    file.check_model(path, &inputs.model_sha256, hidden.hidden_size(), hidden.blocks())?;
+    Ok(file)
+}

@@ -1,0 +1,145 @@
+//! Sums over samples that become [`Metrics`]; over all samples, and without those at position 0.
+
+use onejump_core::results::Metrics;
+
+/// What one sample contributes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Outcome {
+    /// How many tokens are strictly more likely to the shortcut than the true top token.
+    pub above: usize,
+    /// −ln p_shortcut(true top token).
+    pub surprisal: f64,
+    /// −ln p_true(shortcut's top token).
+    pub mat_surprisal: f64,
+    /// Cosine of ĥ and h_K, and ‖ĥ − h_K‖²; none for a method without ĥ.
+    pub approximation: Option<(f64, f64)>,
+}
+
+/// Sums of outcomes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    samples: f64,
+    precise: [f64; 3],
+    surprisal: f64,
+    mat_surprisal: f64,
+    cosine: f64,
+    squared_error: f64,
+    approximated: f64,
+}
+
+/// p of the reported precisions.
+const PRECISIONS: [usize; 3] = [1, 5, 10];
+
+impl Sums {
+    fn add(&mut self, outcome: &Outcome) {
+        self.samples += 1.0;
+        for (sum, p) in self.precise.iter_mut().zip(PRECISIONS) {
+            *sum += f64::from(u8::from(outcome.above < p));
+        }
+        self.surprisal += outcome.surprisal;
+        self.mat_surprisal += outcome.mat_surprisal;
+        if let Some((cosine, squared_error)) = outcome.approximation {
+            self.cosine += cosine;
+            self.squared_error += squared_error;
+            self.approximated += 1.0;
+        }
+    }
+
+    /// The means; `variation` is Σ‖h_K − mean h_K‖². None if there were no samples.
+    fn metrics(&self, variation: f64) -> Option<Metrics> {
+        if self.samples == 0.0 {
+            return None;
+        }
+        let n = self.samples;
+        let approximated = self.approximated == n;
+        Some(Metrics {
+            precision_1: self.precise[0] / n,
+            precision_5: self.precise[1] / n,
+            precision_10: self.precise[2] / n,
+            surprisal: self.surprisal / n,
+            mat_surprisal: self.mat_surprisal / n,
+            cosine: approximated.then_some(self.cosine / n),
+            relative_mse: (approximated && variation > 0.0).then_some(self.squared_error / variation),
+        })
+    }
+}
+
+/// The sums of one method at one level.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    all: Sums,
+    without_0: Sums,
+}
+
+/// Σ‖h_K − mean h_K‖² over all samples, and without those at position 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Variation {
+    pub all: f64,
+    pub without_0: f64,
+}
+
+impl Tally {
+    pub fn add(&mut self, position: u32, outcome: &Outcome) {
+        self.all.add(outcome);
+        if position > 0 {
+            self.without_0.add(outcome);
+        }
+    }
+
+    /// The metrics over all samples, and without those at position 0 if any others exist.
+    pub fn metrics(&self, variation: Variation) -> Option<(Metrics, Option<Metrics>)> {
+        Some((self.all.metrics(variation.all)?, self.without_0.metrics(variation.without_0)))
+    }
+}
+
+/// The place of a row's largest value, and how many values are strictly larger than `reference`.
+pub(crate) fn scan(row: &[f32], reference: f32) -> (usize, usize) {
+    // Lanes that the compiler turns into vector instructions.
+    const LANES: usize = 16;
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    let mut above = [0u32; LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
+            above[lane] += u32::from(chunk[lane] > reference);
+        }
+    }
+    let mut top = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut count = above.iter().sum::<u32>() as usize;
+    for &value in rest {
+        top = top.max(value);
+        count += usize::from(value > reference);
+    }
+    (row.iter().position(|&value| value == top).unwrap_or(0), count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scan_finds_the_top_and_counts_what_is_above() {
+        for length in [1, 15, 16, 17, 100] {
+            let row: Vec<f32> = (0..length).map(|i| ((i * 37) % length) as f32 - 3.0).collect();
+            let reference = row[length / 2];
+            let expected_above = row.iter().filter(|&&x| x > reference).count();
+            let top = (0..length).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+            assert_eq!(scan(&row, reference), (top, expected_above));
+        }
+    }
+
+    #[test]
+    fn position_0_is_in_one_of_the_two_means() {
+        let outcome = |above, approximation| Outcome { above, surprisal: 2.0, mat_surprisal: 1.0, approximation };
+        let mut tally = Tally::default();
+        tally.add(0, &outcome(0, Some((1.0, 0.0))));
+        tally.add(3, &outcome(6, Some((0.5, 4.0))));
+        let (all, without_0) = tally.metrics(Variation { all: 8.0, without_0: 4.0 }).unwrap();
+        assert_eq!((all.precision_1, all.precision_5, all.precision_10), (0.5, 0.5, 1.0));
+        assert_eq!((all.cosine, all.relative_mse), (Some(0.75), Some(0.5)));
+        let without_0 = without_0.unwrap();
+        assert_eq!((without_0.precision_1, without_0.precision_10), (0.0, 1.0));
+        assert_eq!(without_0.relative_mse, Some(1.0));
+    }
+}

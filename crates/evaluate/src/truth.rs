@@ -1,0 +1,56 @@
+//! The model's own predictions: the head at the final hidden state of each sample.
+
+use std::path::Path;
+
+use onejump_core::files;
+use onejump_core::telemetry::Progress;
+use onejump_models::head::Head;
+use onejump_store::hidden::HiddenStates;
+use onejump_store::truth::{Truth, read_truth, write_truth};
+use tch::{Kind, Tensor};
+
+use crate::EvaluateError;
+use crate::exit_head::ExitHead;
+
+/// Samples that go through the full head at a time: the product reads all of E for each batch.
+const CHUNK: i64 = 256;
+
+/// The true distributions of a folder's samples, from `cache` if it holds those of these states.
+pub(crate) fn truth(hidden: &HiddenStates, head: &Head, cache: &Path) -> Result<Truth, EvaluateError> {
+    let manifest = hidden.manifest();
+    let key = format!("{} {}", manifest.fingerprint(), manifest.inputs.model_sha256);
+    let fingerprint = files::sha256_bytes(key.as_bytes());
+    if let Some(truth) = read_truth(cache, &fingerprint)? {
+        return Ok(truth);
+    }
+    let states = tensor(&hidden.level(hidden.blocks())?, hidden.hidden_size())?;
+    let truth = compute(&states, head)?;
+    write_truth(cache, &truth, &fingerprint)?;
+    Ok(truth)
+}
+
+fn compute(states: &Tensor, head: &Head) -> Result<Truth, EvaluateError> {
+    let (samples, _) = states.size2()?;
+    let exit = ExitHead::new(None, head)?;
+    let buffer = Tensor::f_empty([CHUNK.min(samples), head.vocab_size() as i64], (Kind::Float, states.device()))?;
+    let progress = Progress::new("truth", "samples", samples as u64);
+    let mut truth = Truth::default();
+    let mut start = 0;
+    while start < samples {
+        let rows = CHUNK.min(samples - start);
+        let logits = buffer.f_narrow(0, 0, rows)?;
+        exit.logits_into(&logits, &exit.approximate(&states.f_narrow(0, start, rows)?)?.factor)?;
+        let tokens = Vec::<i64>::try_from(logits.f_argmax(1, false)?)?;
+        truth.tokens.extend(tokens.into_iter().map(|token| token as u32));
+        truth.logsumexp.extend(Vec::<f32>::try_from(logits.f_logsumexp([1i64].as_slice(), false)?)?);
+        progress.advance(rows as u64);
+        start += rows;
+    }
+    progress.finish();
+    Ok(truth)
+}
+
+/// States as a tensor, (N, H) f32.
+pub(crate) fn tensor(states: &[f32], hidden_size: usize) -> Result<Tensor, EvaluateError> {
+    Ok(Tensor::f_from_slice(states)?.f_view([-1, hidden_size as i64])?)
+}

@@ -1,0 +1,146 @@
+//! The file itself: its metadata by key, its tensors one at a time.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use candle_core::quantized::gguf_file::{Content, Value};
+
+use crate::GgufError;
+use crate::names::{self, Layout};
+
+/// A tensor in f32, row-major, with its shape in Hugging Face's order: (out, in).
+#[derive(Debug, Clone, PartialEq)]
+pub struct F32Tensor {
+    /// The lengths of the axes.
+    pub shape: Vec<usize>,
+    /// The values, as many as the product of `shape`.
+    pub values: Vec<f32>,
+}
+
+/// An open GGUF file. The metadata is in memory; a tensor is read when it is asked for.
+pub struct GgufFile {
+    path: PathBuf,
+    reader: BufReader<File>,
+    content: Content,
+}
+
+impl GgufFile {
+    /// Opens a file and reads its metadata.
+    ///
+    /// # Errors
+    /// [`GgufError`] if it cannot be read or is not GGUF.
+    pub fn open(path: &Path) -> Result<Self, GgufError> {
+        let file = File::open(path).map_err(|source| GgufError::Read { path: path.to_owned(), source })?;
+        let mut reader = BufReader::new(file);
+        let content = Content::read(&mut reader).map_err(|source| format_error(path, source))?;
+        Ok(Self { path: path.to_owned(), reader, content })
+    }
+
+    /// Whether the file has a tensor for this Hugging Face name.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        names::gguf_name(name).is_some_and(|name| self.content.tensor_infos.contains_key(&name))
+    }
+
+    /// The tensor of a Hugging Face name, dequantised, in Hugging Face's layout.
+    ///
+    /// # Errors
+    /// [`GgufError`] if there is no such tensor, or its data is cut short.
+    pub fn tensor(&mut self, name: &str) -> Result<F32Tensor, GgufError> {
+        let gguf_name = names::gguf_name(name)
+            .ok_or_else(|| self.content_error(format!("no GGUF name is known for tensor '{name}'")))?;
+        if !self.content.tensor_infos.contains_key(&gguf_name) {
+            return Err(self.content_error(format!("has no tensor '{gguf_name}' (for '{name}')")));
+        }
+        let format = |source| format_error(&self.path, source);
+        let tensor = self.content.tensor(&mut self.reader, &gguf_name, &Device::Cpu).map_err(format)?;
+        let tensor = tensor.dequantize(&Device::Cpu).map_err(format)?;
+        let shape = tensor.dims().to_vec();
+        let values = tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(format)?;
+        let values = match names::layout(name) {
+            Layout::Same => values,
+            Layout::RotaryQuery => self.undo_rotary_order(values, &shape, self.heads()?)?,
+            Layout::RotaryKey => self.undo_rotary_order(values, &shape, self.kv_heads()?)?,
+        };
+        Ok(F32Tensor { shape, values })
+    }
+
+    /// llama.cpp stores the rows of each head of a rotary projection as (d/2, 2); Hugging Face as
+    /// (2, d/2).
+    fn undo_rotary_order(
+        &self,
+        values: Vec<f32>,
+        shape: &[usize],
+        heads: usize,
+    ) -> Result<Vec<f32>, GgufError> {
+        let &[rows, columns] = shape else { return Ok(values) };
+        if heads == 0 || rows % (2 * heads) != 0 {
+            return Err(self.content_error(format!("{rows} rows do not divide into {heads} rotary heads")));
+        }
+        let half = rows / heads / 2;
+        let mut ordered = Vec::with_capacity(values.len());
+        for head in 0..heads {
+            for part in 0..2 {
+                for index in 0..half {
+                    let row = head * 2 * half + index * 2 + part;
+                    ordered.extend_from_slice(&values[row * columns..(row + 1) * columns]);
+                }
+            }
+        }
+        Ok(ordered)
+    }
+
+    /// Whether the file carries per-frequency rotary factors, as scaled Llama 3 models do.
+    pub(crate) fn has_rope_factors(&self) -> bool {
+        self.content.tensor_infos.keys().any(|name| name.starts_with("rope_"))
+    }
+
+    pub(crate) fn value(&self, key: &str) -> Option<&Value> {
+        self.content.metadata.get(key)
+    }
+
+    pub(crate) fn required(&self, key: &str) -> Result<&Value, GgufError> {
+        self.value(key).ok_or_else(|| self.content_error(format!("lacks the metadata '{key}'")))
+    }
+
+    pub(crate) fn string(&self, key: &str) -> Result<&str, GgufError> {
+        let value = self.required(key)?;
+        value.to_string().map(String::as_str).map_err(|_| self.content_error(format!("'{key}' is no text")))
+    }
+
+    pub(crate) fn strings(&self, key: &str) -> Result<Vec<&str>, GgufError> {
+        let wrong = || self.content_error(format!("'{key}' is no list of texts"));
+        let list = self.required(key)?.to_vec().map_err(|_| wrong())?;
+        list.iter().map(|value| value.to_string().map(String::as_str).map_err(|_| wrong())).collect()
+    }
+
+    /// A whole number, whatever its width in the file.
+    pub(crate) fn integer(&self, key: &str) -> Result<u64, GgufError> {
+        integer(self.required(key)?)
+            .ok_or_else(|| self.content_error(format!("'{key}' is no whole number of 0 or more")))
+    }
+
+    pub(crate) fn content_error(&self, reason: String) -> GgufError {
+        GgufError::Content { path: self.path.clone(), reason }
+    }
+}
+
+/// A metadata value as a whole number of 0 or more.
+pub(crate) fn integer(value: &Value) -> Option<u64> {
+    match *value {
+        Value::U8(v) => Some(v.into()),
+        Value::U16(v) => Some(v.into()),
+        Value::U32(v) => Some(v.into()),
+        Value::U64(v) => Some(v),
+        Value::I8(v) => v.try_into().ok(),
+        Value::I16(v) => v.try_into().ok(),
+        Value::I32(v) => v.try_into().ok(),
+        Value::I64(v) => v.try_into().ok(),
+        _ => None,
+    }
+}
+
+fn format_error(path: &Path, source: candle_core::Error) -> GgufError {
+    GgufError::Format { path: path.to_owned(), source }
+}

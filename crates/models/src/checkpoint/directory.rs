@@ -1,0 +1,119 @@
+//! A Hugging Face directory: config.json, safetensors (one file, or shards with an index),
+//! tokenizer.json.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use onejump_core::files;
+use serde::Deserialize;
+use tch::Tensor;
+use tokenizers::Tokenizer;
+
+use super::safetensors::Shard;
+use crate::ModelError;
+
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const PICKLE: &str = "pytorch_model.bin";
+
+/// The weights of a directory: each tensor's shard, and the open shards.
+pub(super) struct Directory {
+    path: PathBuf,
+    shards: Vec<Shard>,
+    tensors: BTreeMap<String, usize>,
+}
+
+/// `model.safetensors.index.json`.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Directory {
+    pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
+        if !path.join(CONFIG).is_file() {
+            return Err(ModelError::checkpoint(path, "has no config.json; give a Hugging Face model directory"));
+        }
+        let files = shard_files(path)?;
+        let mut shards = Vec::with_capacity(files.len());
+        let mut tensors = BTreeMap::new();
+        for file in files {
+            let shard = Shard::open(&path.join(file))?;
+            for name in shard.names() {
+                tensors.insert(name.clone(), shards.len());
+            }
+            shards.push(shard);
+        }
+        Ok(Self { path: path.to_owned(), shards, tensors })
+    }
+
+    pub(super) fn has_tensor(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    pub(super) fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+        let shard = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| ModelError::checkpoint(&self.path, format!("has no tensor '{name}'")))?;
+        self.shards[*shard].tensor(name)
+    }
+
+    pub(super) fn tokenizer(&self) -> Result<Tokenizer, ModelError> {
+        let path = self.path.join(TOKENIZER);
+        if !path.is_file() {
+            return Err(ModelError::checkpoint(
+                &self.path,
+                "has no tokenizer.json; save it with AutoTokenizer.from_pretrained(...).save_pretrained(...)",
+            ));
+        }
+        let bytes = std::fs::read(&path).map_err(files::FileError::reading(&path))?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes)
+            .map_err(|error| ModelError::checkpoint(&path, format!("is no tokenizer: {error}")))?;
+        // Some files ask for padding or truncation; a sentence is taken as it is.
+        tokenizer.with_padding(None);
+        tokenizer
+            .with_truncation(None)
+            .map_err(|error| ModelError::checkpoint(&path, format!("is no tokenizer: {error}")))?;
+        Ok(tokenizer)
+    }
+
+    pub(super) fn sha256(&self) -> Result<String, ModelError> {
+        let mut paths = vec![self.path.join(CONFIG), self.path.join(TOKENIZER)];
+        paths.extend(self.shards.iter().map(|shard| shard.path().to_owned()));
+        let mut listing = String::new();
+        for path in paths.iter().filter(|path| path.is_file()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            listing.push_str(&format!("{name} {}\n", files::sha256_file(path)?));
+        }
+        Ok(files::sha256_bytes(listing.as_bytes()))
+    }
+}
+
+/// The files that hold the weights, each once.
+fn shard_files(path: &Path) -> Result<Vec<String>, ModelError> {
+    if path.join(WEIGHTS).is_file() {
+        return Ok(vec![WEIGHTS.to_owned()]);
+    }
+    let index = path.join(INDEX);
+    if !index.is_file() {
+        let reason = if path.join(PICKLE).is_file() {
+            "has only pytorch_model.bin, a format that can run code; convert it with transformers: \
+             AutoModelForCausalLM.from_pretrained(...).save_pretrained(..., safe_serialization=True)"
+        } else {
+            "has neither model.safetensors nor model.safetensors.index.json"
+        };
+        return Err(ModelError::checkpoint(path, reason));
+    }
+    let map: Index = files::read_json(&index)?;
+    let mut files: Vec<String> = map.weight_map.into_values().collect();
+    files.sort();
+    files.dedup();
+    // A file name alone: an index cannot reach outside its folder.
+    if let Some(file) = files.iter().find(|file| Path::new(file).file_name() != Some(file.as_str().as_ref())) {
+        return Err(ModelError::checkpoint(&index, format!("names the file '{file}' outside its folder")));
+    }
+    Ok(files)
+}

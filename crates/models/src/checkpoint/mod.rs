@@ -1,0 +1,163 @@
+//! Checkpoints on disk: where they lie, and configuration, tensors and tokenizer from either form.
+
+mod directory;
+mod safetensors;
+
+use std::path::{Path, PathBuf};
+
+use onejump_core::cache::{BUILTIN_MODELS, BuiltinModel};
+use onejump_core::files;
+use onejump_gguf::GgufFile;
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+use tokenizers::Tokenizer;
+
+use crate::ModelError;
+use directory::Directory;
+
+/// An open checkpoint: a Hugging Face directory or a GGUF file. Tensors are read when asked for.
+pub struct Checkpoint {
+    path: PathBuf,
+    config: Value,
+    source: Source,
+}
+
+enum Source {
+    Directory(Directory),
+    Gguf(Box<GgufFile>),
+}
+
+impl Checkpoint {
+    /// Opens what the user named: a directory, a `.gguf` file, or a built-in model.
+    ///
+    /// # Errors
+    /// [`ModelError`] if there is no such model, or its files cannot be read.
+    pub fn open(model: &str) -> Result<Self, ModelError> {
+        let path = locate(model)?;
+        let (config, source) = if path.is_dir() {
+            let directory = Directory::open(&path)?;
+            (files::read_json(&path.join("config.json"))?, Source::Directory(directory))
+        } else {
+            let gguf = GgufFile::open(&path)?;
+            (gguf.config()?, Source::Gguf(Box::new(gguf)))
+        };
+        Ok(Self { path, config, source })
+    }
+
+    /// The directory or file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The configuration, as `config.json` says it.
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// The configuration as a struct that mirrors `config.json`.
+    pub(crate) fn parse_config<C: serde::de::DeserializeOwned>(&self) -> Result<C, ModelError> {
+        serde_json::from_value(self.config.clone()).map_err(|error| {
+            ModelError::checkpoint(&self.path, format!("its configuration is not understood: {error}"))
+        })
+    }
+
+    /// `model_type` of the configuration.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the configuration has none.
+    pub fn architecture(&self) -> Result<&str, ModelError> {
+        self.config["model_type"]
+            .as_str()
+            .ok_or_else(|| ModelError::checkpoint(&self.path, "config.json has no 'model_type'"))
+    }
+
+    /// Whether there is a tensor of this Hugging Face name.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        match &self.source {
+            Source::Directory(directory) => directory.has_tensor(name),
+            Source::Gguf(gguf) => gguf.has_tensor(name),
+        }
+    }
+
+    /// The tensor of a Hugging Face name in f32, of the shape given.
+    ///
+    /// # Errors
+    /// [`ModelError`] if it is missing, of another shape, or holds NaN or infinity.
+    pub fn tensor(&mut self, name: &str, shape: &[i64], device: Device) -> Result<Tensor, ModelError> {
+        let tensor = match &mut self.source {
+            Source::Directory(directory) => directory.tensor(name)?,
+            Source::Gguf(gguf) => {
+                let tensor = gguf.tensor(name)?;
+                let shape: Vec<_> = tensor.shape.iter().map(|&length| length as i64).collect();
+                Tensor::f_from_slice(&tensor.values)?.f_reshape(shape)?
+            }
+        };
+        if tensor.size() != shape {
+            return Err(ModelError::checkpoint(
+                &self.path,
+                format!("tensor '{name}' has the shape {:?}, the configuration asks for {shape:?}", tensor.size()),
+            ));
+        }
+        let tensor = tensor.f_to_kind(Kind::Float)?;
+        if tensor.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
+            return Err(ModelError::checkpoint(&self.path, format!("tensor '{name}' has NaN or infinity")));
+        }
+        Ok(tensor.f_to_device(device)?)
+    }
+
+    /// The model's own tokenizer.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the checkpoint has none, or it is not understood.
+    pub fn tokenizer(&self) -> Result<Tokenizer, ModelError> {
+        match &self.source {
+            Source::Directory(directory) => directory.tokenizer(),
+            Source::Gguf(gguf) => Ok(gguf.tokenizer()?),
+        }
+    }
+
+    /// SHA-256 that stands for the checkpoint: of the GGUF file, or over the names and contents of
+    /// the directory's configuration, tokenizer and weights.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a file cannot be read.
+    pub fn sha256(&self) -> Result<String, ModelError> {
+        match &self.source {
+            Source::Directory(directory) => directory.sha256(),
+            Source::Gguf(_) => Ok(files::sha256_file(&self.path)?),
+        }
+    }
+}
+
+/// The path that a model's name stands for.
+fn locate(model: &str) -> Result<PathBuf, ModelError> {
+    let path = PathBuf::from(model);
+    if let Some(builtin) = BuiltinModel::by_name(model) {
+        let path = builtin.path();
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(ModelError::Usage(format!(
+                "the built-in model '{model}' is not there yet ({}); run: cargo xtask setup",
+                path.display()
+            )))
+        };
+    }
+    if path.is_dir() {
+        return Ok(path);
+    }
+    if path.is_file() {
+        if path.extension().is_some_and(|ending| ending == "gguf") {
+            return Ok(path);
+        }
+        return Err(ModelError::checkpoint(
+            &path,
+            "is neither a directory nor a .gguf file; give the directory that holds config.json",
+        ));
+    }
+    let names: Vec<_> = BUILTIN_MODELS.iter().map(|model| model.name).collect();
+    Err(ModelError::Usage(format!(
+        "there is no model '{model}': no such directory or .gguf file, and the built-in models are {}",
+        names.join(", ")
+    )))
+}

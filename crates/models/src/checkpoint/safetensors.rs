@@ -1,0 +1,81 @@
+//! One safetensors file, read tensor by tensor: the header is in memory, the data stays on disk.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use onejump_core::files::FileError;
+use safetensors::tensor::{Dtype, Metadata};
+use safetensors::SafeTensors;
+use tch::{Kind, Tensor};
+
+use crate::ModelError;
+
+/// The length of the header stands first, in this many bytes.
+const LENGTH_BYTES: u64 = 8;
+
+/// The largest header that the safetensors library accepts, in bytes.
+const MAX_HEADER: u64 = 100_000_000;
+
+pub(super) struct Shard {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+    data_start: u64,
+}
+
+impl Shard {
+    pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
+        let file = File::open(path).map_err(FileError::reading(path))?;
+        let size = file.metadata().map_err(FileError::reading(path))?.len();
+        let broken = |reason: String| ModelError::checkpoint(path, format!("is no safetensors file: {reason}"));
+        let mut length = [0; LENGTH_BYTES as usize];
+        if size < LENGTH_BYTES {
+            return Err(broken(format!("it has only {size} bytes")));
+        }
+        file.read_exact_at(&mut length, 0).map_err(FileError::reading(path))?;
+        let header = u64::from_le_bytes(length);
+        if header > MAX_HEADER || header > size - LENGTH_BYTES {
+            return Err(broken(format!("its header would have {header} bytes, the file has {size}")));
+        }
+        let data_start = LENGTH_BYTES + header;
+        let mut bytes = vec![0; data_start as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(FileError::reading(path))?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+        let data = metadata.data_len() as u64;
+        if data != size - data_start {
+            return Err(broken(format!(
+                "its header describes {data} bytes of tensors, the file has {}; the download may be incomplete",
+                size - data_start
+            )));
+        }
+        Ok(Self { path: path.to_owned(), file, metadata, data_start })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.metadata.offset_keys().into_iter()
+    }
+
+    pub(super) fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+        let wrong = |reason: String| ModelError::checkpoint(&self.path, format!("tensor '{name}' {reason}"));
+        let info = self.metadata.info(name).ok_or_else(|| wrong("is not there".into()))?;
+        let kind = match info.dtype {
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            Dtype::F64 => Kind::Double,
+            other => return Err(wrong(format!("is of type {other:?}; known: F32, F16, BF16, F64"))),
+        };
+        let (start, end) = info.data_offsets;
+        let mut bytes = vec![0; end - start];
+        self.file
+            .read_exact_at(&mut bytes, self.data_start + start as u64)
+            .map_err(FileError::reading(&self.path))?;
+        let shape: Vec<_> = info.shape.iter().map(|&length| length as i64).collect();
+        Ok(Tensor::f_from_data_size(&bytes, &shape, kind)?)
+    }
+}

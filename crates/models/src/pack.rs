@@ -1,0 +1,153 @@
+//! Sequences of several lengths as one tensor without padding.
+//!
+//! Everything but attention works on tokens one by one, so a batch is simply all its tokens, one
+//! sequence after another. Sequences of equal length lie side by side and attend together.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::ModelError;
+
+/// A batch of sequences: T tokens in all, sorted by length.
+pub(crate) struct Pack {
+    /// Token ids, (T) int64.
+    pub tokens: Tensor,
+    /// Each token's position in its sequence, (T) int64.
+    pub positions: Tensor,
+    /// The row of each sequence's last token, (N) int64, in sorted order.
+    pub last_rows: Tensor,
+    /// For each sequence as it was given, its place in sorted order, (N) int64.
+    pub restore: Tensor,
+    /// Sequences of equal length, in sorted order.
+    pub runs: Vec<Run>,
+}
+
+/// Sequences of equal length that lie side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Row of the first token.
+    pub start: i64,
+    /// Place of the first sequence in sorted order.
+    pub first: i64,
+    /// How many sequences.
+    pub sequences: i64,
+    /// Tokens in each.
+    pub length: i64,
+}
+
+impl Pack {
+    /// Packs sequences, none of them empty.
+    pub fn new(sequences: &[&[i64]], device: Device) -> Result<Self, ModelError> {
+        let mut order: Vec<usize> = (0..sequences.len()).collect();
+        order.sort_by_key(|&index| sequences[index].len());
+        let mut tokens = Vec::new();
+        let mut positions = Vec::new();
+        let mut last_rows = Vec::new();
+        let mut restore = vec![0; sequences.len()];
+        let mut runs: Vec<Run> = Vec::new();
+        for (place, &index) in order.iter().enumerate() {
+            let sequence = sequences[index];
+            let length = sequence.len() as i64;
+            match runs.last_mut() {
+                Some(run) if run.length == length => run.sequences += 1,
+                _ => runs.push(Run {
+                    start: tokens.len() as i64,
+                    first: place as i64,
+                    sequences: 1,
+                    length,
+                }),
+            }
+            tokens.extend_from_slice(sequence);
+            positions.extend(0..length);
+            last_rows.push(tokens.len() as i64 - 1);
+            restore[index] = place as i64;
+        }
+        let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
+        Ok(Self {
+            tokens: tensor(&tokens)?,
+            positions: tensor(&positions)?,
+            last_rows: tensor(&last_rows)?,
+            restore: tensor(&restore)?,
+            runs,
+        })
+    }
+
+    /// Attention of every token over the tokens of its sequence up to itself.
+    ///
+    /// `query` (T, A, d), `key` and `value` (T, G, d) with A heads in G groups; returns (T, A·d).
+    pub fn causal_attention(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Tensor, ModelError> {
+        self.attend(query, key, value, |run| (run.start, run.length), true)
+    }
+
+    /// Attention of the last token of each sequence over the whole sequence.
+    ///
+    /// `query` (N, A, d) in sorted order, `key` and `value` (T, G, d); returns (N, A·d).
+    pub fn last_attention(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Tensor, ModelError> {
+        self.attend(query, key, value, |run| (run.first, 1), false)
+    }
+
+    fn attend(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        query_rows: impl Fn(&Run) -> (i64, i64),
+        causal: bool,
+    ) -> Result<Tensor, ModelError> {
+        let (_, heads, width) = query.size3()?;
+        let (_, groups, _) = key.size3()?;
+        let output = Tensor::f_empty([query.size()[0], heads * width], (Kind::Float, query.device()))?;
+        for run in &self.runs {
+            let (start, queries) = query_rows(run);
+            // (n·L, heads, d) -> (n, heads, L, d)
+            let split = |tensor: &Tensor, start, length, heads| {
+                tensor
+                    .f_narrow(0, start, run.sequences * length)?
+                    .f_view([run.sequences, length, heads, width])?
+                    .f_transpose(1, 2)
+            };
+            let query = split(query, start, queries, heads)?;
+            // Each group's keys and values serve heads / groups heads: (n, G, L, d) -> (n, A, L, d).
+            let shared = |tensor: &Tensor| {
+                let tensor = split(tensor, run.start, run.length, groups)?;
+                if groups == heads {
+                    return Ok(tensor);
+                }
+                tensor
+                    .f_unsqueeze(2)?
+                    .f_expand([run.sequences, groups, heads / groups, run.length, width], false)?
+                    .f_reshape([run.sequences, heads, run.length, width])
+            };
+            let attended = Tensor::f_scaled_dot_product_attention::<Tensor>(
+                &query,
+                &shared(key)?,
+                &shared(value)?,
+                None,
+                0.0,
+                causal,
+                None,
+                false,
+            )?;
+            // (n, A, L, d) -> (n·L, A·d)
+            let rows = attended.f_transpose(1, 2)?.f_reshape([run.sequences * queries, heads * width])?;
+            output.f_narrow(0, start, run.sequences * queries)?.f_copy_(&rows)?;
+        }
+        Ok(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lengths_lie_side_by_side() {
+        let pack = Pack::new(&[&[1, 2], &[3], &[4, 5], &[6]], Device::Cpu).unwrap();
+        let values = |tensor: &Tensor| Vec::<i64>::try_from(tensor).unwrap();
+        assert_eq!(values(&pack.tokens), [3, 6, 1, 2, 4, 5]);
+        assert_eq!(values(&pack.positions), [0, 0, 0, 1, 0, 1]);
+        assert_eq!(values(&pack.last_rows), [0, 1, 3, 5]);
+        assert_eq!(values(&pack.restore), [2, 0, 3, 1]);
+        let run = |start, first, sequences, length| Run { start, first, sequences, length };
+        assert_eq!(pack.runs, [run(0, 0, 2, 1), run(2, 2, 2, 2)]);
+    }
+}

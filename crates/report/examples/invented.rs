@@ -1,0 +1,25 @@
+//! Writes the results of an invented run and its report: `cargo run -p onejump-report --example invented -- DIR`.
+//!
+//! For working on the look of the report without a model.
+
+use std::path::PathBuf;
+
+use onejump_core::files;
+use onejump_core::layout::RunLayout;
+use onejump_report::{report, run::Run, sample};
+use onejump_store::tables;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let folder = PathBuf::from(arguments.next().ok_or("which folder?")?);
+    let blocks = arguments.next().map_or(Ok(30), |blocks| blocks.parse())?;
+    let ranks = arguments.map(|rank| rank.parse()).collect::<Result<Vec<usize>, _>>()?;
+    let invented = sample::run(blocks, if ranks.is_empty() { &[5, 57] } else { &ranks });
+    let layout = RunLayout::new(&folder);
+    files::write_json(&layout.summary(), &invented.summary)?;
+    tables::write_per_level(&layout.per_level(), &invented.levels)?;
+    for path in report(&Run::read(&folder)?, &folder)? {
+        println!("wrote {}", path.display());
+    }
+    Ok(())
+}

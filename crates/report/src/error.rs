@@ -1,0 +1,44 @@
+//! What can keep a report from being written.
+
+use std::path::{Path, PathBuf};
+
+use onejump_core::files::FileError;
+use onejump_store::StoreError;
+
+/// A report that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The run was not evaluated yet.
+    #[error(
+        "{} is missing; run onejump-evaluate --out {} first",
+        path.display(),
+        path.parent().unwrap_or(Path::new("results")).display()
+    )]
+    NotEvaluated {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// The run's folder does not exist.
+    #[error("{} is no folder; --run takes the folder of a run, for instance data/runs/NAME", path.display())]
+    NoRun {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// The results are readable but contradict each other.
+    #[error("{} {reason}; run onejump-evaluate again", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// `per_level.parquet` is not the table that it should be.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The template of `report.html` does not fit the values, which is a mistake in this crate.
+    #[error("report.html cannot be rendered: {0}")]
+    Template(#[from] minijinja::Error),
+}

@@ -1,0 +1,176 @@
+//! Figures 2 and 4: precision and surprisal at every exit level.
+
+use onejump_core::results::Metrics;
+
+use super::Figure;
+use super::frame::{Axes, widen};
+use super::panel::{Content, Panel, Series};
+use super::style::{self, Style};
+use crate::setting::{Curve, Samples, Setting};
+use crate::words::{nats, number, percent};
+
+/// The surprisal axis reaches this many times the constant baseline, unless OJFA or the full n-njtc
+/// need more.
+const SURPRISAL_LIMIT: f64 = 1.5;
+/// But never more than this many times the constant baseline.
+const SURPRISAL_LIMIT_AT_MOST: f64 = 3.0;
+
+/// The surprisal axis begins at 0 unless all values are above this share of its end.
+const SURPRISAL_FROM_0: f64 = 0.4;
+
+type Drawn<'a, 'b> = (&'b Curve<'a>, Style, String);
+
+/// OJFA, arbitrary single jumps and the joint shortcut.
+pub fn figure_2(setting: &Setting) -> Option<Figure> {
+    let ojfa = setting.ojfa.as_ref()?;
+    let mut drawn: Vec<Drawn> = Vec::new();
+    drawn.extend(setting.constant.iter().map(|curve| (curve, style::CONSTANT, curve.label())));
+    let arbitrary = setting.arbitrary.iter().enumerate();
+    drawn.extend(arbitrary.rev().map(|(index, curve)| (curve, style::arbitrary(index), curve.label())));
+    drawn.extend(setting.joint.iter().map(|curve| (curve, style::JOINT, "joint".to_owned())));
+    drawn.push((ojfa, style::OJFA, ojfa.label()));
+    let title = "OJFA, arbitrary jumps and joint training";
+    Some(by_level(setting, 2, title, "The paper's Fig. 2: one shortcut at every exit level.", &drawn))
+}
+
+/// OJFA, identity and the full n-njtc.
+pub fn figure_4(setting: &Setting) -> Option<Figure> {
+    let ojfa = setting.ojfa.as_ref()?;
+    let mut drawn: Vec<Drawn> = Vec::new();
+    drawn.extend(setting.constant.iter().map(|curve| (curve, style::CONSTANT, curve.label())));
+    drawn.extend(setting.jtc.iter().map(|curve| (curve, style::JTC, "jtc, a full matrix per level".into())));
+    drawn.extend(setting.identity.iter().map(|curve| (curve, style::IDENTITY, curve.label())));
+    drawn.extend(
+        setting.n_njtc.iter().map(|curve| (curve, style::N_NJTC, "n-njtc, one jump per level".into())),
+    );
+    drawn.push((ojfa, style::OJFA, ojfa.label()));
+    let title = "OJFA, identity and the full n-njtc";
+    let caption = "The paper's Fig. 4: the one jump beside a jump for every level.";
+    Some(by_level(setting, 4, title, caption, &drawn))
+}
+
+fn by_level(setting: &Setting, number: u8, title: &str, caption: &str, drawn: &[Drawn]) -> Figure {
+    let series = |metric: fn(&Metrics) -> f64| -> Vec<Series> {
+        drawn
+            .iter()
+            .map(|(curve, style, label)| {
+                let values = curve.values(Samples::All, metric);
+                Series { label: label.clone(), style: *style, values }
+            })
+            .collect()
+    };
+    let precision = series(|metrics| metrics.precision_1);
+    let surprisal = series(|metrics| metrics.surprisal);
+    let limit = surprisal_limit(setting, &surprisal);
+    let title = format!("{title} ({})", setting.name());
+    let caption = format!(
+        "{caption} All test samples; the dotted line is the constant baseline.{}",
+        beyond(&surprisal, limit)
+    );
+    let panels = vec![
+        Panel {
+            axes: Axes {
+                title: "Precision@1",
+                unit: "share of samples · ↑ higher is better",
+                x: "exit level k",
+                tick: |value, step| super::number_tick(100.0 * value, 100.0 * step, "%"),
+            },
+            y: widen((0.0, greatest(&precision).max(1e-3))),
+            alt: alt("Precision", &precision, percent),
+            content: Content::Lines { series: precision.clone(), notes: Vec::new() },
+        },
+        Panel {
+            axes: Axes {
+                title: "Surprisal",
+                unit: "nats · ↓ lower is better",
+                x: "exit level k",
+                tick: |value, step| super::number_tick(value, step, ""),
+            },
+            y: widen((surprisal_start(&surprisal, limit), limit)),
+            alt: alt("Surprisal", &surprisal, nats),
+            content: Content::Lines { series: surprisal, notes: Vec::new() },
+        },
+    ];
+    Figure::new(format!("figure-{number}{}", setting.suffix()), title, caption, &precision, panels)
+}
+
+/// Where the surprisal axis ends, so that bad methods do not flatten the others.
+fn surprisal_limit(setting: &Setting, drawn: &[Series]) -> f64 {
+    let all = greatest(drawn);
+    let constant = setting.constant.as_ref().map(|curve| curve.average.all.surprisal);
+    let limit = constant.filter(|constant| *constant > 0.0).map_or(all, |constant| {
+        let main = [&setting.ojfa, &setting.n_njtc].into_iter().flatten();
+        let main = main.flat_map(|curve| curve.values(Samples::All, |metrics| metrics.surprisal)).flatten();
+        let main = main.filter(|value| value.is_finite()).fold(0.0, f64::max);
+        main.max(SURPRISAL_LIMIT * constant).min(SURPRISAL_LIMIT_AT_MOST * constant)
+    });
+    widen((0.0, all.min(limit).max(1e-3))).1
+}
+
+/// Where the surprisal axis begins: at 0 unless that leaves much of the plot empty.
+fn surprisal_start(drawn: &[Series], limit: f64) -> f64 {
+    let values = drawn.iter().flat_map(|series| series.values.iter().flatten().copied());
+    let least = values.filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
+    if least > SURPRISAL_FROM_0 * limit && least < limit { least } else { 0.0 }
+}
+
+fn greatest(series: &[Series]) -> f64 {
+    let values = series.iter().flat_map(|series| series.values.iter().flatten());
+    values.copied().filter(|value| value.is_finite()).fold(0.0, f64::max)
+}
+
+/// What the caption says of values above the axis.
+fn beyond(series: &[Series], limit: f64) -> String {
+    let values = series.iter().flat_map(|series| {
+        let numbered = series.values.iter().enumerate();
+        numbered.filter_map(move |(level, value)| value.map(|value| (series, level, value)))
+    });
+    let greatest = values.filter(|(.., value)| *value > limit).max_by(|a, b| a.2.total_cmp(&b.2));
+    greatest.map_or(String::new(), |(series, level, value)| {
+        format!(
+            " Marks in the strip above the surprisal plot are values above {}; the greatest is {} of {} at \
+             level {level}.",
+            number(limit, 0, " nats"),
+            nats(value),
+            series.label,
+        )
+    })
+}
+
+/// The lines in words: where each begins and ends.
+fn alt(what: &str, series: &[Series], value: fn(f64) -> String) -> String {
+    let last = series.iter().map(|series| series.values.len()).max().unwrap_or(0).saturating_sub(1);
+    let lines: Vec<String> = series
+        .iter()
+        .rev()
+        .filter_map(|series| {
+            let (first, end) = (series.values.first().copied()??, series.values.last().copied()??);
+            Some(format!("{}: {} to {}", series.label, value(first), value(end)))
+        })
+        .collect();
+    format!("{what} from exit level 0 to {last}. {}.", lines.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn bad_methods_do_not_flatten_the_others() {
+        let run = sample::run(30, &[5]);
+        let settings = Setting::all(&run);
+        let figure = figure_4(&settings[0]).unwrap();
+        let limit = figure.panels[1].y.1;
+        assert!((9.0..=12.0).contains(&limit), "{limit}");
+        assert!(figure.caption.contains("of identity at level 0"), "{}", figure.caption);
+        assert!(!figure_2(&settings[0]).unwrap().caption.contains("strip"));
+    }
+
+    #[test]
+    fn the_alternative_text_has_the_ends() {
+        let run = sample::run(12, &[5]);
+        let alt = &figure_4(&Setting::all(&run)[0]).unwrap().panels[0].alt.clone();
+        assert!(alt.starts_with("Precision from exit level 0 to 11. OJFA (jump 6): "), "{alt}");
+    }
+}

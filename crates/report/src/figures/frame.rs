@@ -1,0 +1,177 @@
+//! The frame of one panel: scales, ticks, grid, axis titles.
+
+use svg::node::element::{Group, Line, Text};
+
+use super::style::tenth;
+
+/// Width of a panel.
+pub const WIDTH: f64 = 460.0;
+/// Height of a panel.
+pub const HEIGHT: f64 = 330.0;
+/// Size of the axis titles.
+pub const TITLE_SIZE: f64 = 15.0;
+/// Size of everything else that is written.
+pub const TEXT_SIZE: f64 = 13.0;
+
+const LEFT: f64 = 52.0;
+const RIGHT: f64 = 14.0;
+const TOP: f64 = 50.0;
+const BOTTOM: f64 = 46.0;
+
+/// About how many ticks an axis has.
+const TICKS: f64 = 6.0;
+
+/// From data to pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Frame {
+    /// Least and greatest value on the horizontal axis.
+    pub x: (f64, f64),
+    /// Least and greatest value on the vertical axis.
+    pub y: (f64, f64),
+    /// The height above the plot that is kept free, for marks beyond the axis.
+    pub strip: f64,
+}
+
+/// What the axes say.
+#[derive(Debug, Clone)]
+pub struct Axes {
+    /// What is measured, above the vertical axis.
+    pub title: &'static str,
+    /// Its unit and which way is better, in lighter type.
+    pub unit: &'static str,
+    /// Below the horizontal axis.
+    pub x: &'static str,
+    /// How a tick of the vertical axis is written.
+    pub tick: fn(f64, f64) -> String,
+}
+
+impl Frame {
+    /// Pixels from the left.
+    pub fn px(&self, x: f64) -> f64 {
+        LEFT + (x - self.x.0) / (self.x.1 - self.x.0) * (WIDTH - LEFT - RIGHT)
+    }
+
+    /// Pixels from the top.
+    pub fn py(&self, y: f64) -> f64 {
+        let (top, bottom) = (self.top(), HEIGHT - BOTTOM);
+        bottom - (y - self.y.0) / (self.y.1 - self.y.0) * (bottom - top)
+    }
+
+    /// The upper border of the plot, in pixels.
+    pub fn top(&self) -> f64 {
+        TOP + self.strip
+    }
+
+    /// The right border of the plot, in pixels.
+    pub fn right(&self) -> f64 {
+        WIDTH - RIGHT
+    }
+
+    /// The left border of the plot, in pixels.
+    pub fn left(&self) -> f64 {
+        LEFT
+    }
+
+    /// Grid, ticks and titles; `x_ticks` are whole numbers.
+    pub fn draw(&self, axes: &Axes, x_ticks: &[usize]) -> Group {
+        let mut group = Group::new();
+        let bottom = HEIGHT - BOTTOM;
+        let step = step(self.y.1 - self.y.0, TICKS);
+        for tick in ticks(self.y, step) {
+            let y = self.py(tick);
+            let base = tick == self.y.0;
+            group = group.add(rule((LEFT, y), (WIDTH - RIGHT, y), if base { 0.9 } else { 0.16 })).add(write(
+                &(axes.tick)(tick, step),
+                LEFT - 7.0,
+                y + 4.5,
+                "end",
+                TEXT_SIZE,
+            ));
+        }
+        for &tick in x_ticks {
+            let x = self.px(tick as f64);
+            group = group.add(rule((x, bottom), (x, bottom + 5.0), 0.9)).add(write(
+                &tick.to_string(),
+                x,
+                bottom + 19.0,
+                "middle",
+                TEXT_SIZE,
+            ));
+        }
+        let title = write(axes.title, 2.0, 18.0, "start", TITLE_SIZE).set("font-weight", 600);
+        let unit = write(axes.unit, 2.0, 36.0, "start", TEXT_SIZE).set("opacity", 0.8);
+        let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+        group.add(title).add(unit).add(write(axes.x, middle, HEIGHT - 6.0, "middle", TEXT_SIZE))
+    }
+}
+
+/// A line of the frame.
+pub fn rule(from: (f64, f64), to: (f64, f64), opacity: f64) -> Line {
+    Line::new()
+        .set("x1", tenth(from.0))
+        .set("y1", tenth(from.1))
+        .set("x2", tenth(to.0))
+        .set("y2", tenth(to.1))
+        .set("stroke", "currentColor")
+        .set("stroke-opacity", opacity)
+}
+
+/// Something written, in the colour around it.
+pub fn write(text: &str, x: f64, y: f64, anchor: &str, size: f64) -> Text {
+    Text::new(text)
+        .set("x", tenth(x))
+        .set("y", tenth(y))
+        .set("text-anchor", anchor)
+        .set("font-size", size)
+        .set("fill", "currentColor")
+}
+
+/// About how wide a text is; no font is measured.
+pub fn text_width(text: &str, size: f64) -> f64 {
+    0.52 * size * text.chars().count() as f64
+}
+
+/// The step of 1, 2 or 5 times a power of ten that divides a range into at most `parts` parts.
+pub fn step(range: f64, parts: f64) -> f64 {
+    if !(range.is_finite() && range > 0.0) {
+        return 1.0;
+    }
+    let power = 10f64.powf((range / parts).log10().floor());
+    let steps = [1.0, 2.0, 5.0].map(|step| step * power);
+    steps.into_iter().find(|step| range / step <= parts * (1.0 + 1e-9)).unwrap_or(10.0 * power)
+}
+
+/// The multiples of a step in a range.
+pub fn ticks((from, to): (f64, f64), step: f64) -> Vec<f64> {
+    let (first, last) = ((from / step - 1e-9).ceil() as i64, (to / step + 1e-9).floor() as i64);
+    (first..=last).map(|index| index as f64 * step).collect()
+}
+
+/// The range, widened to whole steps; a range without width becomes one step wide.
+pub fn widen((from, to): (f64, f64)) -> (f64, f64) {
+    let step = step(to - from, TICKS);
+    let low = (from / step + 1e-9).floor() * step;
+    let high = (to / step - 1e-9).ceil() * step;
+    if high > low { (low, high) } else { (low, low + step) }
+}
+
+/// Ticks for the whole numbers 0..count.
+pub fn whole_ticks(count: usize) -> Vec<usize> {
+    let step = step(count.saturating_sub(1) as f64, 8.0).max(1.0) as usize;
+    (0..count).step_by(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_round() {
+        assert_eq!([0.9, 30.0, 7.4, 0.0].map(|range| step(range, 6.0)), [0.2, 5.0, 2.0, 1.0]);
+        assert_eq!(ticks((0.0, 6.0), 2.0), [0.0, 2.0, 4.0, 6.0]);
+        assert_eq!(widen((0.0, 7.4)), (0.0, 8.0));
+        assert_eq!(widen((3.0, 3.0)), (3.0, 4.0));
+        assert_eq!(whole_ticks(30), [0, 5, 10, 15, 20, 25]);
+        assert_eq!(whole_ticks(1), [0]);
+    }
+}

@@ -1,0 +1,38 @@
+//! `onejump-report`: parses, reads, writes, says where.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use onejump_core::{cli, telemetry};
+use onejump_report::run::Run;
+use onejump_report::{ReportError, report, terminal};
+
+/// Makes the paper's figures and tables for a run, and judges the paper's claims on it.
+///
+/// In:  RUN/results/summary.json and RUN/results/per_level.parquet from onejump-evaluate; RUN/run.toml
+///      if there is one.
+/// Out: RUN/figures/*.svg and RUN/report.html, which opens from disk; a short table on stdout.
+#[derive(Parser)]
+#[command(name = "onejump-report", version, verbatim_doc_comment)]
+struct Arguments {
+    /// The folder of the run, for instance data/runs/NAME.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+}
+
+fn main() -> ExitCode {
+    telemetry::init();
+    let arguments = Arguments::parse();
+    cli::exit(make(&arguments))
+}
+
+fn make(arguments: &Arguments) -> Result<(), ReportError> {
+    let run = Run::read(&arguments.run)?;
+    let written = report(&run, &arguments.run)?;
+    print!("{}", terminal::overview(&run));
+    for path in written {
+        println!("wrote {}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,388 @@
+//! What `report.html` says, as values for its template.
+
+use onejump_core::shortcut::{Kind, parameters};
+use serde::Serialize;
+
+use crate::averages::{self, HEADINGS};
+use crate::claims::{Claim, Verdict};
+use crate::figures::{Figure, Piece};
+use crate::findings::{findings, versus};
+use crate::run::Run;
+use crate::setting::{Curve, Samples, Setting};
+use crate::words::{self, count, list, number, percent, thousands};
+
+/// All values of the template.
+#[derive(Debug, Serialize)]
+pub struct Page {
+    model: String,
+    facts: Vec<(&'static str, String)>,
+    headlines: Vec<String>,
+    position_0: String,
+    settings: Vec<SettingPart>,
+    claims: Vec<ClaimRow>,
+    figures: Vec<FigurePart>,
+    headings: [&'static str; 8],
+    averages: Vec<AverageTable>,
+    parameters: Vec<Vec<String>>,
+    sampling_error: String,
+    config: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SettingPart {
+    id: String,
+    name: String,
+    findings: Vec<FindingPart>,
+    levels: Vec<LevelTable>,
+}
+
+#[derive(Debug, Serialize)]
+struct FindingPart {
+    topic: &'static str,
+    source: Option<&'static str>,
+    verdict: Option<Mark>,
+    verdict_without_0: Option<Mark>,
+    all: String,
+    without_0: Option<String>,
+}
+
+/// A verdict with the symbol and the class that show it.
+#[derive(Debug, Serialize)]
+struct Mark {
+    symbol: &'static str,
+    class: &'static str,
+    text: &'static str,
+}
+
+impl From<Verdict> for Mark {
+    fn from(verdict: Verdict) -> Self {
+        let (symbol, class) = match verdict {
+            Verdict::Holds => ("✓", "holds"),
+            Verdict::InPart => ("◐", "part"),
+            Verdict::Fails => ("✗", "fails"),
+            Verdict::Untested => ("–", "untested"),
+        };
+        Self { symbol, class, text: verdict.text() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ClaimRow {
+    text: &'static str,
+    source: &'static str,
+    /// By setting: over all samples, and without those at position 0 where that differs.
+    cells: Vec<(Mark, Option<Mark>)>,
+}
+
+#[derive(Debug, Serialize)]
+struct FigurePart {
+    id: String,
+    title: String,
+    caption: String,
+    legend: Vec<Piece>,
+    panels: Vec<Piece>,
+}
+
+#[derive(Debug, Serialize)]
+struct AverageTable {
+    caption: String,
+    blocks: Vec<(String, Vec<(String, Vec<String>)>)>,
+}
+
+#[derive(Debug, Serialize)]
+struct LevelTable {
+    caption: String,
+    methods: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Page {
+    /// The page of a run, with its figures.
+    pub fn new(run: &Run, figures: &[Figure]) -> Self {
+        let (summary, settings) = (&run.summary, Setting::all(run));
+        let verdict = |claim: Claim, setting: &Setting, samples| {
+            claim.verdict(setting, samples, summary.hidden_size, summary.blocks)
+        };
+        let claims = Claim::ALL.map(|claim| ClaimRow {
+            text: claim.text(),
+            source: claim.source(),
+            cells: settings
+                .iter()
+                .map(|setting| {
+                    let all = verdict(claim, setting, Samples::All);
+                    let without_0 = verdict(claim, setting, Samples::Without0);
+                    let differs = without_0 != all && without_0 != Verdict::Untested;
+                    (all.into(), differs.then(|| without_0.into()))
+                })
+                .collect(),
+        });
+        Self {
+            model: summary.model.clone(),
+            facts: facts(run, &settings),
+            headlines: settings.iter().map(|setting| headline(setting, run)).collect(),
+            position_0: position_0(run, &settings),
+            settings: settings.iter().map(|setting| setting_part(setting, run)).collect(),
+            claims: claims.into(),
+            figures: figures.iter().map(figure_part).collect(),
+            headings: HEADINGS,
+            averages: average_tables(run),
+            parameters: parameter_rows(run, &settings),
+            sampling_error: sampling_error(run, &settings),
+            config: run.config.clone(),
+        }
+    }
+}
+
+fn facts(run: &Run, settings: &[Setting]) -> Vec<(&'static str, String)> {
+    let summary = &run.summary;
+    let names: Vec<String> = settings.iter().map(Setting::name).collect();
+    vec![
+        ("Model", format!("{} ({})", summary.model, summary.architecture)),
+        ("Hidden size H", thousands(summary.hidden_size as u64)),
+        ("Blocks K", format!("{} (exit levels 0–{})", summary.blocks, summary.blocks.saturating_sub(1))),
+        ("Vocabulary V", thousands(summary.vocab_size as u64)),
+        ("Training samples", thousands(summary.train_samples as u64)),
+        (
+            "Test samples",
+            format!(
+                "{}, of which {} at position 0",
+                thousands(summary.test_samples as u64),
+                thousands(summary.test_samples_at_0 as u64)
+            ),
+        ),
+        ("Trained", if names.is_empty() { "nothing".to_owned() } else { names.join("; ") }),
+    ]
+}
+
+/// The setting in two sentences and the count of claims that hold.
+fn headline(setting: &Setting, run: &Run) -> String {
+    let name = setting.name();
+    let Some(ojfa) = &setting.ojfa else {
+        return format!("At {name}, no single jump was evaluated.");
+    };
+    let blocks = run.summary.blocks;
+    let mut text = format!("At {name}, one jump replaces {blocks}. ");
+    match setting.n_njtc.as_ref().and_then(|full| versus(ojfa, full, "the full n-njtc", Samples::All)) {
+        Some(sentence) => text.push_str(&sentence),
+        None => text.push_str(&format!(
+            "{} averages {} precision and {} of surprisal.",
+            ojfa.label(),
+            percent(ojfa.average.all.precision_1),
+            words::nats(ojfa.average.all.surprisal)
+        )),
+    }
+    if let Some(constant) = &setting.constant {
+        let all = constant.average.all;
+        text.push_str(&format!(
+            " The constant baseline has {} and {}.",
+            percent(all.precision_1),
+            words::nats(all.surprisal)
+        ));
+    }
+    let verdicts =
+        Claim::ALL.map(|claim| claim.verdict(setting, Samples::All, run.summary.hidden_size, blocks));
+    let with = |wanted: Verdict| verdicts.iter().filter(|&&verdict| verdict == wanted).count();
+    let phrase = |wanted: Verdict, one: &str, many: &str| {
+        let number = with(wanted);
+        (number > 0).then(|| format!("{number} {}", if number == 1 { one } else { many }))
+    };
+    let parts: Vec<String> = [
+        phrase(Verdict::Holds, "holds", "hold"),
+        phrase(Verdict::InPart, "holds in part", "hold in part"),
+        phrase(Verdict::Fails, "does not hold", "do not hold"),
+        phrase(Verdict::Untested, "was not evaluated", "were not evaluated"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    format!("{text} Of the paper's {} claims below, {}.", verdicts.len(), list(&parts))
+}
+
+/// Whether the samples at position 0 change a verdict.
+fn position_0(run: &Run, settings: &[Setting]) -> String {
+    let summary = &run.summary;
+    if summary.test_samples_at_0 == 0 {
+        return "No test sample is at position 0, so leaving those out changes nothing.".to_owned();
+    }
+    let mut changes = Vec::new();
+    for setting in settings {
+        for claim in Claim::ALL {
+            let of = |samples| claim.verdict(setting, samples, summary.hidden_size, summary.blocks);
+            let (all, without_0) = (of(Samples::All), of(Samples::Without0));
+            if all != without_0 && without_0 != Verdict::Untested {
+                let now = without_0.text();
+                changes.push(format!(
+                    "“{}” at {} ({}, then {now})",
+                    claim.text(),
+                    setting.name(),
+                    all.text()
+                ));
+            }
+        }
+    }
+    let left_out =
+        format!("Leaving out the {} at position 0", count(summary.test_samples_at_0, "test sample"));
+    match changes.len() {
+        0 => format!("{left_out} changes no verdict."),
+        number => format!("{left_out} changes {}: {}.", count(number, "verdict"), changes.join("; ")),
+    }
+}
+
+fn setting_part(setting: &Setting, run: &Run) -> SettingPart {
+    let (hidden_size, blocks) = (run.summary.hidden_size, run.summary.blocks);
+    let findings = findings(setting, hidden_size, blocks).into_iter().map(|finding| {
+        let mark =
+            |samples| finding.claim.map(|claim| claim.verdict(setting, samples, hidden_size, blocks).into());
+        FindingPart {
+            topic: finding.topic,
+            source: finding.claim.map(Claim::source),
+            verdict: mark(Samples::All),
+            verdict_without_0: mark(Samples::Without0),
+            all: finding.all,
+            without_0: finding.without_0,
+        }
+    });
+    let curves: Vec<&Curve> = setting.baselines().chain(setting.trained()).collect();
+    let table = |what: &str, cell: fn(&onejump_core::results::Metrics) -> String| LevelTable {
+        caption: format!("{what} at every exit level, all test samples ({})", setting.name()),
+        methods: curves.iter().map(|curve| curve.label()).collect(),
+        rows: (0..blocks)
+            .map(|level| {
+                let value = |curve: &&Curve| match curve.at(level, Samples::All) {
+                    Some(metrics) => cell(&metrics),
+                    None => words::NONE.to_owned(),
+                };
+                std::iter::once(level.to_string()).chain(curves.iter().map(value)).collect()
+            })
+            .collect(),
+    };
+    SettingPart {
+        id: format!("setting{}", setting.suffix()),
+        name: setting.name(),
+        findings: findings.collect(),
+        levels: vec![
+            table("Precision@1", |metrics| percent(metrics.precision_1)),
+            table("Surprisal in nats", |metrics| number(metrics.surprisal, 2, "")),
+        ],
+    }
+}
+
+fn figure_part(figure: &Figure) -> FigurePart {
+    FigurePart {
+        id: figure.stem.clone(),
+        title: figure.title.clone(),
+        caption: figure.caption.clone(),
+        legend: figure.legend(),
+        panels: figure.panels(),
+    }
+}
+
+fn average_tables(run: &Run) -> Vec<AverageTable> {
+    let blocks = averages::blocks(run);
+    let mut rows = blocks.iter().flat_map(|block| &block.rows);
+    let constant = rows.find(|(_, curve)| curve.average.method.method == "constant").map(|(_, curve)| curve);
+    let table = |samples, caption: String| AverageTable {
+        caption,
+        blocks: blocks
+            .iter()
+            .map(|block| {
+                let row = |(label, curve): &(String, Curve)| {
+                    Some((label.clone(), averages::cells(curve, constant, samples)?))
+                };
+                (block.name.clone(), block.rows.iter().filter_map(row).collect())
+            })
+            .collect(),
+    };
+    let (all, at_0) = (run.summary.test_samples, run.summary.test_samples_at_0);
+    let samples = |number: usize| count(number, "test sample");
+    vec![
+        table(Samples::All, format!("Averages over the exit levels, all {}", samples(all))),
+        table(
+            Samples::Without0,
+            format!(
+                "Averages over the exit levels, the {} not at position 0",
+                samples(all.saturating_sub(at_0))
+            ),
+        ),
+    ]
+    .into_iter()
+    .filter(|table: &AverageTable| table.blocks.iter().any(|(_, rows)| !rows.is_empty()))
+    .collect()
+}
+
+/// Rank, then the parameters of jtc, njtc, n-njtc and of the single shortcuts, then how many times fewer.
+fn parameter_rows(run: &Run, settings: &[Setting]) -> Vec<Vec<String>> {
+    let mut ranks: Vec<usize> = settings.iter().map(|setting| setting.rank).collect();
+    ranks.dedup();
+    let row = |rank: usize| {
+        let of = |kind| parameters(kind, run.summary.hidden_size, rank, run.summary.blocks);
+        let mut cells = vec![rank.to_string()];
+        cells.extend([Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Ojfa].map(|kind| thousands(of(kind))));
+        let times =
+            |kind| format!("{}×", thousands((of(kind) as f64 / of(Kind::Ojfa) as f64).round() as u64));
+        cells.extend([times(Kind::NNjtc), times(Kind::Jtc)]);
+        cells
+    };
+    ranks.into_iter().map(row).collect()
+}
+
+/// How finely a precision at one level can be read.
+fn sampling_error(run: &Run, settings: &[Setting]) -> String {
+    let precision = settings.iter().filter_map(|setting| setting.ojfa.as_ref());
+    let precision = precision.map(|curve| curve.average.all.precision_1).next().unwrap_or(0.5);
+    let samples = run.summary.test_samples.max(1) as f64;
+    let error = (precision * (1.0 - precision) / samples).sqrt();
+    format!(
+        "The standard error of a precision of {} over {} is {}. All methods see the same samples, and averages \
+         run over {} exit levels, so differences between averages are somewhat more certain than that.",
+        percent(precision),
+        count(run.summary.test_samples, "sample"),
+        words::points(error),
+        run.summary.blocks
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn parameters_are_the_papers_formula() {
+        let run = sample::run(30, &[5, 57]);
+        let rows = parameter_rows(&run, &Setting::all(&run));
+        assert_eq!(rows.len(), 2);
+        // 30·576², 30·2·576·5, 30·(2·576·5 + 4·576), 2·576·5 + 4·576.
+        assert_eq!(rows[0], ["5", "9,953,280", "172,800", "241,920", "8,064", "30×", "1,234×"]);
+        assert_eq!(rows[1][3..6], ["2,039,040", "67,968", "30×"]);
+    }
+
+    #[test]
+    fn position_0_is_said_in_every_case() {
+        let mut run = sample::run(12, &[5]);
+        let say = |run: &Run| position_0(run, &Setting::all(run));
+        assert_eq!(say(&run), "Leaving out the 131 test samples at position 0 changes no verdict.");
+        for row in run.summary.averages.iter_mut().filter(|row| row.method.is(Kind::Ojfa)) {
+            row.without_0 =
+                row.without_0.map(|mean| onejump_core::results::Metrics { precision_1: 0.0, ..mean });
+        }
+        assert!(
+            say(&run).contains("changes 2 verdicts: “OJFA largely matches") || say(&run).contains("verdicts")
+        );
+        run.summary.test_samples_at_0 = 0;
+        assert!(say(&run).starts_with("No test sample is at position 0"));
+    }
+
+    #[test]
+    fn headlines_are_sentences_whatever_is_missing() {
+        let mut run = sample::run(12, &[5]);
+        let say = |run: &Run| headline(&Setting::all(run)[0], run);
+        assert!(
+            say(&run).starts_with("At rank 5, closed form, one jump replaces 12. OJFA (jump 6) averages ")
+        );
+        run.summary.averages.retain(|row| row.method.is(Kind::Ojfa));
+        assert!(say(&run).ends_with("1 does not hold and 4 were not evaluated."), "{}", say(&run));
+        run.summary.averages.clear();
+        assert_eq!(say(&run), "At rank 5, closed form, no single jump was evaluated.");
+    }
+}

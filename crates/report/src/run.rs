@@ -1,0 +1,112 @@
+//! The results of one run, read from its folder and checked against each other.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use onejump_core::files::{self, FileError};
+use onejump_core::layout::RunLayout;
+use onejump_core::results::Summary;
+use onejump_store::tables::{self, PerLevel};
+
+use crate::ReportError;
+
+/// What an evaluation found, and under which experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// `results/summary.json`.
+    pub summary: Summary,
+    /// `results/per_level.parquet`.
+    pub levels: Vec<PerLevel>,
+    /// The text of `run.toml`, where there is one.
+    pub config: Option<String>,
+}
+
+impl Run {
+    /// Reads the results of the run in the folder `dir`.
+    ///
+    /// # Errors
+    /// [`ReportError`] if the run was not evaluated, or a file is not what it should be.
+    pub fn read(dir: &Path) -> Result<Self, ReportError> {
+        if !dir.is_dir() {
+            return Err(ReportError::NoRun { path: dir.to_owned() });
+        }
+        let layout = RunLayout::new(dir);
+        for path in [layout.summary(), layout.per_level()] {
+            if !path.exists() {
+                return Err(ReportError::NotEvaluated { path });
+            }
+        }
+        let run = Self {
+            summary: files::read_json(&layout.summary())?,
+            levels: tables::read_per_level(&layout.per_level())?,
+            config: read_optional(&layout.config())?,
+        };
+        match run.contradiction() {
+            Some(reason) => Err(ReportError::Content { path: layout.per_level(), reason }),
+            None => Ok(run),
+        }
+    }
+
+    /// The first way in which the table and the summary do not fit together.
+    fn contradiction(&self) -> Option<String> {
+        let blocks = self.summary.blocks;
+        if let Some(row) = self.levels.iter().find(|row| row.level >= blocks) {
+            return Some(format!(
+                "has level {}, but the model of summary.json has the exit levels 0 to {}",
+                row.level,
+                blocks.saturating_sub(1)
+            ));
+        }
+        let absent = self
+            .summary
+            .averages
+            .iter()
+            .find(|average| !self.levels.iter().any(|row| row.method == average.method))?;
+        let method = &absent.method;
+        let rank = method.rank.map(|rank| format!(" of rank {rank}")).unwrap_or_default();
+        Some(format!("has no row of {}{rank}, which summary.json averages", method.method))
+    }
+}
+
+fn read_optional(path: &Path) -> Result<Option<String>, ReportError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FileError::reading(path)(error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn a_run_that_was_not_evaluated_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Run::read(folder.path()).unwrap_err().to_string();
+        assert!(error.ends_with("first") && error.contains("results/summary.json is missing"), "{error}");
+        let error = Run::read(&folder.path().join("nowhere")).unwrap_err().to_string();
+        assert!(error.contains("is no folder"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_table_names_the_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = RunLayout::new(folder.path());
+        files::write_json(&layout.summary(), &sample::run(12, &[5]).summary).unwrap();
+        tables::write_scores(&layout.per_level(), &[]).unwrap();
+        let error = Run::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("'method'"), "{error}");
+    }
+
+    #[test]
+    fn results_of_two_evaluations_do_not_mix() {
+        let mut run = sample::run(12, &[5]);
+        assert_eq!(run.contradiction(), None);
+        run.levels.retain(|row| row.method.method != "ojfa");
+        assert!(run.contradiction().unwrap().contains("no row of ojfa of rank 5"));
+        run.summary.blocks = 6;
+        assert!(run.contradiction().unwrap().contains("has level 6"));
+    }
+}

@@ -1,0 +1,89 @@
+//! The choice of the one jump: D_m (Eq. 5) and its argmax.
+
+use onejump_core::shortcut::{Kind, LevelConvention, SCORE_TEMPERATURE};
+use onejump_shortcuts::card::{Card, JumpChoice};
+use onejump_shortcuts::file::{Maps, ShortcutFile};
+use onejump_store::tables::Score;
+
+use crate::ScoreError;
+
+/// D_m of every jump under both conventions, and the jump with the largest D_m under the one given.
+///
+/// # Errors
+/// [`ScoreError::Jump`] if there are no scores.
+pub fn choose(scores: &[Score], blocks: usize, levels: LevelConvention) -> Result<JumpChoice, ScoreError> {
+    let d = |convention: LevelConvention| -> Vec<f64> {
+        let mut sums = vec![0.0; blocks];
+        for score in scores.iter().filter(|score| convention.levels(blocks).contains(&score.level)) {
+            sums[score.jump] += score.mean_signed_square;
+        }
+        sums.into_iter().map(|sum| sum / blocks as f64).collect()
+    };
+    let mut choice =
+        JumpChoice { level: 0, levels, d_exit: d(LevelConvention::Exit), d_eq5: d(LevelConvention::Eq5) };
+    choice.level = choice
+        .best(levels)
+        .ok_or_else(|| ScoreError::Jump("there are no jumps to choose from".into()))?;
+    Ok(choice)
+}
+
+/// softmax(D / 5e-4): the paper's Fig. 3.
+pub fn softmax(d: &[f64]) -> Vec<f64> {
+    let largest = d.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = d.iter().map(|d| ((d - largest) / SCORE_TEMPERATURE).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.into_iter().map(|weight| weight / sum).collect()
+}
+
+/// The chosen jump as a file of its own.
+///
+/// # Errors
+/// [`ScoreError`] if the choice is not among the jumps, or they are no n-njtc.
+pub fn one_jump(jumps: &ShortcutFile, choice: JumpChoice) -> Result<ShortcutFile, ScoreError> {
+    if jumps.card.kind != Kind::NNjtc {
+        return Err(ScoreError::Jump(format!("the one jump is chosen among n-njtc, not {}", jumps.card.kind)));
+    }
+    let map = jumps.map_at(choice.level)?.shallow_clone();
+    let loss = jumps.card.training_loss.get(choice.level).copied();
+    let card = Card {
+        kind: Kind::Ojfa,
+        training_loss: loss.into_iter().collect(),
+        loss_curves: None,
+        choice: Some(choice),
+        ..jumps.card.clone()
+    };
+    Ok(ShortcutFile { card, maps: Maps::One(Box::new(map)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two jumps, K = 2: jump 0 is better over levels 0..1, jump 1 over levels 1..2.
+    #[test]
+    fn the_two_conventions_are_kept_apart() {
+        let values = [[0.9, 0.3, 0.1], [0.2, 0.4, 0.9]];
+        let scores: Vec<Score> = (0..2)
+            .flat_map(|jump| {
+                (0..3).map(move |level| Score {
+                    jump,
+                    level,
+                    mean_cosine: 0.0,
+                    mean_signed_square: values[jump][level],
+                })
+            })
+            .collect();
+        let choice = choose(&scores, 2, LevelConvention::Exit).unwrap();
+        assert_eq!((choice.level, choice.best(LevelConvention::Eq5)), (0, Some(1)));
+        let close = |a: &[f64], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-15);
+        assert!(close(&choice.d_exit, [0.6, 0.3]) && close(&choice.d_eq5, [0.2, 0.65]), "{choice:?}");
+        assert_eq!(choose(&scores, 2, LevelConvention::Eq5).unwrap().level, 1);
+    }
+
+    /// A difference of ln 3 temperatures is a ratio of 3.
+    #[test]
+    fn softmax_is_at_the_papers_temperature() {
+        let weights = softmax(&[0.5, 0.5 + SCORE_TEMPERATURE * 3f64.ln()]);
+        assert!((weights[1] - 0.75).abs() < 1e-9, "{weights:?}");
+    }
+}

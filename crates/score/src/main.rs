@@ -1,0 +1,69 @@
+//! `onejump-score`: see `--help`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use onejump_core::shortcut::LevelConvention;
+use onejump_score::{ScoreError, choose, one_jump, scores, softmax};
+use onejump_shortcuts::file::ShortcutFile;
+use onejump_store::hidden::HiddenStates;
+use onejump_store::tables::write_scores;
+
+/// Score every jump at every level by the signed square of its cosine, and choose the one jump.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Folder of hidden states that the jumps are scored on: the training samples
+    #[arg(long, value_name = "DIR")]
+    hidden: PathBuf,
+    /// The n-njtc shortcuts, from onejump-train
+    #[arg(long, value_name = "FILE")]
+    shortcuts: PathBuf,
+    /// Parquet to write: jump, level, mean_cosine, mean_signed_square
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// safetensors to write: the chosen jump alone
+    #[arg(long, value_name = "FILE")]
+    ojfa: Option<PathBuf>,
+    /// Which levels decide: exit (0 to K-1) or eq5 (1 to K, as Eq. 5 is printed)
+    #[arg(long, value_enum, default_value = "exit")]
+    levels: Levels,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Levels {
+    Exit,
+    Eq5,
+}
+
+fn main() -> ExitCode {
+    onejump_core::telemetry::init();
+    onejump_core::cli::exit(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<(), ScoreError> {
+    let hidden = HiddenStates::open(&args.hidden)?;
+    let jumps = ShortcutFile::read(&args.shortcuts)?;
+    let inputs = &hidden.manifest().inputs;
+    jumps.check_model(&args.shortcuts, &inputs.model_sha256, hidden.hidden_size(), hidden.blocks())?;
+    let scores = scores(&hidden, &jumps)?;
+    write_scores(&args.out, &scores)?;
+    let levels = match args.levels {
+        Levels::Exit => LevelConvention::Exit,
+        Levels::Eq5 => LevelConvention::Eq5,
+    };
+    let choice = choose(&scores, hidden.blocks(), levels)?;
+    println!("{}: {} pairs of jump and level", args.out.display(), scores.len());
+    for convention in [LevelConvention::Exit, LevelConvention::Eq5] {
+        let d = choice.d(convention);
+        let Some(jump) = choice.best(convention) else { continue };
+        let (score, share) = (d[jump], softmax(d)[jump]);
+        println!("  levels {convention}: jump {jump}, D = {score:.5}, {:.1} % of the softmax", share * 100.0);
+    }
+    if let Some(path) = &args.ojfa {
+        one_jump(&jumps, choice)?.write(path)?;
+        println!("{}: the one jump", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What a file of shortcuts says of itself: the metadata in the safetensors header.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use onejump_core::shortcut::{Kind, LevelConvention, Solver};
+
+use crate::ShortcutError;
+
+/// The final hidden state before the model's final norm: what every shortcut here approximates.
+pub const TARGET: &str = "pre-norm";
+
+/// Everything that a reader must know of the maps in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// Kind of shortcut.
+    pub kind: Kind,
+    /// The model, as the user named it.
+    pub model: String,
+    /// SHA-256 of its checkpoint.
+    pub model_sha256: String,
+    /// Fingerprint of the hidden states that it was trained on.
+    pub hidden_sha256: String,
+    /// H.
+    pub hidden_size: usize,
+    /// K.
+    pub blocks: usize,
+    /// r; none for a full map.
+    pub rank: Option<usize>,
+    /// How the matrices were found.
+    pub solver: Solver,
+    /// The seed of gradient descent.
+    pub seed: u64,
+    /// Weight of the ridge term, relative to the mean square of the inputs.
+    pub ridge: f64,
+    /// Options of gradient descent; none for the closed form.
+    pub adam: Option<String>,
+    /// BatchNorm's ε.
+    pub norm_eps: f64,
+    /// Eq. 2 over the training samples: one value per level, or one for all.
+    pub training_loss: Vec<f64>,
+    /// Mean training loss of every epoch of gradient descent, as `training_loss` is ordered.
+    pub loss_curves: Option<Vec<Vec<f64>>>,
+    /// Of an ojfa file: how the jump was chosen.
+    pub choice: Option<JumpChoice>,
+}
+
+/// How the one jump was chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JumpChoice {
+    /// The level that it was trained at.
+    pub level: usize,
+    /// The convention that decided.
+    pub levels: LevelConvention,
+    /// D_m over levels 0..K-1, for every jump m.
+    pub d_exit: Vec<f64>,
+    /// D_m over levels 1..K, as Eq. 5 is printed.
+    pub d_eq5: Vec<f64>,
+}
+
+impl JumpChoice {
+    /// D_m of every jump under a convention.
+    pub fn d(&self, levels: LevelConvention) -> &[f64] {
+        match levels {
+            LevelConvention::Exit => &self.d_exit,
+            LevelConvention::Eq5 => &self.d_eq5,
+        }
+    }
+
+    /// The jump with the largest D under a convention, the earliest among equals.
+    pub fn best(&self, levels: LevelConvention) -> Option<usize> {
+        let d = self.d(levels);
+        (0..d.len()).reduce(|best, jump| if d[jump] > d[best] { jump } else { best })
+    }
+}
+
+impl Card {
+    pub(crate) fn to_metadata(&self) -> BTreeMap<String, String> {
+        let list = |values: &[f64]| serde_json::to_string(values).unwrap_or_default();
+        let mut metadata = BTreeMap::from([
+            ("kind", self.kind.to_string()),
+            ("model", self.model.clone()),
+            ("model_sha256", self.model_sha256.clone()),
+            ("hidden_sha256", self.hidden_sha256.clone()),
+            ("hidden_size", self.hidden_size.to_string()),
+            ("blocks", self.blocks.to_string()),
+            ("solver", self.solver.to_string()),
+            ("seed", self.seed.to_string()),
+            ("ridge", self.ridge.to_string()),
+            ("norm_eps", format!("{:e}", self.norm_eps)),
+            ("target", TARGET.to_owned()),
+            ("training_loss", list(&self.training_loss)),
+            ("onejump", env!("CARGO_PKG_VERSION").to_owned()),
+        ]);
+        if let Some(rank) = self.rank {
+            metadata.insert("rank", rank.to_string());
+        }
+        if let Some(adam) = &self.adam {
+            metadata.insert("adam", adam.clone());
+        }
+        if let Some(curves) = &self.loss_curves {
+            metadata.insert("loss_curves", serde_json::to_string(curves).unwrap_or_default());
+        }
+        if let Some(choice) = &self.choice {
+            let d = choice.d(choice.levels).get(choice.level).copied().unwrap_or(f64::NAN);
+            metadata.extend([
+                ("level", choice.level.to_string()),
+                ("d", d.to_string()),
+                ("levels", choice.levels.to_string()),
+                ("d_exit", list(&choice.d_exit)),
+                ("d_eq5", list(&choice.d_eq5)),
+            ]);
+        }
+        metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    pub(crate) fn from_metadata(
+        path: &Path,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Self, ShortcutError> {
+        let fields = Fields { path, metadata };
+        let target = fields.text("target")?;
+        if target != TARGET {
+            return Err(ShortcutError::content(path, format!("has the target '{target}', known: {TARGET}")));
+        }
+        let kind: Kind = fields.parse("kind")?;
+        let choice = if metadata.contains_key("d_exit") {
+            let levels = match fields.text("levels")? {
+                "exit" => LevelConvention::Exit,
+                "eq5" => LevelConvention::Eq5,
+                other => return Err(ShortcutError::content(path, format!("has levels '{other}'"))),
+            };
+            Some(JumpChoice {
+                level: fields.parse("level")?,
+                levels,
+                d_exit: fields.json("d_exit")?,
+                d_eq5: fields.json("d_eq5")?,
+            })
+        } else {
+            None
+        };
+        Ok(Self {
+            kind,
+            model: fields.text("model")?.to_owned(),
+            model_sha256: fields.text("model_sha256")?.to_owned(),
+            hidden_sha256: fields.text("hidden_sha256")?.to_owned(),
+            hidden_size: fields.parse("hidden_size")?,
+            blocks: fields.parse("blocks")?,
+            rank: if kind.low_rank() { Some(fields.parse("rank")?) } else { None },
+            solver: fields.parse("solver")?,
+            seed: fields.parse("seed")?,
+            ridge: fields.parse("ridge")?,
+            adam: metadata.get("adam").cloned(),
+            norm_eps: fields.parse("norm_eps")?,
+            training_loss: fields.json("training_loss")?,
+            loss_curves: if metadata.contains_key("loss_curves") {
+                Some(fields.json("loss_curves")?)
+            } else {
+                None
+            },
+            choice,
+        })
+    }
+}
+
+struct Fields<'a> {
+    path: &'a Path,
+    metadata: &'a BTreeMap<String, String>,
+}
+
+impl Fields<'_> {
+    fn text(&self, key: &str) -> Result<&str, ShortcutError> {
+        self.metadata.get(key).map(String::as_str).ok_or_else(|| {
+            ShortcutError::content(
+                self.path,
+                format!("has no '{key}' in its metadata; onejump-train and onejump-score write it"),
+            )
+        })
+    }
+
+    fn parse<T: std::str::FromStr>(&self, key: &str) -> Result<T, ShortcutError>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.text(key)?;
+        text.parse().map_err(|error| {
+            ShortcutError::content(self.path, format!("metadata '{key}' is '{text}': {error}"))
+        })
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<T, ShortcutError> {
+        serde_json::from_str(self.text(key)?).map_err(|error| {
+            ShortcutError::content(self.path, format!("metadata '{key}' is no list of numbers: {error}"))
+        })
+    }
+}

@@ -1,0 +1,327 @@
+//! Files of shortcuts: safetensors with tensors named `level.12.a`, or `a` where one map serves all
+//! exit levels.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use onejump_core::files::FileError;
+use onejump_core::shortcut::Kind;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use tch::Tensor;
+
+use crate::ShortcutError;
+use crate::card::Card;
+use crate::map::{Map, Norm};
+use crate::safetensors as format;
+
+/// The maps of a file with their card.
+#[derive(Debug)]
+pub struct ShortcutFile {
+    /// What the maps are.
+    pub card: Card,
+    /// The maps.
+    pub maps: Maps,
+}
+
+/// One map per exit level, or one for all.
+#[derive(Debug)]
+pub enum Maps {
+    /// The map of level k at index k, for all exit levels.
+    PerLevel(Vec<Map>),
+    /// The same map at every exit level.
+    One(Box<Map>),
+}
+
+impl ShortcutFile {
+    /// The map that is applied at an exit level.
+    ///
+    /// # Errors
+    /// [`ShortcutError::Mismatch`] if there is no such level.
+    pub fn map_at(&self, level: usize) -> Result<&Map, ShortcutError> {
+        let blocks = self.card.blocks;
+        if level >= blocks {
+            return Err(ShortcutError::Mismatch(format!(
+                "level {level} is not an exit level of a model of {blocks} blocks (0 to {})",
+                blocks.saturating_sub(1)
+            )));
+        }
+        match &self.maps {
+            Maps::One(map) => Ok(map),
+            Maps::PerLevel(maps) => maps
+                .get(level)
+                .ok_or_else(|| ShortcutError::Mismatch(format!("there is no shortcut for level {level}"))),
+        }
+    }
+
+    /// Writes the file, atomically. Equal content gives equal bytes.
+    ///
+    /// # Errors
+    /// [`ShortcutError`] if it cannot be written, or a value is NaN or infinite.
+    pub fn write(&self, path: &Path) -> Result<(), ShortcutError> {
+        let mut tensors = BTreeMap::new();
+        let mut add = |prefix: &str, map| {
+            for (name, tensor) in Map::tensors(map) {
+                tensors.insert(format!("{prefix}{name}"), tensor);
+            }
+        };
+        match &self.maps {
+            Maps::One(map) => add("", map.as_ref()),
+            Maps::PerLevel(maps) => {
+                for (level, map) in maps.iter().enumerate() {
+                    add(&level_prefix(level), map);
+                }
+            }
+        }
+        for (name, tensor) in &tensors {
+            if tensor.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
+                return Err(ShortcutError::content(path, format!("tensor '{name}' would hold NaN or infinity")));
+            }
+        }
+        format::write(path, &tensors, &self.card.to_metadata())
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ShortcutError`] if it is not safetensors, lacks a tensor or a piece of metadata, or a
+    /// tensor is misshapen or not finite.
+    pub fn read(path: &Path) -> Result<Self, ShortcutError> {
+        let bytes = std::fs::read(path).map_err(FileError::reading(path))?;
+        let broken = |error: safetensors::SafeTensorError| {
+            ShortcutError::content(path, format!("is no usable safetensors file: {error}"))
+        };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
+        let metadata = header.metadata().iter().flatten();
+        let metadata = metadata.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let card = Card::from_metadata(path, &metadata)?;
+        let reader = Reader { path, tensors, card: &card };
+        let maps = if card.kind.per_level() {
+            let maps = (0..card.blocks).map(|level| reader.map(&level_prefix(level)));
+            Maps::PerLevel(maps.collect::<Result<_, _>>()?)
+        } else {
+            Maps::One(Box::new(reader.map("")?))
+        };
+        Ok(Self { card, maps })
+    }
+
+    /// Refuses a file that was made for another model or hidden size.
+    ///
+    /// # Errors
+    /// [`ShortcutError::Content`] that names both.
+    pub fn check_model(
+        &self,
+        path: &Path,
+        model_sha256: &str,
+        hidden_size: usize,
+        blocks: usize,
+    ) -> Result<(), ShortcutError> {
+        let card = &self.card;
+        if (card.hidden_size, card.blocks) != (hidden_size, blocks) {
+            return Err(ShortcutError::content(
+                path,
+                format!(
+                    "is for H = {} and {} blocks; the hidden states have H = {hidden_size} and {blocks} blocks",
+                    card.hidden_size, card.blocks
+                ),
+            ));
+        }
+        if card.model_sha256 != model_sha256 {
+            return Err(ShortcutError::content(
+                path,
+                format!("was trained on another checkpoint ({}) than the hidden states come from", card.model),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn level_prefix(level: usize) -> String {
+    format!("level.{level}.")
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+    card: &'a Card,
+}
+
+impl Reader<'_> {
+    fn map(&self, prefix: &str) -> Result<Map, ShortcutError> {
+        let hidden = self.card.hidden_size;
+        let vector = |name: &str| self.tensor(&format!("{prefix}{name}"), &[hidden]);
+        if self.card.kind == Kind::Jtc {
+            return Ok(Map::Full { w: self.tensor(&format!("{prefix}w"), &[hidden, hidden])? });
+        }
+        let rank = self.card.rank.unwrap_or(0);
+        let norm = if self.card.kind.has_norm() {
+            Some(Norm {
+                weight: vector("norm.weight")?,
+                bias: vector("norm.bias")?,
+                running_mean: vector("norm.running_mean")?,
+                running_var: vector("norm.running_var")?,
+                eps: self.card.norm_eps,
+            })
+        } else {
+            None
+        };
+        Ok(Map::LowRank {
+            norm,
+            a: self.tensor(&format!("{prefix}a"), &[hidden, rank])?,
+            b: self.tensor(&format!("{prefix}b"), &[rank, hidden])?,
+        })
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ShortcutError> {
+        let wrong = |reason: String| ShortcutError::content(self.path, format!("tensor '{name}' {reason}"));
+        let view: TensorView = self.tensors.tensor(name).map_err(|_| wrong("is missing".into()))?;
+        if view.shape() != shape || view.dtype() != Dtype::F32 {
+            return Err(wrong(format!(
+                "is {:?} of shape {:?}, expected F32 of shape {shape:?}",
+                view.dtype(),
+                view.shape()
+            )));
+        }
+        let size: Vec<i64> = shape.iter().map(|&length| length as i64).collect();
+        let tensor = Tensor::f_from_data_size(view.data(), &size, tch::Kind::Float)?;
+        if tensor.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
+            return Err(wrong("holds NaN or infinity".into()));
+        }
+        Ok(tensor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::card::JumpChoice;
+    use onejump_core::shortcut::{BATCH_NORM_EPS, LevelConvention, Solver};
+
+    const H: usize = 4;
+    const R: usize = 2;
+
+    fn card(kind: Kind) -> Card {
+        Card {
+            kind,
+            model: "tiny".into(),
+            model_sha256: "m".into(),
+            hidden_sha256: "h".into(),
+            hidden_size: H,
+            blocks: 3,
+            rank: kind.low_rank().then_some(R),
+            solver: Solver::Adam,
+            seed: 7,
+            ridge: 0.25,
+            adam: Some("epochs 3".into()),
+            norm_eps: BATCH_NORM_EPS,
+            training_loss: vec![1.5, 0.1 + 0.2],
+            loss_curves: Some(vec![vec![2.0, 1.5]]),
+            choice: (kind == Kind::Ojfa).then(|| JumpChoice {
+                level: 1,
+                levels: LevelConvention::Eq5,
+                d_exit: vec![0.1, 0.2, 0.3],
+                d_eq5: vec![0.1, 0.4, 0.3],
+            }),
+        }
+    }
+
+    fn values(size: &[i64], start: f64) -> Tensor {
+        let count: i64 = size.iter().product();
+        (Tensor::arange(count, (tch::Kind::Float, tch::Device::Cpu)) + start).reshape(size)
+    }
+
+    fn map(kind: Kind, start: f64) -> Map {
+        let (h, r) = (H as i64, R as i64);
+        if kind == Kind::Jtc {
+            return Map::Full { w: values(&[h, h], start) };
+        }
+        let norm = kind.has_norm().then(|| Norm {
+            weight: values(&[h], start),
+            bias: values(&[h], start + 1.0),
+            running_mean: values(&[h], start + 2.0),
+            running_var: values(&[h], start + 3.0),
+            eps: BATCH_NORM_EPS,
+        });
+        Map::LowRank { norm, a: values(&[h, r], start), b: values(&[r, h], start) }
+    }
+
+    fn file(kind: Kind) -> ShortcutFile {
+        let maps = if kind.per_level() {
+            Maps::PerLevel((0..3).map(|level| map(kind, f64::from(level))).collect())
+        } else {
+            Maps::One(Box::new(map(kind, 5.0)))
+        };
+        ShortcutFile { card: card(kind), maps }
+    }
+
+    #[test]
+    fn every_kind_comes_back_and_equal_content_gives_equal_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        for kind in [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::Ojfa] {
+            let path = folder.path().join(format!("{kind}.safetensors"));
+            file(kind).write(&path).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            let read = ShortcutFile::read(&path).unwrap();
+            assert_eq!(read.card, card(kind));
+            let hidden = values(&[2, H as i64], 0.5);
+            for level in 0..3 {
+                let (read, written) = (read.map_at(level).unwrap(), file(kind));
+                let written = written.map_at(level).unwrap();
+                assert_eq!(read.apply(&hidden).unwrap(), written.apply(&hidden).unwrap());
+            }
+            assert!(read.map_at(3).unwrap_err().to_string().contains("0 to 2"));
+            read.write(&path).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        }
+    }
+
+    /// The names and metadata that scripts rely on.
+    #[test]
+    fn the_format_is_pinned() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        file(Kind::NNjtc).write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let read = SafeTensors::deserialize(&bytes).unwrap();
+        let mut names: Vec<_> = read.names().into_iter().filter(|name| name.starts_with("level.2.")).collect();
+        names.sort();
+        let expected = ["a", "b", "norm.bias", "norm.running_mean", "norm.running_var", "norm.weight"];
+        assert_eq!(names, expected.map(|name| format!("level.2.{name}")));
+        assert_eq!(read.tensor("level.0.a").unwrap().shape(), [H, R]);
+        file(Kind::Ojfa).write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = header.metadata().clone().unwrap();
+        for (key, value) in
+            [("kind", "ojfa"), ("level", "1"), ("d", "0.4"), ("rank", "2"), ("target", "pre-norm"), ("blocks", "3")]
+        {
+            assert_eq!(metadata[key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_file_is_one_clear_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        file(Kind::NNjtc).write(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert!(ShortcutFile::read(&path).unwrap_err().to_string().contains("no usable safetensors"));
+        let mut wrong = file(Kind::NNjtc);
+        wrong.card.blocks = 4;
+        wrong.write(&path).unwrap();
+        assert!(ShortcutFile::read(&path).unwrap_err().to_string().contains("'level.3.norm.weight' is missing"));
+        let mut nan = file(Kind::Joint);
+        if let Maps::One(map) = &mut nan.maps
+            && let Map::LowRank { a, .. } = map.as_mut()
+        {
+            *a *= f64::NAN;
+        }
+        assert!(nan.write(&path).unwrap_err().to_string().contains("'a' would hold NaN"));
+        let other = file(Kind::Joint);
+        let error = other.check_model(&path, "m", 8, 3).unwrap_err().to_string();
+        assert!(error.contains("H = 4") && error.contains("H = 8"), "{error}");
+        assert!(other.check_model(&path, "z", 4, 3).unwrap_err().to_string().contains("another checkpoint"));
+    }
+}

@@ -1,0 +1,199 @@
+//! The maps themselves, in the row-vector convention: ĥ = norm(h)·A·B.
+
+use tch::{Kind, Tensor};
+
+use crate::ShortcutError;
+
+/// BatchNorm with its running statistics: (h − mean) / √(var + ε) ⊙ weight + bias.
+#[derive(Debug)]
+pub struct Norm {
+    /// (H).
+    pub weight: Tensor,
+    /// (H).
+    pub bias: Tensor,
+    /// (H).
+    pub running_mean: Tensor,
+    /// (H).
+    pub running_var: Tensor,
+    /// ε.
+    pub eps: f64,
+}
+
+/// A map from (N, H) to (N, H).
+#[derive(Debug)]
+pub enum Map {
+    /// ĥ = h·W (Din et al. 2023).
+    Full {
+        /// (H, H).
+        w: Tensor,
+    },
+    /// ĥ = norm(h)·A·B (Eq. 1), or without the norm.
+    LowRank {
+        /// Absent in njtc.
+        norm: Option<Norm>,
+        /// (H, r).
+        a: Tensor,
+        /// (r, H).
+        b: Tensor,
+    },
+}
+
+/// The first half of a low-rank map as one affine map: u = h·M + c, where ĥ = u·B.
+#[derive(Debug)]
+pub struct Projection {
+    /// M: BatchNorm's scale and A in one, (H, r).
+    pub matrix: Tensor,
+    /// c: BatchNorm's shift through A, (1, r).
+    pub constant: Tensor,
+}
+
+impl Projection {
+    /// (N, H) -> (N, r).
+    ///
+    /// # Errors
+    /// [`ShortcutError`] if `hidden` has another width.
+    pub fn apply(&self, hidden: &Tensor) -> Result<Tensor, ShortcutError> {
+        Ok(self.constant.f_addmm(hidden, &self.matrix)?)
+    }
+}
+
+impl Norm {
+    fn shallow_clone(&self) -> Self {
+        Self {
+            weight: self.weight.shallow_clone(),
+            bias: self.bias.shallow_clone(),
+            running_mean: self.running_mean.shallow_clone(),
+            running_var: self.running_var.shallow_clone(),
+            eps: self.eps,
+        }
+    }
+
+    /// scale = weight / √(var + ε) and shift = bias − mean ⊙ scale, in f64: norm(h) = h ⊙ scale + shift.
+    fn affine(&self) -> Result<(Tensor, Tensor), ShortcutError> {
+        let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
+        let deviation = double(&self.running_var)?.f_add_scalar(self.eps)?.f_sqrt()?;
+        let scale = double(&self.weight)?.f_div(&deviation)?;
+        let shift = double(&self.bias)?.f_sub(&double(&self.running_mean)?.f_mul(&scale)?)?;
+        Ok((scale, shift))
+    }
+}
+
+impl Map {
+    /// The same map; the tensors are shared, not copied. A clone can be sent to another thread.
+    pub fn shallow_clone(&self) -> Self {
+        match self {
+            Self::Full { w } => Self::Full { w: w.shallow_clone() },
+            Self::LowRank { norm, a, b } => Self::LowRank {
+                norm: norm.as_ref().map(Norm::shallow_clone),
+                a: a.shallow_clone(),
+                b: b.shallow_clone(),
+            },
+        }
+    }
+
+    /// H.
+    pub fn hidden_size(&self) -> usize {
+        match self {
+            Self::Full { w } => w.size()[0] as usize,
+            Self::LowRank { a, .. } => a.size()[0] as usize,
+        }
+    }
+
+    /// r of a low-rank map.
+    pub fn rank(&self) -> Option<usize> {
+        match self {
+            Self::Full { .. } => None,
+            Self::LowRank { a, .. } => Some(a.size()[1] as usize),
+        }
+    }
+
+    /// ĥ of hidden states: (N, H) -> (N, H).
+    ///
+    /// # Errors
+    /// [`ShortcutError`] if `hidden` has another width.
+    pub fn apply(&self, hidden: &Tensor) -> Result<Tensor, ShortcutError> {
+        let width = hidden.size().last().copied().unwrap_or(0);
+        if width != self.hidden_size() as i64 {
+            return Err(ShortcutError::Mismatch(format!(
+                "a shortcut for H = {} cannot take hidden states of H = {width}",
+                self.hidden_size()
+            )));
+        }
+        Ok(match self {
+            Self::Full { w } => hidden.f_mm(w)?,
+            Self::LowRank { b, .. } => match self.projection()? {
+                Some(projection) => projection.apply(hidden)?.f_mm(b)?,
+                None => hidden.shallow_clone(),
+            },
+        })
+    }
+
+    /// The first half of a low-rank map, in f32; none for a full map. Computed in f64, because
+    /// BatchNorm's shift is a difference of large numbers where a few states are huge.
+    ///
+    /// # Errors
+    /// [`ShortcutError::Torch`] if the tensors do not fit together.
+    pub fn projection(&self) -> Result<Option<Projection>, ShortcutError> {
+        let Self::LowRank { norm, a, .. } = self else { return Ok(None) };
+        let (matrix, constant) = match norm {
+            None => (a.shallow_clone(), Tensor::f_zeros([1, a.size()[1]], (Kind::Float, a.device()))?),
+            Some(norm) => {
+                let (scale, shift) = norm.affine()?;
+                let a = a.f_to_kind(Kind::Double)?;
+                let constant = shift.f_unsqueeze(0)?.f_mm(&a)?; // (1, H)·(H, r)
+                (scale.f_unsqueeze(1)?.f_mul(&a)?, constant)
+            }
+        };
+        Ok(Some(Projection {
+            matrix: matrix.f_to_kind(Kind::Float)?,
+            constant: constant.f_to_kind(Kind::Float)?,
+        }))
+    }
+
+    /// The tensors by the names that they have in a file, without the level.
+    pub(crate) fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
+        match self {
+            Self::Full { w } => vec![("w", w)],
+            Self::LowRank { norm, a, b } => {
+                let mut tensors = vec![("a", a), ("b", b)];
+                if let Some(norm) = norm {
+                    tensors.extend([
+                        ("norm.weight", &norm.weight),
+                        ("norm.bias", &norm.bias),
+                        ("norm.running_mean", &norm.running_mean),
+                        ("norm.running_var", &norm.running_var),
+                    ]);
+                }
+                tensors
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (h − 1)/√(3 + 1)·2 + 0.5, then the sum of both values through A = (1, 1)ᵀ, then B = (10, 0).
+    #[test]
+    fn a_low_rank_map_is_norm_then_a_then_b() {
+        let filled = |value: f32, size: &[i64]| Tensor::full(size, f64::from(value), (Kind::Float, tch::Device::Cpu));
+        let norm = Norm {
+            weight: filled(2.0, &[2]),
+            bias: filled(0.5, &[2]),
+            running_mean: filled(1.0, &[2]),
+            running_var: filled(3.0, &[2]),
+            eps: 1.0,
+        };
+        let map = Map::LowRank {
+            norm: Some(norm),
+            a: filled(1.0, &[2, 1]),
+            b: Tensor::from_slice(&[10f32, 0.0]).reshape([1, 2]),
+        };
+        let mapped = map.apply(&Tensor::from_slice(&[1f32, 3.0]).reshape([1, 2])).unwrap();
+        // norm: 0.5 and 2.5; sum 3.
+        assert_eq!(Vec::<f32>::try_from(mapped.reshape([2])).unwrap(), [30.0, 0.0]);
+        let error = map.apply(&filled(0.0, &[1, 3])).unwrap_err().to_string();
+        assert!(error.contains("H = 2") && error.contains("H = 3"), "{error}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Writing safetensors so that equal content gives equal bytes.
+//!
+//! The library writes the metadata in the order of a hash map, which differs from run to run; the
+//! format is a length, a JSON header and the data, so that is written here, in the order of names.
+//! Reading is the library's.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use onejump_core::files::{self, FileError};
+use serde_json::{Map, json};
+use tch::{Kind, Tensor};
+
+use crate::ShortcutError;
+
+/// The header is padded with spaces to a multiple of this, so that the data is aligned.
+const ALIGNMENT: usize = 8;
+
+/// Writes f32 tensors and metadata, atomically.
+pub(crate) fn write(
+    path: &Path,
+    tensors: &BTreeMap<String, &Tensor>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), ShortcutError> {
+    let mut header = Map::new();
+    header.insert("__metadata__".to_owned(), json!(metadata));
+    let mut data = Vec::new();
+    for (name, tensor) in tensors {
+        let start = data.len();
+        let flat = tensor.f_to_kind(Kind::Float)?.f_contiguous()?.f_reshape([-1])?;
+        for value in Vec::<f32>::try_from(flat)? {
+            data.extend_from_slice(&value.to_le_bytes());
+        }
+        header.insert(
+            name.clone(),
+            json!({"dtype": "F32", "shape": tensor.size(), "data_offsets": [start, data.len()]}),
+        );
+    }
+    let mut header = serde_json::Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+    files::write_with(path, |writer| {
+        let mut put = |bytes: &[u8]| writer.write_all(bytes).map_err(FileError::writing(path));
+        put(&(header.len() as u64).to_le_bytes())?;
+        put(&header)?;
+        put(&data)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,125 @@
+//! A folder of hidden states: its manifest and its parts as one table.
+
+use std::path::{Path, PathBuf};
+
+use onejump_core::manifest::HiddenManifest;
+use rayon::prelude::*;
+
+use crate::StoreError;
+use crate::part;
+
+/// The captured states of N samples at levels 0..=K, on disk. Reading a level reads that column.
+#[derive(Debug, Clone)]
+pub struct HiddenStates {
+    dir: PathBuf,
+    manifest: HiddenManifest,
+}
+
+impl HiddenStates {
+    /// Opens a folder that `onejump-capture` has completed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there is no manifest, or parts are missing.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let dir = dir.into();
+        if !dir.is_dir() {
+            return Err(StoreError::content(
+                &dir,
+                "is not a folder of hidden states; onejump-capture --out makes one",
+            ));
+        }
+        let manifest = HiddenManifest::read(&dir)?;
+        if !manifest.is_complete() {
+            return Err(StoreError::content(
+                &dir,
+                format!(
+                    "has {} of {} parts; run onejump-capture again with the same arguments, it goes on",
+                    manifest.parts.len(),
+                    manifest.parts_total
+                ),
+            ));
+        }
+        let missing = manifest.parts.iter().find(|part| !dir.join(&part.file).is_file());
+        if let Some(part) = missing {
+            return Err(StoreError::content(
+                &dir,
+                format!("lacks {}, which its manifest lists; capture again into an empty folder", part.file),
+            ));
+        }
+        Ok(Self { dir, manifest })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the states come from.
+    pub fn manifest(&self) -> &HiddenManifest {
+        &self.manifest
+    }
+
+    /// N.
+    pub fn samples(&self) -> usize {
+        self.manifest.inputs.samples
+    }
+
+    /// H.
+    pub fn hidden_size(&self) -> usize {
+        self.manifest.inputs.hidden_size
+    }
+
+    /// K; the levels are 0..=K.
+    pub fn blocks(&self) -> usize {
+        self.manifest.inputs.blocks
+    }
+
+    /// The states of one level, (N, H) row-major, in the order of the samples.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the level does not exist, a part is damaged, or a state is not finite.
+    pub fn level(&self, level: usize) -> Result<Vec<f32>, StoreError> {
+        if level > self.blocks() {
+            return Err(StoreError::content(
+                &self.dir,
+                format!("has levels 0 to {}; there is no level {level}", self.blocks()),
+            ));
+        }
+        let hidden_size = self.hidden_size();
+        let parts = self.read_parts(|path| part::read_level(path, level, hidden_size))?;
+        self.whole(parts, hidden_size)
+    }
+
+    /// The sampled position of each sample, in the order of the samples.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a part is damaged.
+    pub fn positions(&self) -> Result<Vec<u32>, StoreError> {
+        let parts = self.read_parts(part::read_positions)?;
+        self.whole(parts, 1)
+    }
+
+    fn read_parts<T: Send>(
+        &self,
+        read: impl Fn(&Path) -> Result<Vec<T>, StoreError> + Sync,
+    ) -> Result<Vec<Vec<T>>, StoreError> {
+        self.manifest.parts.par_iter().map(|part| read(&self.dir.join(&part.file))).collect()
+    }
+
+    /// The parts as one, checked against the manifest's number of samples.
+    fn whole<T>(&self, parts: Vec<Vec<T>>, width: usize) -> Result<Vec<T>, StoreError> {
+        for (part, rows) in self.manifest.parts.iter().zip(&parts) {
+            if rows.len() != part.samples * width {
+                return Err(StoreError::content(
+                    &self.dir.join(&part.file),
+                    format!("has {} rows, its manifest says {}", rows.len() / width, part.samples),
+                ));
+            }
+        }
+        let mut whole = Vec::with_capacity(self.samples() * width);
+        for part in parts {
+            whole.extend(part);
+        }
+        Ok(whole)
+    }
+}

@@ -1,0 +1,36 @@
+//! Hidden states and result tables as Parquet that pyarrow, polars, DuckDB and pandas read as it is.
+//!
+//! | task | where |
+//! |---|---|
+//! | read one level of a captured folder | [`hidden::HiddenStates`] |
+//! | write the parts of a folder | [`part::write_part`] |
+//! | the tables of scores and metrics | [`tables`] |
+//! | the model's own predictions | [`truth`] |
+//!
+//! ```
+//! use onejump_store::part::{PartRows, StoreDtype, read_level, write_part};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("part-00000.parquet");
+//! let rows = PartRows {
+//!     sample_ids: vec![0, 1],
+//!     sentences: vec![Some("One jump.".into()), None],
+//!     token_ids: vec![vec![5, 6, 7], vec![8]],
+//!     positions: vec![2, 0],
+//!     levels: vec![vec![0.5; 2 * 4], vec![-1.0; 2 * 4]], // K + 1 = 2 levels, each (N = 2, H = 4)
+//! };
+//! write_part(&path, &rows, 4, StoreDtype::F32)?;
+//! assert_eq!(read_level(&path, 1, 4)?, vec![-1.0; 8]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! This crate knows nothing of torch, of tokenizers, or of what a shortcut does.
+
+mod error;
+pub mod hidden;
+pub mod part;
+mod table;
+pub mod tables;
+pub mod truth;
+
+pub use error::StoreError;

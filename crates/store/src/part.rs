@@ -1,0 +1,281 @@
+//! One Parquet part of hidden states: one row per sample, one column per level.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, FixedSizeListArray, Float16Array, Float32Array, Int32Array, ListArray, RecordBatch,
+    StringArray, UInt32Array, UInt64Array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Schema};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use onejump_core::layout::level_column;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use crate::StoreError;
+use crate::table::{self, column, wrong_type};
+
+/// How the states are stored. Computing is another matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreDtype {
+    /// As computed in f32, lossless.
+    F32,
+    /// Half the bytes, 11 bits of mantissa; values above 65,504 do not fit and are refused.
+    F16,
+}
+
+impl StoreDtype {
+    /// The name on the command line and in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+}
+
+impl std::str::FromStr for StoreDtype {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "f16" => Ok(Self::F16),
+            _ => Err(format!("'{text}' is no type to store states in; known: f32, f16")),
+        }
+    }
+}
+
+/// The rows of a part: N samples, K + 1 levels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartRows {
+    /// The samples' numbers in the whole folder.
+    pub sample_ids: Vec<u64>,
+    /// The samples' texts, where known.
+    pub sentences: Vec<Option<String>>,
+    /// The token ids of the whole sentences.
+    pub token_ids: Vec<Vec<i32>>,
+    /// The sampled positions.
+    pub positions: Vec<u32>,
+    /// Per level 0..=K the states, (N, H) row-major.
+    pub levels: Vec<Vec<f32>>,
+}
+
+/// Writes a part, atomically. Floats are split by byte (BYTE_STREAM_SPLIT) and compressed with
+/// Zstandard: exponents compress, mantissas hardly.
+///
+/// # Errors
+/// [`StoreError`] if the file cannot be written, or a state does not fit into f16.
+pub fn write_part(
+    path: &Path,
+    rows: &PartRows,
+    hidden_size: usize,
+    dtype: StoreDtype,
+) -> Result<(), StoreError> {
+    let mut fields = vec![
+        Field::new("sample_id", DataType::UInt64, false),
+        Field::new("sentence", DataType::Utf8, true),
+        Field::new("token_ids", DataType::List(item(DataType::Int32)), false),
+        Field::new("position", DataType::UInt32, false),
+    ];
+    let token_offsets = OffsetBuffer::from_lengths(rows.token_ids.iter().map(Vec::len));
+    let tokens = Int32Array::from_iter_values(rows.token_ids.iter().flatten().copied());
+    let token_ids = ListArray::try_new(item(DataType::Int32), token_offsets, Arc::new(tokens), None)
+        .map_err(StoreError::arrow(path))?;
+    let mut arrays: Vec<ArrayRef> = vec![
+        Arc::new(UInt64Array::from(rows.sample_ids.clone())),
+        Arc::new(StringArray::from(rows.sentences.clone())),
+        Arc::new(token_ids),
+        Arc::new(UInt32Array::from(rows.positions.clone())),
+    ];
+    for (level, states) in rows.levels.iter().enumerate() {
+        let name = level_column(level);
+        let (values, value_type): (ArrayRef, _) = match dtype {
+            StoreDtype::F32 => (Arc::new(Float32Array::from(states.clone())), DataType::Float32),
+            StoreDtype::F16 => (Arc::new(half_states(path, &name, states)?), DataType::Float16),
+        };
+        let list = FixedSizeListArray::try_new(item(value_type.clone()), hidden_size as i32, values, None)
+            .map_err(StoreError::arrow(path))?;
+        fields.push(Field::new(name, list.data_type().clone(), false));
+        arrays.push(Arc::new(list));
+    }
+    let batch =
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(StoreError::arrow(path))?;
+    table::write(path, &batch, properties(rows.levels.len()))
+}
+
+fn item(data_type: DataType) -> Arc<Field> {
+    Arc::new(Field::new("item", data_type, false))
+}
+
+fn half_states(path: &Path, column: &str, states: &[f32]) -> Result<Float16Array, StoreError> {
+    if let Some(value) = states.iter().find(|value| value.abs() > f16::MAX.to_f32()) {
+        return Err(StoreError::content(
+            path,
+            format!("column '{column}': {value} does not fit into f16; use --store-dtype f32"),
+        ));
+    }
+    let mut half = vec![f16::ZERO; states.len()];
+    half.convert_from_f32_slice(states);
+    Ok(Float16Array::from(half))
+}
+
+fn properties(levels: usize) -> WriterProperties {
+    let zstd = Compression::ZSTD(ZstdLevel::default());
+    let mut builder = WriterProperties::builder().set_compression(zstd);
+    for level in 0..levels {
+        let path = ColumnPath::new(vec![level_column(level), "list".to_owned(), "item".to_owned()]);
+        builder = builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
+    }
+    builder.build()
+}
+
+/// Reads one level of a part as f32, (N, H) row-major. Only this column is read from disk.
+///
+/// # Errors
+/// [`StoreError`] if the column is missing, of another type or width, or holds NaN or infinity.
+pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f32>, StoreError> {
+    let name = level_column(level);
+    let batch = table::read(path, &[&name])?;
+    let list: &FixedSizeListArray = column(path, &batch, &name, "a fixed-size list of floats")?;
+    if list.value_length() as usize != hidden_size {
+        return Err(StoreError::content(
+            path,
+            format!("column '{name}' has {} values a row, expected H = {hidden_size}", list.value_length()),
+        ));
+    }
+    let values = list.values();
+    let states: Vec<f32> = if let Some(values) = values.as_any().downcast_ref::<Float32Array>() {
+        values.values().to_vec()
+    } else if let Some(values) = values.as_any().downcast_ref::<Float16Array>() {
+        let mut states = vec![0.0; values.len()];
+        values.values().convert_to_f32_slice(&mut states);
+        states
+    } else {
+        return Err(wrong_type(path, &name, "lists of float32 or float16", list.data_type()));
+    };
+    if list.null_count() > 0 || values.null_count() > 0 {
+        return Err(StoreError::content(path, format!("column '{name}' has missing values")));
+    }
+    if let Some(index) = states.iter().position(|value| !value.is_finite()) {
+        return Err(StoreError::content(
+            path,
+            format!(
+                "column '{name}' is {} in row {}; the model overflowed, or the file is damaged",
+                states[index],
+                index / hidden_size
+            ),
+        ));
+    }
+    Ok(states)
+}
+
+/// Reads the sampled positions of a part.
+///
+/// # Errors
+/// [`StoreError`] if the column is missing or of another type.
+pub fn read_positions(path: &Path) -> Result<Vec<u32>, StoreError> {
+    let batch = table::read(path, &["position"])?;
+    let positions: &UInt32Array = column(path, &batch, "position", "uint32")?;
+    Ok(positions.values().to_vec())
+}
+
+/// Reads the samples' numbers, token ids and positions of a part.
+///
+/// # Errors
+/// [`StoreError`] if a column is missing or of another type.
+pub fn read_samples(path: &Path) -> Result<Vec<(u64, Vec<i32>, u32)>, StoreError> {
+    let batch = table::read(path, &["sample_id", "token_ids", "position"])?;
+    let ids: &UInt64Array = column(path, &batch, "sample_id", "uint64")?;
+    let tokens: &ListArray = column(path, &batch, "token_ids", "lists of int32")?;
+    let positions: &UInt32Array = column(path, &batch, "position", "uint32")?;
+    (0..batch.num_rows())
+        .map(|row| {
+            let row_tokens = tokens.value(row);
+            let row_tokens = row_tokens.as_any().downcast_ref::<Int32Array>().ok_or_else(|| {
+                wrong_type(path, "token_ids", "lists of int32", tokens.data_type())
+            })?;
+            Ok((ids.value(row), row_tokens.values().to_vec(), positions.value(row)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows(states: Vec<f32>, hidden_size: usize) -> PartRows {
+        let n = states.len() / hidden_size;
+        PartRows {
+            sample_ids: (0..n as u64).collect(),
+            sentences: (0..n).map(|i| (i % 2 == 0).then(|| format!("Sentence {i}."))).collect(),
+            token_ids: (0..n).map(|i| (0..i as i32 + 1).collect()).collect(),
+            positions: (0..n as u32).collect(),
+            levels: vec![states.clone(), states.iter().map(|x| -x).collect()],
+        }
+    }
+
+    proptest! {
+        /// f32 is lossless to the bit, whatever the values.
+        #[test]
+        fn f32_states_come_back_as_they_were(
+            states in prop::collection::vec(prop::num::f32::NORMAL | prop::num::f32::ZERO | prop::num::f32::SUBNORMAL, 0..40),
+            hidden_size in 1usize..5,
+        ) {
+            let states = states[..states.len() / hidden_size * hidden_size].to_vec();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("part.parquet");
+            let rows = rows(states, hidden_size);
+            write_part(&path, &rows, hidden_size, StoreDtype::F32).unwrap();
+            for level in 0..2 {
+                let read = read_level(&path, level, hidden_size).unwrap();
+                let bits = |states: &[f32]| states.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                prop_assert_eq!(bits(&read), bits(&rows.levels[level]));
+            }
+            prop_assert_eq!(read_positions(&path).unwrap(), rows.positions.clone());
+            let samples: Vec<_> = read_samples(&path).unwrap();
+            prop_assert_eq!(samples.len(), rows.sample_ids.len());
+            for (row, sample) in samples.into_iter().enumerate() {
+                prop_assert_eq!(sample, (rows.sample_ids[row], rows.token_ids[row].clone(), rows.positions[row]));
+            }
+        }
+    }
+
+    /// f16 has 11 bits of mantissa: rounding to nearest errs by 2⁻¹¹ of the value at most.
+    #[test]
+    fn f16_rounds_and_refuses_what_does_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part.parquet");
+        let states: Vec<f32> = (1..=64).map(|i| 1.37f32.powi(i / 2) * i as f32 * 1e-4).collect();
+        write_part(&path, &rows(states.clone(), 4), 4, StoreDtype::F16).unwrap();
+        for (read, written) in read_level(&path, 0, 4).unwrap().iter().zip(&states) {
+            assert!((read - written).abs() <= written.abs() * 2f32.powi(-11), "{read} {written}");
+        }
+        let error =
+            write_part(&path, &rows(vec![70_000.0; 4], 4), 4, StoreDtype::F16).unwrap_err().to_string();
+        assert!(error.contains("level_00") && error.contains("--store-dtype f32"), "{error}");
+    }
+
+    #[test]
+    fn wrong_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part.parquet");
+        write_part(&path, &rows(vec![1.0, 2.0, 3.0, f32::NAN], 2), 2, StoreDtype::F32).unwrap();
+        let say = |error: StoreError| error.to_string();
+        assert!(say(read_level(&path, 0, 2).unwrap_err()).contains("NaN in row 1"));
+        assert!(say(read_level(&path, 5, 2).unwrap_err()).contains("no column 'level_05'"));
+        assert!(say(read_level(&path, 0, 3).unwrap_err()).contains("expected H = 3"));
+        let whole = std::fs::read(&path).unwrap();
+        for length in [0, 3, whole.len() / 2, whole.len() - 1] {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert!(say(read_level(&path, 0, 2).unwrap_err()).contains("part.parquet"));
+        }
+    }
+}

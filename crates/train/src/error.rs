@@ -1,0 +1,24 @@
+//! What can stop a training.
+
+use onejump_shortcuts::ShortcutError;
+use onejump_store::StoreError;
+
+/// A shortcut that could not be trained.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The hidden states.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The shortcuts' file.
+    #[error(transparent)]
+    Shortcut(#[from] ShortcutError),
+    /// The arguments make no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The training did not end in finite numbers.
+    #[error("{0}")]
+    Diverged(String),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}

@@ -1,0 +1,243 @@
+//! Training a kind at every exit level.
+
+use std::path::PathBuf;
+
+use onejump_core::shortcut::{BATCH_NORM_EPS, Kind, Solver, default_rank};
+use onejump_core::telemetry::Progress;
+use onejump_shortcuts::card::Card;
+use onejump_shortcuts::file::{Maps, ShortcutFile};
+use onejump_shortcuts::map::Map;
+use onejump_store::hidden::HiddenStates;
+use rayon::prelude::*;
+use tch::Tensor;
+
+use crate::adam::{self, Descended};
+use crate::closed_form::{self, Fitted};
+use crate::moments::Moments;
+use crate::{TrainError, adam::Options};
+
+/// What to train and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// A folder of hidden states.
+    pub hidden: PathBuf,
+    /// What to train.
+    pub kind: Kind,
+    /// How.
+    pub solver: Solver,
+    /// r; ⌊H/100⌋ by default.
+    pub rank: Option<usize>,
+    /// Weight of the closed form's ridge term, relative to the mean square of the inputs.
+    pub ridge: f64,
+    /// Options of gradient descent.
+    pub adam: Options,
+}
+
+impl Config {
+    /// The closed form with every option at its default.
+    pub fn new(hidden: impl Into<PathBuf>, kind: Kind) -> Self {
+        Self {
+            hidden: hidden.into(),
+            kind,
+            solver: Solver::ClosedForm,
+            rank: None,
+            ridge: 0.0,
+            adam: Options {
+                epochs: Options::DEFAULT_EPOCHS,
+                batch_size: Options::DEFAULT_BATCH_SIZE,
+                learning_rate: Options::DEFAULT_LEARNING_RATE,
+                seed: 0,
+            },
+        }
+    }
+}
+
+/// Trains a kind on all samples of a folder, at every exit level.
+///
+/// # Errors
+/// [`TrainError`] if the states cannot be read, the arguments make no sense, or training diverges.
+pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
+    let hidden = HiddenStates::open(&config.hidden)?;
+    let rank = validated_rank(config, &hidden)?;
+    let targets = level(&hidden, hidden.blocks())?;
+    let job = Job { config, hidden: &hidden, targets: &targets, rank };
+    let (maps, losses, curves) = match (config.kind, config.solver) {
+        (Kind::Joint, Solver::ClosedForm) => job.joint_closed_form()?,
+        (Kind::Joint, Solver::Adam) => job.joint_adam()?,
+        (_, Solver::ClosedForm) => job.levels_closed_form()?,
+        (_, Solver::Adam) => job.levels_adam()?,
+    };
+    let inputs = &hidden.manifest().inputs;
+    let card = Card {
+        kind: config.kind,
+        model: inputs.model.clone(),
+        model_sha256: inputs.model_sha256.clone(),
+        hidden_sha256: hidden.manifest().fingerprint(),
+        hidden_size: hidden.hidden_size(),
+        blocks: hidden.blocks(),
+        rank: config.kind.low_rank().then_some(rank),
+        solver: config.solver,
+        seed: config.adam.seed,
+        ridge: config.ridge,
+        adam: (config.solver == Solver::Adam).then(|| config.adam.describe()),
+        norm_eps: BATCH_NORM_EPS,
+        training_loss: losses,
+        loss_curves: curves,
+        choice: None,
+    };
+    Ok(ShortcutFile { card, maps })
+}
+
+fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, TrainError> {
+    let usage = |reason: String| Err(TrainError::Usage(reason));
+    if !Kind::TRAINED.contains(&config.kind) {
+        return usage(format!("'{}' is not trained; known: n-njtc, njtc, jtc, joint", config.kind));
+    }
+    let size = hidden.hidden_size();
+    let rank = config.rank.unwrap_or_else(|| default_rank(size));
+    if rank == 0 || rank > size {
+        return usage(format!("rank {rank} is impossible: it must be 1 to H = {size}"));
+    }
+    if config.ridge < 0.0 || !config.ridge.is_finite() {
+        return usage(format!("a ridge of {} is impossible: it must be 0 or more", config.ridge));
+    }
+    if config.ridge > 0.0 && config.solver == Solver::Adam {
+        return usage("--ridge belongs to the closed form; leave it out with --solver adam".into());
+    }
+    let adam = &config.adam;
+    if config.solver == Solver::Adam
+        && (adam.epochs == 0
+            || adam.batch_size < 2
+            || adam.learning_rate <= 0.0
+            || !adam.learning_rate.is_finite())
+    {
+        return usage("gradient descent needs 1 epoch, 2 samples in a batch, and a learning rate above 0".into());
+    }
+    if hidden.samples() < 2 {
+        return usage(format!("{} has {} samples; training needs 2", config.hidden.display(), hidden.samples()));
+    }
+    Ok(rank)
+}
+
+/// The states of a level as a tensor, (N, H) f32.
+fn level(hidden: &HiddenStates, level: usize) -> Result<Tensor, TrainError> {
+    let states = hidden.level(level)?;
+    Ok(Tensor::f_from_slice(&states)?.f_view([-1, hidden.hidden_size() as i64])?)
+}
+
+/// The maps, the training loss of each, and the loss curves of gradient descent.
+type Trained = (Maps, Vec<f64>, Option<Vec<Vec<f64>>>);
+
+struct Job<'a> {
+    config: &'a Config,
+    hidden: &'a HiddenStates,
+    targets: &'a Tensor,
+    rank: usize,
+}
+
+impl Job<'_> {
+    fn fit(&self, moments: &Moments) -> Result<Fitted, TrainError> {
+        closed_form::fit(self.config.kind, moments, self.rank, self.config.ridge)
+    }
+
+    fn levels_closed_form(&self) -> Result<Trained, TrainError> {
+        let blocks = self.hidden.blocks();
+        let progress = Progress::new("train", "levels", blocks as u64);
+        let (mut maps, mut losses) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
+        for k in 0..blocks {
+            let fitted = self.fit(&Moments::of(&level(self.hidden, k)?, self.targets)?)?;
+            maps.push(fitted.map);
+            losses.push(fitted.loss);
+            progress.advance(1);
+        }
+        progress.finish();
+        Ok((Maps::PerLevel(maps), losses, None))
+    }
+
+    /// The moments of all exit levels together are the sum of the levels' moments.
+    fn joint_closed_form(&self) -> Result<Trained, TrainError> {
+        let blocks = self.hidden.blocks();
+        let progress = Progress::new("train", "levels", blocks as u64);
+        let mut together: Option<Moments> = None;
+        for k in 0..blocks {
+            let moments = Moments::of(&level(self.hidden, k)?, self.targets)?;
+            match &mut together {
+                Some(together) => together.add(&moments)?,
+                None => together = Some(moments),
+            }
+            progress.advance(1);
+        }
+        progress.finish();
+        let together = together.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))?;
+        let fitted = self.fit(&together)?;
+        Ok((Maps::One(Box::new(fitted.map)), vec![fitted.loss], None))
+    }
+
+    /// Levels are independent: each runs on one thread, so that the result does not depend on how
+    /// many there are.
+    fn levels_adam(&self) -> Result<Trained, TrainError> {
+        let (config, hidden, rank, blocks) = (self.config, self.hidden, self.rank, self.hidden.blocks());
+        let progress = Progress::new("train", "epochs", (blocks * config.adam.epochs) as u64);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .start_handler(|_| tch::set_num_threads(1))
+            .build()
+            .map_err(|error| TrainError::Usage(format!("cannot start threads: {error}")))?;
+        // A tensor may be sent to another thread, but not shared with it.
+        let jobs: Vec<_> = (0..blocks).map(|k| (k, self.targets.shallow_clone())).collect();
+        let trained: Vec<_> = pool.install(|| {
+            jobs.into_par_iter()
+                .with_max_len(1)
+                .map(|(k, targets)| descend(config, rank, &level(hidden, k)?, &targets, k as u64, &progress))
+                .collect::<Result<_, TrainError>>()
+        })?;
+        progress.finish();
+        let mut maps = Vec::with_capacity(blocks);
+        let (mut losses, mut curves) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
+        for (map, loss, curve) in trained {
+            maps.push(map);
+            losses.push(loss);
+            curves.push(curve);
+        }
+        Ok((Maps::PerLevel(maps), losses, Some(curves)))
+    }
+
+    fn joint_adam(&self) -> Result<Trained, TrainError> {
+        let blocks = self.hidden.blocks();
+        let levels = (0..blocks).map(|k| level(self.hidden, k)).collect::<Result<Vec<_>, _>>()?;
+        let inputs = Tensor::f_cat(&levels, 0)?; // (K·N, H)
+        drop(levels);
+        let targets = self.targets.f_repeat([blocks as i64, 1])?;
+        let progress = Progress::new("train", "epochs", self.config.adam.epochs as u64);
+        let (map, loss, curve) =
+            descend(self.config, self.rank, &inputs, &targets, blocks as u64, &progress)?;
+        progress.finish();
+        Ok((Maps::One(Box::new(map)), vec![loss], Some(vec![curve])))
+    }
+}
+
+/// Gradient descent on one set of samples: the map, its loss as stored, and the loss curve.
+fn descend(
+    config: &Config,
+    rank: usize,
+    inputs: &Tensor,
+    targets: &Tensor,
+    stream: u64,
+    progress: &Progress,
+) -> Result<(Map, f64, Vec<f64>), TrainError> {
+    let kind = config.kind;
+    let Descended { map, curve } =
+        adam::descend(kind, inputs, targets, rank, &config.adam, stream, &|| progress.advance(1))?;
+    let loss = closed_form::loss(&map, &Moments::of(inputs, targets)?)?;
+    if !loss.is_finite() {
+        return Err(TrainError::Diverged(format!("the {kind} of level {stream} has a loss of {loss}")));
+    }
+    tracing::info!("{}", describe_curve(kind, stream, &curve, loss));
+    Ok((map, loss, curve))
+}
+
+fn describe_curve(kind: Kind, stream: u64, curve: &[f64], loss: f64) -> String {
+    let stride = curve.len().div_ceil(6).max(1);
+    let points: Vec<_> = curve.iter().step_by(stride).map(|loss| format!("{loss:.0}")).collect();
+    let place = if kind == Kind::Joint { "all levels".to_owned() } else { format!("level {stream}") };
+    format!("{kind}, {place}: loss {} -> {loss:.1} with running statistics", points.join(" -> "))
+}
