@@ -1,1 +1,47 @@
-fn main() {}
+//! The project's own commands: `cargo xtask setup | reproduce | test`.
+
+mod process;
+mod reproduce;
+mod setup;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Onejump's own commands. Each sets up what it needs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring libtorch and the default model; does nothing where they are
+    Setup,
+    /// Run the whole experiment: capture, train, score, evaluate, report
+    Reproduce(reproduce::Args),
+    /// Check format, lints, docs, the crates' edges, and run all tests
+    Test,
+    /// Check the crates' edges and the top level alone
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Setup => setup::setup(),
+        Command::Reproduce(args) => reproduce::reproduce(&args),
+        Command::Test => test::test(),
+        Command::Tidy => tidy::tidy(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -92,7 +92,8 @@ impl Output {
     fn same_capture(&self, manifest: &HiddenManifest) -> Result<(), CaptureError> {
         let describe = |inputs: &CaptureInputs| serde_json::to_value(inputs).unwrap_or_default();
         let (theirs, ours) = (describe(&manifest.inputs), describe(&self.inputs));
-        let differing = theirs.as_object().into_iter().flatten().find(|(key, value)| ours[key.as_str()] != **value);
+        let differing =
+            theirs.as_object().into_iter().flatten().find(|(key, value)| ours[key.as_str()] != **value);
         if let Some((key, value)) = differing {
             return Err(CaptureError::Usage(format!(
                 "{} holds another capture ({key} {value} there, {} here); choose another --out or remove it",

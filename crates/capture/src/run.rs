@@ -147,7 +147,7 @@ pub fn capture(config: &Config) -> Result<Captured, CaptureError> {
         hidden_size: model.hidden_size(),
         blocks: model.blocks(),
         vocab_size: model.vocab_size(),
-        sentences: path.display().to_string(),
+        sentences: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         sentences_sha256: input.sha256,
         samples: input.samples.len(),
         truncated: input.truncated,

@@ -118,10 +118,8 @@ pub fn from_json_lines(
             skipped += 1;
             continue;
         }
-        let Line { input_ids: token_ids, position, sentence } =
-            serde_json::from_str(line).map_err(|error| {
-                wrong(format!("expected {{\"input_ids\": [...], \"position\": p}}: {error}"))
-            })?;
+        let Line { input_ids: token_ids, position, sentence } = serde_json::from_str(line)
+            .map_err(|error| wrong(format!("expected {{\"input_ids\": [...], \"position\": p}}: {error}")))?;
         if position >= token_ids.len() {
             return Err(wrong(format!("position {position} is outside its {} tokens", token_ids.len())));
         }

@@ -40,7 +40,7 @@ pub struct CaptureInputs {
     pub blocks: usize,
     /// V.
     pub vocab_size: usize,
-    /// The file of sentences or samples, as the user named it.
+    /// The name of the file of sentences or samples, without its folder.
     pub sentences: String,
     /// SHA-256 of the lines that were used.
     pub sentences_sha256: String,

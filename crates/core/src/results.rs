@@ -52,9 +52,8 @@ impl Metrics {
         }
         let n = levels.len() as f64;
         let mean = |get: fn(&Self) -> f64| levels.iter().map(get).sum::<f64>() / n;
-        let mean_some = |get: fn(&Self) -> Option<f64>| {
-            levels.iter().map(get).sum::<Option<f64>>().map(|sum| sum / n)
-        };
+        let mean_some =
+            |get: fn(&Self) -> Option<f64>| levels.iter().map(get).sum::<Option<f64>>().map(|sum| sum / n);
         Some(Self {
             precision_1: mean(|m| m.precision_1),
             precision_5: mean(|m| m.precision_5),

@@ -45,9 +45,9 @@ impl ExitHead {
             None => (First::Identity, transposed),
             Some(Map::Full { w }) => (First::Full { w: w.shallow_clone() }, transposed),
             Some(map @ Map::LowRank { b, .. }) => {
-                let projection = map.projection()?.ok_or_else(|| {
-                    EvaluateError::Usage("a low-rank map without a projection".to_owned())
-                })?;
+                let projection = map
+                    .projection()?
+                    .ok_or_else(|| EvaluateError::Usage("a low-rank map without a projection".to_owned()))?;
                 let unembedding = b.f_mul(&head.norm.weight)?.f_mm(&transposed)?; // B·diag(g)·Eᵀ
                 (First::LowRank { projection, b: b.shallow_clone() }, unembedding)
             }
@@ -89,7 +89,7 @@ impl ExitHead {
     /// # Errors
     /// [`EvaluateError::Torch`] if the shapes do not fit.
     pub fn logits_into(&self, out: &Tensor, factor: &Tensor) -> Result<(), EvaluateError> {
-        factor.f_mm_out(out, &self.unembedding)?;
+        let _ = factor.f_mm_out(out, &self.unembedding)?;
         Ok(())
     }
 }

@@ -56,7 +56,10 @@ impl Methods {
         for path in shortcuts {
             let file = open(path, hidden)?;
             if file.card.kind == Kind::Ojfa {
-                return Err(EvaluateError::Usage(format!("{} is an ojfa file; give it as --ojfa", path.display())));
+                return Err(EvaluateError::Usage(format!(
+                    "{} is an ojfa file; give it as --ojfa",
+                    path.display()
+                )));
             }
             methods.add(file, arbitrary);
         }

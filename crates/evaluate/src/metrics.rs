@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn position_0_is_in_one_of_the_two_means() {
-        let outcome = |above, approximation| Outcome { above, surprisal: 2.0, mat_surprisal: 1.0, approximation };
+        let outcome =
+            |above, approximation| Outcome { above, surprisal: 2.0, mat_surprisal: 1.0, approximation };
         let mut tally = Tally::default();
         tally.add(0, &outcome(0, Some((1.0, 0.0))));
         tally.add(3, &outcome(6, Some((0.5, 4.0))));

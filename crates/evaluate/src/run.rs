@@ -212,11 +212,8 @@ fn variation(targets: &Tensor, positions: &[u32]) -> Result<Variation, EvaluateE
         Ok(targets.f_sub(&mean)?.f_square_()?.f_sum(Kind::Double)?.double_value(&[]))
     };
     let kept: Vec<i64> = (0..positions.len() as i64).filter(|&row| positions[row as usize] > 0).collect();
-    let without_0 = if kept.is_empty() {
-        0.0
-    } else {
-        of(&targets.f_index_select(0, &Tensor::f_from_slice(&kept)?)?)?
-    };
+    let without_0 =
+        if kept.is_empty() { 0.0 } else { of(&targets.f_index_select(0, &Tensor::f_from_slice(&kept)?)?)? };
     Ok(Variation { all: of(targets)?, without_0 })
 }
 

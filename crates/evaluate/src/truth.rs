@@ -32,7 +32,8 @@ pub(crate) fn truth(hidden: &HiddenStates, head: &Head, cache: &Path) -> Result<
 fn compute(states: &Tensor, head: &Head) -> Result<Truth, EvaluateError> {
     let (samples, _) = states.size2()?;
     let exit = ExitHead::new(None, head)?;
-    let buffer = Tensor::f_empty([CHUNK.min(samples), head.vocab_size() as i64], (Kind::Float, states.device()))?;
+    let buffer =
+        Tensor::f_empty([CHUNK.min(samples), head.vocab_size() as i64], (Kind::Float, states.device()))?;
     let progress = Progress::new("truth", "samples", samples as u64);
     let mut truth = Truth::default();
     let mut start = 0;

@@ -74,9 +74,7 @@ impl GgufFile {
 
     /// How a text is split before merging, which GGUF only names.
     fn pre_tokenizer(&self) -> Result<Value, GgufError> {
-        let byte_level = |use_regex: bool| {
-            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex})
-        };
+        let byte_level = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
         match self.pre()? {
             "gpt-2" | "default" => Ok(byte_level(true)),
             // Each digit is a piece of its own.
@@ -101,12 +99,14 @@ impl GgufFile {
     /// Control tokens and tokens that were added as a whole are never split.
     fn added_tokens(&self, tokens: &[&str]) -> Result<Vec<Value>, GgufError> {
         let key = "tokenizer.ggml.token_type";
-        let types = self
-            .required(key)?
-            .to_vec()
-            .map_err(|_| self.content_error(format!("'{key}' is no list")))?;
+        let types =
+            self.required(key)?.to_vec().map_err(|_| self.content_error(format!("'{key}' is no list")))?;
         if types.len() != tokens.len() {
-            return Err(self.content_error(format!("has {} tokens, but {} types", tokens.len(), types.len())));
+            return Err(self.content_error(format!(
+                "has {} tokens, but {} types",
+                tokens.len(),
+                types.len()
+            )));
         }
         let added = types.iter().zip(tokens).enumerate().filter_map(|(id, (kind, token))| {
             let kind = integer(kind)?;

@@ -49,12 +49,7 @@ impl Pack {
             let length = sequence.len() as i64;
             match runs.last_mut() {
                 Some(run) if run.length == length => run.sequences += 1,
-                _ => runs.push(Run {
-                    start: tokens.len() as i64,
-                    first: place as i64,
-                    sequences: 1,
-                    length,
-                }),
+                _ => runs.push(Run { start: tokens.len() as i64, first: place as i64, sequences: 1, length }),
             }
             tokens.extend_from_slice(sequence);
             positions.extend(0..length);
@@ -74,7 +69,12 @@ impl Pack {
     /// Attention of every token over the tokens of its sequence up to itself.
     ///
     /// `query` (T, A, d), `key` and `value` (T, G, d) with A heads in G groups; returns (T, A·d).
-    pub fn causal_attention(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Tensor, ModelError> {
+    pub fn causal_attention(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+    ) -> Result<Tensor, ModelError> {
         self.attend(query, key, value, |run| (run.start, run.length), true)
     }
 

@@ -45,8 +45,7 @@ impl Rotary {
                 "rotary scaling '{kind}' is not supported; known: default (no scaling)"
             )));
         }
-        let theta =
-            parameters.and_then(|p| p.rope_theta).or(config.rope_theta).unwrap_or(DEFAULT_THETA);
+        let theta = parameters.and_then(|p| p.rope_theta).or(config.rope_theta).unwrap_or(DEFAULT_THETA);
         // Angles in f32, as Hugging Face computes them: position · θ^(−2i/d).
         let exponents = Tensor::f_arange_start_step(0, width, 2, (Kind::Float, Device::Cpu))? / width as f64;
         let frequencies = Tensor::from(theta).to_kind(Kind::Float).f_pow(&exponents)?.f_reciprocal()?;

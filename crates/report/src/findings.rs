@@ -234,7 +234,7 @@ fn others_against_constant(setting: &Setting, samples: Samples) -> Option<String
         }
     };
     Some(format!(
-        "Of the {} evaluated beside OJFA, {} the constant's average precision of {}, and {} its average \
+        "Of the {} evaluated beside OJFA, {} the constant’s average precision of {}, and {} its average \
          surprisal of {}.",
         count(number, "method"),
         failing(more_precise, |mean| percent(mean.precision_1)),

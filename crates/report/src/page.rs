@@ -16,7 +16,7 @@ use crate::words::{self, count, list, number, percent, thousands};
 pub struct Page {
     model: String,
     facts: Vec<(&'static str, String)>,
-    headlines: Vec<String>,
+    headlines: Vec<Headline>,
     position_0: String,
     settings: Vec<SettingPart>,
     claims: Vec<ClaimRow>,
@@ -26,6 +26,13 @@ pub struct Page {
     parameters: Vec<Vec<String>>,
     sampling_error: String,
     config: Option<String>,
+}
+
+/// A setting in a few sentences.
+#[derive(Debug, Serialize)]
+struct Headline {
+    setting: String,
+    text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,7 +93,13 @@ struct FigurePart {
 #[derive(Debug, Serialize)]
 struct AverageTable {
     caption: String,
-    blocks: Vec<(String, Vec<(String, Vec<String>)>)>,
+    blocks: Vec<AverageBlock>,
+}
+
+#[derive(Debug, Serialize)]
+struct AverageBlock {
+    name: String,
+    rows: Vec<(String, Vec<String>)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,7 +132,10 @@ impl Page {
         Self {
             model: summary.model.clone(),
             facts: facts(run, &settings),
-            headlines: settings.iter().map(|setting| headline(setting, run)).collect(),
+            headlines: settings
+                .iter()
+                .map(|setting| Headline { setting: setting.name(), text: headline(setting, run) })
+                .collect(),
             position_0: position_0(run, &settings),
             settings: settings.iter().map(|setting| setting_part(setting, run)).collect(),
             claims: claims.into(),
@@ -150,18 +166,17 @@ fn facts(run: &Run, settings: &[Setting]) -> Vec<(&'static str, String)> {
                 thousands(summary.test_samples_at_0 as u64)
             ),
         ),
-        ("Trained", if names.is_empty() { "nothing".to_owned() } else { names.join("; ") }),
+        ("Shortcuts", if names.is_empty() { "nothing".to_owned() } else { names.join("; ") }),
     ]
 }
 
 /// The setting in two sentences and the count of claims that hold.
 fn headline(setting: &Setting, run: &Run) -> String {
-    let name = setting.name();
     let Some(ojfa) = &setting.ojfa else {
-        return format!("At {name}, no single jump was evaluated.");
+        return "No single jump was evaluated.".to_owned();
     };
     let blocks = run.summary.blocks;
-    let mut text = format!("At {name}, one jump replaces {blocks}. ");
+    let mut text = format!("One jump replaces {blocks}. ");
     match setting.n_njtc.as_ref().and_then(|full| versus(ojfa, full, "the full n-njtc", Samples::All)) {
         Some(sentence) => text.push_str(&sentence),
         None => text.push_str(&format!(
@@ -195,7 +210,7 @@ fn headline(setting: &Setting, run: &Run) -> String {
     .into_iter()
     .flatten()
     .collect();
-    format!("{text} Of the paper's {} claims below, {}.", verdicts.len(), list(&parts))
+    format!("{text} Of the paper’s {} claims below, {}.", verdicts.len(), list(&parts))
 }
 
 /// Whether the samples at position 0 change a verdict.
@@ -289,7 +304,7 @@ fn average_tables(run: &Run) -> Vec<AverageTable> {
                 let row = |(label, curve): &(String, Curve)| {
                     Some((label.clone(), averages::cells(curve, constant, samples)?))
                 };
-                (block.name.clone(), block.rows.iter().filter_map(row).collect())
+                AverageBlock { name: block.name.clone(), rows: block.rows.iter().filter_map(row).collect() }
             })
             .collect(),
     };
@@ -306,7 +321,7 @@ fn average_tables(run: &Run) -> Vec<AverageTable> {
         ),
     ]
     .into_iter()
-    .filter(|table: &AverageTable| table.blocks.iter().any(|(_, rows)| !rows.is_empty()))
+    .filter(|table: &AverageTable| table.blocks.iter().any(|block| !block.rows.is_empty()))
     .collect()
 }
 
@@ -377,12 +392,10 @@ mod tests {
     fn headlines_are_sentences_whatever_is_missing() {
         let mut run = sample::run(12, &[5]);
         let say = |run: &Run| headline(&Setting::all(run)[0], run);
-        assert!(
-            say(&run).starts_with("At rank 5, closed form, one jump replaces 12. OJFA (jump 6) averages ")
-        );
+        assert!(say(&run).starts_with("One jump replaces 12. OJFA (jump 6) averages "));
         run.summary.averages.retain(|row| row.method.is(Kind::Ojfa));
         assert!(say(&run).ends_with("1 does not hold and 4 were not evaluated."), "{}", say(&run));
         run.summary.averages.clear();
-        assert_eq!(say(&run), "At rank 5, closed form, no single jump was evaluated.");
+        assert_eq!(say(&run), "No single jump was evaluated.");
     }
 }

@@ -21,9 +21,8 @@ pub fn choose(scores: &[Score], blocks: usize, levels: LevelConvention) -> Resul
     };
     let mut choice =
         JumpChoice { level: 0, levels, d_exit: d(LevelConvention::Exit), d_eq5: d(LevelConvention::Eq5) };
-    choice.level = choice
-        .best(levels)
-        .ok_or_else(|| ScoreError::Jump("there are no jumps to choose from".into()))?;
+    choice.level =
+        choice.best(levels).ok_or_else(|| ScoreError::Jump("there are no jumps to choose from".into()))?;
     Ok(choice)
 }
 
@@ -41,7 +40,10 @@ pub fn softmax(d: &[f64]) -> Vec<f64> {
 /// [`ScoreError`] if the choice is not among the jumps, or they are no n-njtc.
 pub fn one_jump(jumps: &ShortcutFile, choice: JumpChoice) -> Result<ShortcutFile, ScoreError> {
     if jumps.card.kind != Kind::NNjtc {
-        return Err(ScoreError::Jump(format!("the one jump is chosen among n-njtc, not {}", jumps.card.kind)));
+        return Err(ScoreError::Jump(format!(
+            "the one jump is chosen among n-njtc, not {}",
+            jumps.card.kind
+        )));
     }
     let map = jumps.map_at(choice.level)?.shallow_clone();
     let loss = jumps.card.training_loss.get(choice.level).copied();

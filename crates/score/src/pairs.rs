@@ -55,12 +55,18 @@ struct Jumps {
 impl Jumps {
     fn stack(file: &ShortcutFile) -> Result<Self, ScoreError> {
         let Maps::PerLevel(maps) = &file.maps else {
-            return Err(ScoreError::Jump(format!("'{}' is one map; scoring needs one per level", file.card.kind)));
+            return Err(ScoreError::Jump(format!(
+                "'{}' is one map; scoring needs one per level",
+                file.card.kind
+            )));
         };
         let (mut matrices, mut constants, mut bs) = (Vec::new(), Vec::new(), Vec::new());
         for map in maps {
             let (Map::LowRank { b, .. }, Some(projection)) = (map, map.projection()?) else {
-                return Err(ScoreError::Jump(format!("'{}' is not of low rank; score n-njtc", file.card.kind)));
+                return Err(ScoreError::Jump(format!(
+                    "'{}' is not of low rank; score n-njtc",
+                    file.card.kind
+                )));
             };
             matrices.push(projection.matrix);
             constants.push(projection.constant);
@@ -88,7 +94,7 @@ struct Targets {
 impl Targets {
     fn new(hidden: &HiddenStates, jumps: &Jumps) -> Result<Self, ScoreError> {
         let states = tensor(hidden, hidden.blocks())?;
-        let norms = states.f_linalg_vector_norm(2.0, [1i64].as_slice(), false, Kind::Float)?;
+        let norms = states.f_norm_scalaropt_dim(2.0, [1i64].as_slice(), false)?;
         if norms.f_min()?.double_value(&[]) <= 0.0 {
             return Err(ScoreError::Jump(format!(
                 "{}: a final hidden state is 0, so it has no cosine",
@@ -123,7 +129,8 @@ fn level_scores(
         let cosine = product.f_div(&length)?.f_div(&targets.norms.f_narrow(0, start, rows)?)?;
         let signed_square = cosine.f_mul(&cosine.f_abs()?)?;
         cosines = cosines.f_add(&cosine.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?;
-        squares = squares.f_add(&signed_square.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?;
+        squares =
+            squares.f_add(&signed_square.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?;
         start += rows;
     }
     let means = |sums: Tensor| Ok::<_, ScoreError>(Vec::<f64>::try_from(sums.f_div_scalar(samples as f64)?)?);

@@ -75,7 +75,10 @@ impl ShortcutFile {
         }
         for (name, tensor) in &tensors {
             if tensor.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
-                return Err(ShortcutError::content(path, format!("tensor '{name}' would hold NaN or infinity")));
+                return Err(ShortcutError::content(
+                    path,
+                    format!("tensor '{name}' would hold NaN or infinity"),
+                ));
             }
         }
         format::write(path, &tensors, &self.card.to_metadata())
@@ -130,7 +133,10 @@ impl ShortcutFile {
         if card.model_sha256 != model_sha256 {
             return Err(ShortcutError::content(
                 path,
-                format!("was trained on another checkpoint ({}) than the hidden states come from", card.model),
+                format!(
+                    "was trained on another checkpoint ({}) than the hidden states come from",
+                    card.model
+                ),
             ));
         }
         Ok(())
@@ -284,7 +290,8 @@ mod tests {
         file(Kind::NNjtc).write(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let read = SafeTensors::deserialize(&bytes).unwrap();
-        let mut names: Vec<_> = read.names().into_iter().filter(|name| name.starts_with("level.2.")).collect();
+        let mut names: Vec<_> =
+            read.names().into_iter().filter(|name| name.starts_with("level.2.")).collect();
         names.sort();
         let expected = ["a", "b", "norm.bias", "norm.running_mean", "norm.running_var", "norm.weight"];
         assert_eq!(names, expected.map(|name| format!("level.2.{name}")));
@@ -293,9 +300,14 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let metadata = header.metadata().clone().unwrap();
-        for (key, value) in
-            [("kind", "ojfa"), ("level", "1"), ("d", "0.4"), ("rank", "2"), ("target", "pre-norm"), ("blocks", "3")]
-        {
+        for (key, value) in [
+            ("kind", "ojfa"),
+            ("level", "1"),
+            ("d", "0.4"),
+            ("rank", "2"),
+            ("target", "pre-norm"),
+            ("blocks", "3"),
+        ] {
             assert_eq!(metadata[key], value, "{key}");
         }
     }
@@ -311,7 +323,9 @@ mod tests {
         let mut wrong = file(Kind::NNjtc);
         wrong.card.blocks = 4;
         wrong.write(&path).unwrap();
-        assert!(ShortcutFile::read(&path).unwrap_err().to_string().contains("'level.3.norm.weight' is missing"));
+        assert!(
+            ShortcutFile::read(&path).unwrap_err().to_string().contains("'level.3.norm.weight' is missing")
+        );
         let mut nan = file(Kind::Joint);
         if let Maps::One(map) = &mut nan.maps
             && let Map::LowRank { a, .. } = map.as_mut()

@@ -177,7 +177,8 @@ mod tests {
     /// (h − 1)/√(3 + 1)·2 + 0.5, then the sum of both values through A = (1, 1)ᵀ, then B = (10, 0).
     #[test]
     fn a_low_rank_map_is_norm_then_a_then_b() {
-        let filled = |value: f32, size: &[i64]| Tensor::full(size, f64::from(value), (Kind::Float, tch::Device::Cpu));
+        let filled =
+            |value: f32, size: &[i64]| Tensor::full(size, f64::from(value), (Kind::Float, tch::Device::Cpu));
         let norm = Norm {
             weight: filled(2.0, &[2]),
             bias: filled(0.5, &[2]),

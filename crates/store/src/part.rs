@@ -198,9 +198,10 @@ pub fn read_samples(path: &Path) -> Result<Vec<(u64, Vec<i32>, u32)>, StoreError
     (0..batch.num_rows())
         .map(|row| {
             let row_tokens = tokens.value(row);
-            let row_tokens = row_tokens.as_any().downcast_ref::<Int32Array>().ok_or_else(|| {
-                wrong_type(path, "token_ids", "lists of int32", tokens.data_type())
-            })?;
+            let row_tokens = row_tokens
+                .as_any()
+                .downcast_ref::<Int32Array>()
+                .ok_or_else(|| wrong_type(path, "token_ids", "lists of int32", tokens.data_type()))?;
             Ok((ids.value(row), row_tokens.values().to_vec(), positions.value(row)))
         })
         .collect()

@@ -15,7 +15,11 @@ use parquet::file::properties::WriterProperties;
 use crate::StoreError;
 
 /// Writes one record batch as a Parquet file with one row group, atomically.
-pub(crate) fn write(path: &Path, batch: &RecordBatch, properties: WriterProperties) -> Result<(), StoreError> {
+pub(crate) fn write(
+    path: &Path,
+    batch: &RecordBatch,
+    properties: WriterProperties,
+) -> Result<(), StoreError> {
     files::write_with(path, |file| {
         let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))
             .map_err(StoreError::parquet(path))?;

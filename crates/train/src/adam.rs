@@ -33,11 +33,11 @@ pub struct Options {
 
 impl Options {
     /// Passes over the training samples. The paper does not say how many it took.
-    pub const DEFAULT_EPOCHS: usize = 40;
+    pub const DEFAULT_EPOCHS: usize = 30;
     /// Samples in a step.
-    pub const DEFAULT_BATCH_SIZE: usize = 128;
+    pub const DEFAULT_BATCH_SIZE: usize = 64;
     /// Learning rate of the first step.
-    pub const DEFAULT_LEARNING_RATE: f64 = 2e-2;
+    pub const DEFAULT_LEARNING_RATE: f64 = 3e-2;
 
     /// The options as a line for the file's metadata.
     pub fn describe(&self) -> String {
@@ -185,9 +185,12 @@ impl Model {
 
     /// One step on a batch, (n, H) each; returns the batch's loss, (1) f64.
     fn step(&mut self, x: &Tensor, y: &Tensor, rate: f64) -> Result<Tensor, TrainError> {
-        let loss = match (&self.views.b, &self.slopes.b) {
-            (Some(b), Some(slope_b)) => self.low_rank_gradients(x, y, b, slope_b)?,
-            _ => {
+        let loss = match &self.views.b {
+            Some(b) => {
+                let b = b.shallow_clone();
+                self.low_rank_gradients(x, y, &b)?
+            }
+            None => {
                 let (error, loss) = error(&x.f_mm(&self.views.a)?, y)?;
                 self.slopes.a.f_copy_(&x.f_transpose(0, 1)?.f_mm(&error)?)?;
                 loss
@@ -197,13 +200,7 @@ impl Model {
         Ok(loss)
     }
 
-    fn low_rank_gradients(
-        &mut self,
-        x: &Tensor,
-        y: &Tensor,
-        b: &Tensor,
-        slope_b: &Tensor,
-    ) -> Result<Tensor, TrainError> {
+    fn low_rank_gradients(&mut self, x: &Tensor, y: &Tensor, b: &Tensor) -> Result<Tensor, TrainError> {
         let a = &self.views.a;
         // x̂ = (x − μ) ⊙ σ; u = x̂·(w ⊙ A) + bias·A.
         let standardised = match &self.views.norm {
@@ -222,14 +219,19 @@ impl Model {
             None => standardised.f_mm(a)?,
         }; // (n, r)
         let (error, loss) = error(&u.f_mm(b)?, y)?;
-        let mut slope_b = slope_b.shallow_clone();
-        slope_b.f_copy_(&u.f_transpose(0, 1)?.f_mm(&error)?)?; // (r, n)·(n, H)
+        if let Some(slope_b) = &mut self.slopes.b {
+            slope_b.f_copy_(&u.f_transpose(0, 1)?.f_mm(&error)?)?; // (r, n)·(n, H)
+        }
         let du = error.f_mm(&b.f_transpose(0, 1)?)?; // (n, r)
         let s = standardised.f_transpose(0, 1)?.f_mm(&du)?; // (H, r)
         match (&self.views.norm, &mut self.slopes.norm) {
             (Some((weight, bias)), Some((slope_weight, slope_bias))) => {
                 let sum = du.f_sum_dim_intlist([0i64].as_slice(), true, tch::Kind::Float)?; // (1, r)
-                slope_weight.f_copy_(&a.f_mul(&s)?.f_sum_dim_intlist([1i64].as_slice(), false, tch::Kind::Float)?)?;
+                slope_weight.f_copy_(&a.f_mul(&s)?.f_sum_dim_intlist(
+                    [1i64].as_slice(),
+                    false,
+                    tch::Kind::Float,
+                )?)?;
                 slope_bias.f_copy_(&a.f_mv(&sum.f_squeeze_dim(0)?)?)?;
                 let through_bias = bias.f_unsqueeze(1)?.f_mm(&sum)?;
                 self.slopes.a.f_copy_(&s.f_mul(&weight.f_unsqueeze(1)?)?.f_add(&through_bias)?)?;
@@ -242,12 +244,12 @@ impl Model {
     fn update(&mut self, rate: f64) -> Result<(), TrainError> {
         self.steps += 1;
         let gradient = &self.gradients;
-        self.first.f_lerp_(gradient, 1.0 - BETA_1)?;
-        self.second.f_lerp_(&gradient.f_square()?, 1.0 - BETA_2)?;
+        let _ = self.first.f_lerp_(gradient, 1.0 - BETA_1)?;
+        let _ = self.second.f_lerp_(&gradient.f_square()?, 1.0 - BETA_2)?;
         let unbiased = 1.0 - BETA_2.powi(self.steps);
         let denominator = self.second.f_div_scalar(unbiased)?.f_sqrt()?.f_add_scalar(ADAM_EPS)?;
         let length = rate / (1.0 - BETA_1.powi(self.steps));
-        self.parameters.f_sub_(&self.first.f_div(&denominator)?.f_mul_scalar(length)?)?;
+        let _ = self.parameters.f_sub_(&self.first.f_div(&denominator)?.f_mul_scalar(length)?)?;
         Ok(())
     }
 

@@ -111,10 +111,16 @@ fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, Train
             || adam.learning_rate <= 0.0
             || !adam.learning_rate.is_finite())
     {
-        return usage("gradient descent needs 1 epoch, 2 samples in a batch, and a learning rate above 0".into());
+        return usage(
+            "gradient descent needs 1 epoch, 2 samples in a batch, and a learning rate above 0".into(),
+        );
     }
     if hidden.samples() < 2 {
-        return usage(format!("{} has {} samples; training needs 2", config.hidden.display(), hidden.samples()));
+        return usage(format!(
+            "{} has {} samples; training needs 2",
+            config.hidden.display(),
+            hidden.samples()
+        ));
     }
     Ok(rank)
 }

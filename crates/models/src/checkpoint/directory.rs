@@ -34,7 +34,10 @@ struct Index {
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
         if !path.join(CONFIG).is_file() {
-            return Err(ModelError::checkpoint(path, "has no config.json; give a Hugging Face model directory"));
+            return Err(ModelError::checkpoint(
+                path,
+                "has no config.json; give a Hugging Face model directory",
+            ));
         }
         let files = shard_files(path)?;
         let mut shards = Vec::with_capacity(files.len());
@@ -112,7 +115,8 @@ fn shard_files(path: &Path) -> Result<Vec<String>, ModelError> {
     files.sort();
     files.dedup();
     // A file name alone: an index cannot reach outside its folder.
-    if let Some(file) = files.iter().find(|file| Path::new(file).file_name() != Some(file.as_str().as_ref())) {
+    if let Some(file) = files.iter().find(|file| Path::new(file).file_name() != Some(file.as_str().as_ref()))
+    {
         return Err(ModelError::checkpoint(&index, format!("names the file '{file}' outside its folder")));
     }
     Ok(files)

@@ -95,7 +95,10 @@ impl Checkpoint {
         if tensor.size() != shape {
             return Err(ModelError::checkpoint(
                 &self.path,
-                format!("tensor '{name}' has the shape {:?}, the configuration asks for {shape:?}", tensor.size()),
+                format!(
+                    "tensor '{name}' has the shape {:?}, the configuration asks for {shape:?}",
+                    tensor.size()
+                ),
             ));
         }
         let tensor = tensor.f_to_kind(Kind::Float)?;

@@ -30,7 +30,7 @@ pub fn figure_2(setting: &Setting) -> Option<Figure> {
     drawn.extend(setting.joint.iter().map(|curve| (curve, style::JOINT, "joint".to_owned())));
     drawn.push((ojfa, style::OJFA, ojfa.label()));
     let title = "OJFA, arbitrary jumps and joint training";
-    Some(by_level(setting, 2, title, "The paper's Fig. 2: one shortcut at every exit level.", &drawn))
+    Some(by_level(setting, 2, title, "The paper’s Fig. 2: one shortcut at every exit level.", &drawn))
 }
 
 /// OJFA, identity and the full n-njtc.
@@ -45,7 +45,7 @@ pub fn figure_4(setting: &Setting) -> Option<Figure> {
     );
     drawn.push((ojfa, style::OJFA, ojfa.label()));
     let title = "OJFA, identity and the full n-njtc";
-    let caption = "The paper's Fig. 4: the one jump beside a jump for every level.";
+    let caption = "The paper’s Fig. 4: the one jump beside a jump for every level.";
     Some(by_level(setting, 4, title, caption, &drawn))
 }
 

@@ -18,6 +18,11 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 46.0;
 
+/// Opacity of the axis and its ticks.
+const AXIS: f64 = 0.9;
+/// Opacity of the grid.
+const GRID: f64 = 0.16;
+
 /// About how many ticks an axis has.
 const TICKS: f64 = 6.0;
 
@@ -76,6 +81,7 @@ impl Frame {
     pub fn draw(&self, axes: &Axes, x_ticks: &[usize]) -> Group {
         let mut group = Group::new();
         let bottom = HEIGHT - BOTTOM;
+        group = group.add(rule((LEFT, bottom), (WIDTH - RIGHT, bottom), AXIS));
         let step = step(self.y.1 - self.y.0, TICKS);
         for tick in ticks(self.y, step) {
             let y = self.py(tick);
@@ -90,7 +96,7 @@ impl Frame {
         }
         for &tick in x_ticks {
             let x = self.px(tick as f64);
-            group = group.add(rule((x, bottom), (x, bottom + 5.0), 0.9)).add(write(
+            group = group.add(rule((x, bottom), (x, bottom + 5.0), AXIS)).add(write(
                 &tick.to_string(),
                 x,
                 bottom + 19.0,
@@ -152,7 +158,12 @@ pub fn widen((from, to): (f64, f64)) -> (f64, f64) {
     let step = step(to - from, TICKS);
     let low = (from / step + 1e-9).floor() * step;
     let high = (to / step - 1e-9).ceil() * step;
-    if high > low { (low, high) } else { (low, low + step) }
+    match (low, high) {
+        (low, high) if high <= low => (low, low + step),
+        // A wider range can have a greater step, which it must begin and end with again.
+        (low, high) if self::step(high - low, TICKS) > step * (1.0 + 1e-9) => widen((low, high)),
+        whole => whole,
+    }
 }
 
 /// Ticks for the whole numbers 0..count.
@@ -171,6 +182,8 @@ mod tests {
         assert_eq!(ticks((0.0, 6.0), 2.0), [0.0, 2.0, 4.0, 6.0]);
         assert_eq!(widen((0.0, 7.4)), (0.0, 8.0));
         assert_eq!(widen((3.0, 3.0)), (3.0, 4.0));
+        let (low, high) = widen((0.358, 0.463));
+        assert!((low - 0.35).abs() < 1e-9 && (high - 0.5).abs() < 1e-9, "{low} {high}");
         assert_eq!(whole_ticks(30), [0, 5, 10, 15, 20, 25]);
         assert_eq!(whole_ticks(1), [0]);
     }

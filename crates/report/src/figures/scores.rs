@@ -80,7 +80,7 @@ pub fn figure_3(setting: &Setting) -> Option<Figure> {
         },
     ];
     let caption = format!(
-        "The paper's Fig. 3: a softmax at temperature {SCORE_TEMPERATURE} over the scores of the training \
+        "The paper’s Fig. 3: a softmax at temperature {SCORE_TEMPERATURE} over the scores of the training \
          samples, beside the scores themselves, which the softmax hides where they are close below the best."
     );
     let title = format!("Scores of the jumps (rank {}, {})", choice.rank, words::solver(choice.solver));

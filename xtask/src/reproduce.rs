@@ -1,0 +1,303 @@
+//! `cargo xtask reproduce`: the whole experiment, stage by stage, each a binary of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use onejump_core::cache::SMOLLM2_135M;
+use onejump_core::files;
+use onejump_core::layout::{MANIFEST, RunLayout, Split};
+use onejump_core::manifest::HiddenManifest;
+use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
+use serde::{Deserialize, Serialize};
+
+use crate::{process, setup};
+
+/// Sentences of a quick run.
+const QUICK: (usize, usize) = (900, 300);
+
+/// The second rank that is shown, as a share of H: at the paper's ⌊H/100⌋ a small model learns little.
+const SECOND_RANK_DIVISOR: usize = 10;
+
+/// Solvers that are compared, and the kinds that both are run for.
+const BOTH_SOLVERS: [Kind; 2] = [Kind::NNjtc, Kind::Joint];
+
+/// Options of `cargo xtask reproduce`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Model: a Hugging Face directory, a .gguf file, or a built-in name
+    #[arg(long, default_value = SMOLLM2_135M.name)]
+    model: String,
+    /// Folder with train.txt and test.txt, one sentence a line [default: data/wikipedia]
+    #[arg(long, value_name = "DIR")]
+    sentences: Option<PathBuf>,
+    /// Name of the run, a folder in data/runs [default: the model's name]
+    #[arg(long, value_name = "NAME")]
+    run: Option<String>,
+    /// Rank of the low-rank shortcuts; may be repeated [default: H/100 and H/10]
+    #[arg(long = "rank", value_name = "R")]
+    ranks: Vec<usize>,
+    /// Seed of the sampled positions and of gradient descent
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// cpu, cuda, cuda:N, or auto
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// 900 and 300 sentences only
+    #[arg(long)]
+    quick: bool,
+}
+
+/// `run.toml`: what determines the hidden states of a run.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct RunConfig {
+    model: String,
+    sentences: String,
+    train_sentences: Option<usize>,
+    test_sentences: Option<usize>,
+    seed: u64,
+    onejump: String,
+}
+
+/// Runs the experiment; stages whose inputs did not change are not run again.
+pub fn reproduce(args: &Args) -> Result<()> {
+    setup::setup()?;
+    let binaries = process::build_stages()?;
+    let sentences = args.sentences.clone().unwrap_or_else(|| process::root().join("data").join("wikipedia"));
+    let limits = args.quick.then_some(QUICK);
+    let layout = RunLayout::new(process::root().join("data/runs").join(run_name(args)?));
+    let config = RunConfig {
+        model: args.model.clone(),
+        sentences: sentences.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        train_sentences: limits.map(|limits| limits.0),
+        test_sentences: limits.map(|limits| limits.1),
+        seed: args.seed,
+        onejump: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    write_config(&layout, &config)?;
+    let mut stages = Stages { layout: &layout, binaries, times: Vec::new() };
+
+    for (split, limit) in [(Split::Train, limits.map(|l| l.0)), (Split::Test, limits.map(|l| l.1))] {
+        let file = sentences.join(format!("{}.txt", split.name()));
+        let out = layout.hidden(split);
+        let mut stage = stages.stage("onejump-capture", &format!("capture-{}", split.name()));
+        stage.option("--model", &args.model).option("--seed", &args.seed.to_string());
+        stage
+            .option("--device", &args.device)
+            .input("--sentences", &file)
+            .output("--out", &out.join(MANIFEST));
+        if let Some(limit) = limit {
+            stage.option("--limit", &limit.to_string());
+        }
+        // The stage writes a folder; its manifest stands for it.
+        stage.replace_argument(&out.join(MANIFEST), &out);
+        stages.run(stage)?;
+    }
+    let hidden_size = HiddenManifest::read(&layout.hidden(Split::Train))?.inputs.hidden_size;
+    let ranks = if args.ranks.is_empty() {
+        let mut ranks = vec![default_rank(hidden_size), (hidden_size / SECOND_RANK_DIVISOR).max(1)];
+        ranks.dedup();
+        ranks
+    } else {
+        args.ranks.clone()
+    };
+    let (shortcuts, ojfa) = train_and_score(&mut stages, &ranks, hidden_size, args.seed)?;
+    evaluate_and_report(&mut stages, &args.model, &shortcuts, &ojfa)?;
+    println!("\n{}", stages.summary());
+    println!("report: {}", layout.report().display());
+    Ok(())
+}
+
+fn run_name(args: &Args) -> Result<String> {
+    let name = args.run.clone().unwrap_or_else(|| {
+        let model = Path::new(&args.model).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if args.quick { format!("{model}-quick") } else { model }
+    });
+    ensure!(
+        !name.is_empty() && Path::new(&name).file_name() == Some(name.as_ref()),
+        "'{name}' is no name for a run; give a plain folder name with --run"
+    );
+    Ok(name)
+}
+
+/// A run keeps its experiment: other settings need another name.
+fn write_config(layout: &RunLayout, config: &RunConfig) -> Result<()> {
+    let path = layout.config();
+    if path.is_file() {
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let there: RunConfig =
+            toml::from_str(&text).with_context(|| format!("{} is not a run's", path.display()))?;
+        if there != *config {
+            bail!(
+                "{} holds another experiment (see run.toml); name this one with --run",
+                layout.root().display()
+            );
+        }
+        return Ok(());
+    }
+    Ok(files::write_bytes(&path, toml::to_string(config)?.as_bytes())?)
+}
+
+fn train_and_score(
+    stages: &mut Stages,
+    ranks: &[usize],
+    hidden_size: usize,
+    seed: u64,
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let layout = stages.layout;
+    let hidden = layout.hidden(Split::Train);
+    let mut jobs = vec![(Kind::Jtc, Solver::ClosedForm, ranks[0])];
+    for &rank in ranks {
+        jobs.extend([Kind::Njtc, Kind::NNjtc, Kind::Joint].map(|kind| (kind, Solver::ClosedForm, rank)));
+        jobs.extend(BOTH_SOLVERS.map(|kind| (kind, Solver::Adam, rank)));
+    }
+    let (mut shortcuts, mut ojfa) = (Vec::new(), Vec::new());
+    for (kind, solver, rank) in jobs {
+        let stem = file_stem(kind, solver, rank, hidden_size);
+        let file = layout.shortcuts(&stem);
+        let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
+        stage.option("--kind", kind.name()).option("--solver", solver.name());
+        stage.option("--seed", &seed.to_string()).hidden(&hidden).output("--out", &file);
+        if kind.low_rank() {
+            stage.option("--rank", &rank.to_string());
+        }
+        stages.run(stage)?;
+        if kind == Kind::NNjtc {
+            let suffix = stem.trim_start_matches(kind.name());
+            let one = layout.ojfa(suffix);
+            let mut stage = stages.stage("onejump-score", &format!("score{suffix}"));
+            stage.hidden(&hidden).input("--shortcuts", &file);
+            stage.output("--out", &layout.scores(suffix)).output("--ojfa", &one);
+            stages.run(stage)?;
+            ojfa.push(one);
+        }
+        shortcuts.push(file);
+    }
+    Ok((shortcuts, ojfa))
+}
+
+fn evaluate_and_report(
+    stages: &mut Stages,
+    model: &str,
+    shortcuts: &[PathBuf],
+    ojfa: &[PathBuf],
+) -> Result<()> {
+    let layout = stages.layout;
+    let mut stage = stages.stage("onejump-evaluate", "evaluate");
+    stage.option("--model", model).hidden(&layout.hidden(Split::Test));
+    for file in shortcuts {
+        stage.input("--shortcuts", file);
+    }
+    for file in ojfa {
+        stage.input("--ojfa", file);
+    }
+    stage.output("--out", &layout.summary());
+    stage.replace_argument(&layout.summary(), &layout.results());
+    stages.run(stage)?;
+    // The report is quick, and prints the table that people look for: it always runs.
+    let mut stage = stages.stage("onejump-report", "report");
+    stage.command.push("--run".to_owned());
+    stage.command.push(layout.root().display().to_string());
+    stages.run(stage)
+}
+
+/// One call of a stage's binary: what it reads and what it writes.
+struct Stage {
+    name: String,
+    binary: String,
+    command: Vec<String>,
+    inputs: Vec<PathBuf>,
+    outputs: Vec<PathBuf>,
+}
+
+impl Stage {
+    fn option(&mut self, name: &str, value: &str) -> &mut Self {
+        self.command.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    fn input(&mut self, name: &str, file: &Path) -> &mut Self {
+        self.inputs.push(file.to_owned());
+        self.option(name, &file.display().to_string())
+    }
+
+    fn output(&mut self, name: &str, file: &Path) -> &mut Self {
+        self.outputs.push(file.to_owned());
+        self.option(name, &file.display().to_string())
+    }
+
+    /// A folder of hidden states; its manifest, with the hashes of the parts, stands for it.
+    fn hidden(&mut self, folder: &Path) -> &mut Self {
+        self.inputs.push(folder.join(MANIFEST));
+        self.option("--hidden", &folder.display().to_string())
+    }
+
+    fn replace_argument(&mut self, file: &Path, folder: &Path) {
+        let file = file.display().to_string();
+        for argument in self.command.iter_mut().filter(|argument| **argument == file) {
+            *argument = folder.display().to_string();
+        }
+    }
+
+    /// What determines the outputs: the arguments and the content of the inputs.
+    fn key(&self) -> Result<String> {
+        let mut text = format!("{} {}\n", env!("CARGO_PKG_VERSION"), self.command.join("\u{1f}"));
+        for input in &self.inputs {
+            text.push_str(&files::sha256_file(input)?);
+        }
+        Ok(files::sha256_bytes(text.as_bytes()))
+    }
+}
+
+struct Stages<'a> {
+    layout: &'a RunLayout,
+    binaries: PathBuf,
+    times: Vec<(String, Option<f64>)>,
+}
+
+impl Stages<'_> {
+    fn stage(&self, binary: &str, name: &str) -> Stage {
+        Stage {
+            name: name.to_owned(),
+            binary: binary.to_owned(),
+            command: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Runs a stage, unless it has run with these arguments and inputs and its outputs are there.
+    fn run(&mut self, stage: Stage) -> Result<()> {
+        let stamp = self.layout.root().join(".stages").join(&stage.name);
+        let key = stage.key()?;
+        let done = !stage.outputs.is_empty()
+            && stage.outputs.iter().all(|output| output.is_file())
+            && fs::read_to_string(&stamp).is_ok_and(|there| there == key);
+        if done {
+            self.times.push((stage.name, None));
+            return Ok(());
+        }
+        let started = Instant::now();
+        process::run(Command::new(self.binaries.join(&stage.binary)).args(&stage.command))?;
+        files::write_bytes(&stamp, key.as_bytes())?;
+        self.times.push((stage.name, Some(started.elapsed().as_secs_f64())));
+        Ok(())
+    }
+
+    /// The time of each stage.
+    fn summary(&self) -> String {
+        let mut lines: Vec<String> = self
+            .times
+            .iter()
+            .map(|(name, seconds)| match seconds {
+                Some(seconds) => format!("{name:<24} {seconds:>7.1} s"),
+                None => format!("{name:<24} unchanged"),
+            })
+            .collect();
+        let total: f64 = self.times.iter().filter_map(|(_, seconds)| *seconds).sum();
+        lines.push(format!("{:<24} {total:>7.1} s", "total"));
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,20 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use anyhow::Result;
+
+use crate::process::{cargo, run};
+use crate::{setup, tidy};
+
+/// Format, edges, lints, documentation, all tests; quick checks first. One profile for all, so that
+/// dependencies build once.
+pub fn test() -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    tidy::tidy()?;
+    setup::setup()?;
+    run(cargo().args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo()
+        .args(["doc", "--release", "--workspace", "--no-deps", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings"))?;
+    run(cargo().args(["build", "--release", "--workspace", "--bins", "--exclude", "xtask"]))?;
+    run(cargo().args(["test", "--release", "--workspace"]))
+}

@@ -1,0 +1,109 @@
+//! `cargo xtask tidy`: the picture of the house stays true.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+use crate::process;
+
+/// The crates of the house from the ground up; an arrow only points to what is listed with it.
+const ARROWS: [(&str, &[&str]); 13] = [
+    ("onejump-core", &[]),
+    ("onejump-store", &["core"]),
+    ("onejump-gguf", &["core"]),
+    ("onejump-models", &["core", "gguf"]),
+    ("onejump-shortcuts", &["core"]),
+    ("onejump-corpus", &["core", "store"]),
+    ("onejump-capture", &["core", "store", "models"]),
+    ("onejump-train", &["core", "store", "shortcuts"]),
+    ("onejump-score", &["core", "store", "shortcuts"]),
+    ("onejump-evaluate", &["core", "store", "models", "shortcuts"]),
+    ("onejump-report", &["core", "store"]),
+    ("xtask", &["core"]),
+    ("onejump-tests", &["core", "store", "gguf", "models", "shortcuts", "train", "score", "evaluate"]),
+];
+
+/// Crates that build in seconds: torch must not be among what they need.
+const WITHOUT_TORCH: [&str; 6] =
+    ["onejump-core", "onejump-store", "onejump-gguf", "onejump-corpus", "onejump-report", "xtask"];
+
+/// What may lie at the top level, beside files whose names begin with a dot.
+const TOP_LEVEL: [&str; 9] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "crates",
+    "data",
+    "tests",
+    "xtask",
+];
+
+/// Fails on a forbidden edge, on torch where it must not be, and on a stranger at the top level.
+pub fn tidy() -> Result<()> {
+    let metadata = MetadataCommand::new().current_dir(process::root()).exec()?;
+    let mut problems = forbidden_edges(&metadata);
+    problems.extend(unwanted_torch(&metadata)?);
+    problems.extend(strangers()?);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    bail!("tidy:\n  {}", problems.join("\n  "));
+}
+
+fn forbidden_edges(metadata: &Metadata) -> Vec<String> {
+    let mut problems = Vec::new();
+    for package in metadata.workspace_packages() {
+        let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| **name == *package.name) else {
+            problems.push(format!("{} is not in the picture of the house (xtask/src/tidy.rs)", package.name));
+            continue;
+        };
+        let ours = package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Build);
+        for dependency in ours {
+            let Some(name) = dependency.name.strip_prefix("onejump-") else { continue };
+            if !allowed.contains(&name) {
+                problems.push(format!("{} must not depend on onejump-{name}", package.name));
+            }
+        }
+    }
+    problems
+}
+
+/// Follows every dependency, also of dependencies.
+fn unwanted_torch(metadata: &Metadata) -> Result<Vec<String>> {
+    let resolve = metadata.resolve.as_ref().context("cargo metadata has no resolved graph")?;
+    let mut problems = Vec::new();
+    for package in metadata.workspace_packages() {
+        if !WITHOUT_TORCH.contains(&package.name.as_str()) {
+            continue;
+        }
+        let mut seen = BTreeSet::new();
+        let mut waiting = vec![package.id.clone()];
+        while let Some(id) = waiting.pop() {
+            if !seen.insert(id.clone()) {
+                continue;
+            }
+            if metadata[&id].name.as_str() == "torch-sys" {
+                problems.push(format!("{} must build without torch", package.name));
+                break;
+            }
+            let node = resolve.nodes.iter().find(|node| node.id == id);
+            waiting.extend(node.into_iter().flat_map(|node| node.dependencies.iter().cloned()));
+        }
+    }
+    Ok(problems)
+}
+
+/// What git tracks at the top level.
+fn strangers() -> Result<Vec<String>> {
+    let output = std::process::Command::new("git")
+        .args(["ls-tree", "--name-only", "HEAD"])
+        .current_dir(process::root())
+        .output()
+        .context("cannot start git")?;
+    let listing = String::from_utf8_lossy(&output.stdout);
+    let unknown = listing.lines().filter(|name| !name.starts_with('.') && !TOP_LEVEL.contains(name));
+    Ok(unknown.map(|name| format!("'{name}' does not belong at the top level")).collect())
+}
