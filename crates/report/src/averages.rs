@@ -3,9 +3,9 @@
 use onejump_core::results::Metrics;
 use onejump_core::shortcut::Solver;
 
-use crate::findings::{levels_won, more_precise};
 use crate::run::Run;
 use crate::setting::{Curve, Samples, Setting};
+use crate::versus::{levels_won, more_precise};
 use crate::words;
 
 /// The methods that share a heading in a table.

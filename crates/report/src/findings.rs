@@ -3,14 +3,15 @@
 use onejump_core::results::{Choice, Metrics};
 use onejump_core::shortcut::{Kind, LevelConvention, parameters};
 
-use crate::claims::Claim;
-use crate::setting::{Curve, Samples, Setting};
-use crate::words::{self, count, list, nats, percent, points, share_of_levels};
+use crate::claims::{Claim, EARLY_DIVISOR, REDUCTION};
+use crate::setting::{Samples, Setting};
+use crate::versus::{less_surprised, levels_won, more_precise, versus};
+use crate::words::{self, count, list, nats, percent, share_of_levels};
 
 /// One question about a setting, answered over all samples and without those at position 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The question's name.
+    /// The question's name, or what the paper claims.
     pub topic: &'static str,
     /// The paper's claim that it decides.
     pub claim: Option<Claim>,
@@ -22,29 +23,32 @@ pub struct Finding {
 
 /// The findings of one setting, for a model of H = `hidden_size` and K = `blocks`.
 pub fn findings(setting: &Setting, hidden_size: usize, blocks: usize) -> Vec<Finding> {
-    let fixed = |topic, claim, text: String| Finding { topic, claim, all: text, without_0: None };
     let mut found = Vec::new();
-    found.extend(setting.choice.map(|choice| fixed("The chosen jump", None, chosen(choice, blocks))));
+    if let Some(choice) = setting.choice {
+        let all = chosen(choice, blocks);
+        found.push(Finding { topic: "The chosen jump", claim: None, all, without_0: None });
+    }
     type Question = fn(&Setting, Samples) -> Option<String>;
-    let questions: [(&'static str, Option<Claim>, Question); 6] = [
-        ("Against the full n-njtc", Some(Claim::MatchesFull), against_full),
-        ("Against identity", Some(Claim::BetterThanIdentityEarly), against_identity),
-        ("Against arbitrary jumps", Some(Claim::BetterThanArbitrary), against_arbitrary),
-        ("Against the joint shortcut", Some(Claim::BetterThanJoint), against_joint),
-        ("Against the constant baseline", None, against_constant),
-        ("Other methods against the constant baseline", None, others_against_constant),
+    let claimed: [(Claim, Question); 4] = [
+        (Claim::MatchesFull, against_full),
+        (Claim::BetterThanIdentityEarly, against_identity),
+        (Claim::BetterThanArbitrary, against_arbitrary),
+        (Claim::BetterThanJoint, against_joint),
     ];
-    for (topic, claim, question) in questions {
+    let others: [(&'static str, Question); 2] = [
+        ("OJFA and the constant baseline", against_constant),
+        ("Other methods and the constant baseline", others_against_constant),
+    ];
+    let claimed = claimed.map(|(claim, question)| (claim.text(), Some(claim), question));
+    let others = others.map(|(topic, question)| (topic, None, question));
+    for (topic, claim, question) in claimed.into_iter().chain(others) {
         if let Some(all) = question(setting, Samples::All) {
-            let without_0 = question(setting, Samples::Without0);
-            found.push(Finding { topic, claim, all, without_0 });
+            found.push(Finding { topic, claim, all, without_0: question(setting, Samples::Without0) });
         }
     }
-    found.push(fixed(
-        "Parameters",
-        Some(Claim::FewerParameters),
-        reduction(hidden_size, setting.rank, blocks),
-    ));
+    let claim = Claim::FewerParameters;
+    let all = reduction(hidden_size, setting.rank, blocks);
+    found.push(Finding { topic: claim.text(), claim: Some(claim), all, without_0: None });
     found
 }
 
@@ -57,7 +61,7 @@ fn chosen(choice: &Choice, blocks: usize) -> String {
     let (exit, eq5) = (over(LevelConvention::Exit), over(LevelConvention::Eq5));
     if choice.jump_exit == choice.jump_eq5 {
         return format!(
-            "Jump {} has the highest score D_m, both over the exit {exit} and over {eq5}, as Eq. 5 is printed.",
+            "Jump {} has the highest score D, both over the exit {exit} and over {eq5}, as Eq. 5 is printed.",
             choice.jump
         );
     }
@@ -66,48 +70,10 @@ fn chosen(choice: &Choice, blocks: usize) -> String {
         LevelConvention::Eq5 => (choice.jump_eq5, "levels of Eq. 5"),
     };
     format!(
-        "The score D_m is highest for jump {} over the exit {exit} and for jump {} over {eq5}, as Eq. 5 is \
+        "The score D is highest for jump {} over the exit {exit} and for jump {} over {eq5}, as Eq. 5 is \
          printed. The {deciding} decide here: jump {decided}.",
         choice.jump_exit, choice.jump_eq5
     )
-}
-
-/// "OJFA averages 21.3% precision against 22.8% for …", in both metrics.
-pub fn versus(ours: &Curve, theirs: &Curve, name: &str, samples: Samples) -> Option<String> {
-    let (a, b) = (ours.mean(samples)?, theirs.mean(samples)?);
-    let precision = match difference(100.0 * (a.precision_1 - b.precision_1), 1) {
-        0.0 => "no difference".to_owned(),
-        by => {
-            let direction = if by > 0.0 { "higher" } else { "lower" };
-            let ratio = if b.precision_1 > 0.0 {
-                format!(", {:.0}% of it", 100.0 * a.precision_1 / b.precision_1)
-            } else {
-                String::new()
-            };
-            format!("{} {direction}{ratio}", points(by / 100.0))
-        }
-    };
-    let surprisal = match difference(a.surprisal - b.surprisal, 2) {
-        0.0 => "no difference".to_owned(),
-        by if by > 0.0 => format!("{} higher, which is worse", nats(by)),
-        by => format!("{} lower, which is better", nats(-by)),
-    };
-    Some(format!(
-        "{} averages {} precision against {} for {name} ({precision}), and {} of surprisal against {:.2} \
-         ({surprisal}).",
-        ours.label(),
-        percent(a.precision_1),
-        percent(b.precision_1),
-        nats(a.surprisal),
-        b.surprisal,
-    ))
-}
-
-/// A difference as it is printed: what rounds to zero is zero.
-fn difference(value: f64, decimals: i32) -> f64 {
-    let scale = 10f64.powi(decimals);
-    let rounded = (value * scale).round() / scale;
-    if rounded == 0.0 { 0.0 } else { rounded }
 }
 
 fn against_full(setting: &Setting, samples: Samples) -> Option<String> {
@@ -126,38 +92,27 @@ fn against_joint(setting: &Setting, samples: Samples) -> Option<String> {
     versus(setting.ojfa.as_ref()?, setting.joint.as_ref()?, "the joint shortcut", samples)
 }
 
-/// The levels at which the first curve is better than the second, of those that have both.
-pub(crate) fn levels_won(
-    ours: &Curve,
-    theirs: &Curve,
-    samples: Samples,
-    wins: fn(&Metrics, &Metrics) -> bool,
-) -> (Vec<usize>, usize) {
-    let both = |level| Some((level, ours.at(level, samples)?, theirs.at(level, samples)?));
-    let pairs: Vec<_> = (0..ours.blocks()).filter_map(both).collect();
-    let won = pairs.iter().filter(|(_, a, b)| wins(a, b)).map(|&(level, ..)| level).collect();
-    (won, pairs.len())
-}
-
-pub(crate) fn more_precise(a: &Metrics, b: &Metrics) -> bool {
-    a.precision_1 > b.precision_1
-}
-
-fn less_surprised(a: &Metrics, b: &Metrics) -> bool {
-    a.surprisal < b.surprisal
-}
-
 fn against_identity(setting: &Setting, samples: Samples) -> Option<String> {
     let (ojfa, identity) = (setting.ojfa.as_ref()?, setting.identity.as_ref()?);
     let (precise, all) = levels_won(identity, ojfa, samples, more_precise);
     let (calm, _) = levels_won(identity, ojfa, samples, less_surprised);
-    (all > 0).then(|| {
-        format!(
-            "Identity is more precise than OJFA at {}, and has the lower surprisal at {}.",
-            share_of_levels(&precise, all),
-            share_of_levels(&calm, all)
-        )
-    })
+    if all == 0 {
+        return None;
+    }
+    let early = 0..ojfa.blocks().div_ceil(EARLY_DIVISOR);
+    let won = |wins| {
+        let (levels, _) = levels_won(ojfa, identity, samples, wins);
+        levels.into_iter().filter(|level| early.contains(level)).count()
+    };
+    Some(format!(
+        "Identity is more precise than OJFA at {}, and has the lower surprisal at {}. Of the {} early levels, \
+         OJFA is more precise at {} and has the lower surprisal at {}.",
+        share_of_levels(&precise, all),
+        share_of_levels(&calm, all),
+        early.len(),
+        won(more_precise),
+        won(less_surprised)
+    ))
 }
 
 fn against_arbitrary(setting: &Setting, samples: Samples) -> Option<String> {
@@ -213,33 +168,33 @@ fn against_constant(setting: &Setting, samples: Samples) -> Option<String> {
 
 fn others_against_constant(setting: &Setting, samples: Samples) -> Option<String> {
     let constant = setting.constant.as_ref()?.mean(samples)?;
-    let others = || {
-        let baselines = setting.baselines().filter(|curve| curve.average.method.method != "constant");
-        let trained = setting.trained().filter(|curve| !curve.average.method.is(Kind::Ojfa));
-        baselines.chain(trained).filter_map(|curve| curve.mean(samples).map(|mean| (curve.label(), mean)))
-    };
-    let number = others().count();
-    if number == 0 {
-        return None;
-    }
-    let failing = |better: fn(&Metrics, &Metrics) -> bool, value: fn(&Metrics) -> String| -> String {
-        let failing: Vec<String> = others()
-            .filter(|(_, mean)| !better(mean, &constant))
-            .map(|(name, mean)| format!("{name} ({})", value(&mean)))
-            .collect();
-        match failing.len() {
-            0 => "all beat".to_owned(),
-            all if all == number => "none beats".to_owned(),
+    let baselines = setting.baselines().filter(|curve| curve.average.method.method != "constant");
+    let trained = setting.trained().filter(|curve| !curve.average.method.is(Kind::Ojfa));
+    let others: Vec<(String, Metrics)> = baselines
+        .chain(trained)
+        .filter_map(|curve| curve.mean(samples).map(|mean| (curve.label(), mean)))
+        .collect();
+    let beating = |better: fn(&Metrics, &Metrics) -> bool, value: fn(&Metrics) -> String| -> String {
+        let failing = others.iter().filter(|(_, mean)| !better(mean, &constant));
+        let failing: Vec<String> = failing.map(|(name, mean)| format!("{name} ({})", value(mean))).collect();
+        match (failing.len(), others.len()) {
+            (0, 1) => "beats".to_owned(),
+            (1, 1) => "does not beat".to_owned(),
+            (0, _) => "all beat".to_owned(),
+            (number, all) if number == all => "none beats".to_owned(),
             _ => format!("all but {} beat", list(&failing)),
         }
     };
+    let who = match others.as_slice() {
+        [] => return None,
+        [(name, _)] => format!("Beside OJFA only {name} was evaluated, which"),
+        _ => format!("Of the {} evaluated beside OJFA,", count(others.len(), "method")),
+    };
     Some(format!(
-        "Of the {} evaluated beside OJFA, {} the constant’s average precision of {}, and {} its average \
-         surprisal of {}.",
-        count(number, "method"),
-        failing(more_precise, |mean| percent(mean.precision_1)),
+        "{who} {} the constant’s average precision of {}, and {} its average surprisal of {}.",
+        beating(more_precise, |mean| percent(mean.precision_1)),
         percent(constant.precision_1),
-        failing(less_surprised, |mean| words::number(mean.surprisal, 2, "")),
+        beating(less_surprised, |mean| words::number(mean.surprisal, 2, "")),
         nats(constant.surprisal),
     ))
 }
@@ -247,10 +202,134 @@ fn others_against_constant(setting: &Setting, samples: Samples) -> Option<String
 /// How many parameters the one jump saves.
 fn reduction(hidden_size: usize, rank: usize, blocks: usize) -> String {
     let of = |kind| words::thousands(parameters(kind, hidden_size, rank, blocks));
-    format!(
+    let mut text = format!(
         "OJFA keeps {} parameters where the full n-njtc keeps {}: {blocks} times fewer, one jump in place of \
          {blocks}.",
         of(Kind::Ojfa),
         of(Kind::NNjtc)
-    )
+    );
+    if blocks as f64 <= REDUCTION {
+        text.push_str(&format!(
+            " Over {REDUCTION} times fewer takes a model of more than {REDUCTION} blocks."
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Run;
+    use crate::sample;
+
+    /// Gives every row of a method the same precision and surprisal.
+    fn set(run: &mut Run, method: &str, precision: f64, surprisal: f64) {
+        let changed = |metrics: Metrics| Metrics { precision_1: precision, surprisal, ..metrics };
+        for row in run.summary.averages.iter_mut().filter(|row| row.method.method == method) {
+            row.all = changed(row.all);
+        }
+        for row in run.levels.iter_mut().filter(|row| row.method.method == method) {
+            row.all = changed(row.all);
+        }
+    }
+
+    /// What is said of the first setting.
+    fn said(run: &Run, question: fn(&Setting, Samples) -> Option<String>) -> String {
+        question(&Setting::all(run)[0], Samples::All).unwrap()
+    }
+
+    #[test]
+    fn a_match_with_something_useless_is_called_that() {
+        let mut run = sample::run(12, &[5]);
+        set(&mut run, "n-njtc", 0.09, 5.0);
+        set(&mut run, "constant", 0.09, 6.0);
+        let text = said(&run, against_full);
+        assert!(text.ends_with("itself is no more precise than the constant baseline."), "{text}");
+    }
+
+    #[test]
+    fn identity_wins_nowhere_somewhere_or_everywhere() {
+        let mut run = sample::run(12, &[5]);
+        set(&mut run, "ojfa", 0.5, 1.0);
+        set(&mut run, "identity", 0.4, 2.0);
+        assert_eq!(
+            said(&run, against_identity),
+            "Identity is more precise than OJFA at none of the 12 exit levels, and has the lower surprisal at \
+             none of the 12 exit levels. Of the 6 early levels, OJFA is more precise at 6 and has the lower \
+             surprisal at 6."
+        );
+        for row in run.levels.iter_mut().filter(|row| row.method.method == "identity" && row.level > 8) {
+            row.all.precision_1 = 0.9;
+        }
+        assert!(said(&run, against_identity).contains("at 3 of the 12 exit levels (levels 9–11), and"));
+        set(&mut run, "identity", 0.6, 0.5);
+        let text = said(&run, against_identity);
+        assert!(text.contains("at all 12 exit levels, and has the lower surprisal at all 12"), "{text}");
+        assert!(text.ends_with("OJFA is more precise at 0 and has the lower surprisal at 0."), "{text}");
+    }
+
+    #[test]
+    fn arbitrary_jumps_lose_win_or_both() {
+        let mut run = sample::run(12, &[5]);
+        set(&mut run, "ojfa", 0.2, 5.0);
+        for (jump, precision) in [("jump-1", 0.1), ("jump-2", 0.15), ("jump-8", 0.25)] {
+            set(&mut run, jump, precision, 4.0);
+        }
+        assert_eq!(
+            said(&run, against_arbitrary),
+            "In average precision, OJFA (20.0%) beats jump 1 (10.0%) and jump 2 (15.0%), but not jump 8 \
+             (25.0%). In average surprisal, OJFA (5.00 nats) beats none of the 3 arbitrary jumps: jump 1 \
+             (4.00), jump 2 (4.00) and jump 8 (4.00)."
+        );
+        run.summary.averages.retain(|row| row.method.method != "jump-1" && row.method.method != "jump-2");
+        let text = said(&run, against_arbitrary);
+        assert!(
+            text.contains("OJFA (20.0%) does not beat the one arbitrary jump, jump 8 (25.0%)."),
+            "{text}"
+        );
+        set(&mut run, "jump-8", 0.1, 9.0);
+        let text = said(&run, against_arbitrary);
+        assert!(text.ends_with("beats the one arbitrary jump, jump 8 (9.00)."), "{text}");
+    }
+
+    #[test]
+    fn the_constant_beats_none_some_or_all() {
+        let mut run = sample::run(12, &[5]);
+        let ours = |run: &Run| said(run, others_against_constant);
+        set(&mut run, "constant", 0.0, 99.0);
+        let text = ours(&run);
+        assert!(text.contains("all beat the constant’s") && text.contains("and all beat its"), "{text}");
+        set(&mut run, "constant", 0.99, 0.001);
+        let text = ours(&run);
+        assert!(text.contains("none beats the constant’s") && text.contains("none beats its"), "{text}");
+        run.summary
+            .averages
+            .retain(|row| ["constant", "identity", "ojfa"].contains(&row.method.method.as_str()));
+        let text = ours(&run);
+        assert!(
+            text.starts_with("Beside OJFA only identity was evaluated, which does not beat the"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_choice_is_said_for_both_readings() {
+        let run = sample::run(12, &[5]);
+        let mut choice = run.summary.choices[0].clone();
+        assert!(chosen(&choice, 12).ends_with("The exit levels decide here: jump 6."));
+        (choice.levels, choice.jump) = (LevelConvention::Eq5, 7);
+        assert!(chosen(&choice, 12).ends_with("The levels of Eq. 5 decide here: jump 7."));
+        (choice.jump_exit, choice.jump) = (7, 7);
+        let expected = "Jump 7 has the highest score D, both over the exit levels 0–11 and over levels 1–12, as \
+                        Eq. 5 is printed.";
+        assert_eq!(chosen(&choice, 12), expected);
+    }
+
+    #[test]
+    fn the_reduction_is_the_number_of_blocks() {
+        assert!(
+            reduction(1600, 16, 48).ends_with("keeps 2,764,800: 48 times fewer, one jump in place of 48.")
+        );
+        assert!(reduction(576, 5, 30).ends_with("Over 30 times fewer takes a model of more than 30 blocks."));
+    }
 }

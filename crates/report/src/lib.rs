@@ -8,7 +8,7 @@
 //! | sort the methods by solver and rank | [`setting::Setting`] |
 //! | judge a claim of the paper | [`claims::Claim`] |
 //! | say in words what the numbers show | [`findings`] |
-//! | draw a figure | [`figures`] |
+//! | draw a figure | [`mod@figures`] |
 //! | make the page, or the table for a terminal | [`html`], [`terminal`] |
 //! | try any of it without a model | [`sample`] |
 //!
@@ -38,12 +38,14 @@ pub mod claims;
 mod error;
 pub mod figures;
 pub mod findings;
+pub mod headlines;
 pub mod html;
 pub mod page;
 pub mod run;
 pub mod sample;
 pub mod setting;
 pub mod terminal;
+pub mod versus;
 pub mod words;
 
 pub use error::ReportError;

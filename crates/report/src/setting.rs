@@ -30,7 +30,9 @@ impl<'a> Curve<'a> {
     pub(crate) fn new(run: &'a Run, average: &'a Average) -> Self {
         let mut levels = vec![None; run.summary.blocks];
         for row in run.levels.iter().filter(|row| row.method == average.method) {
-            levels[row.level] = Some(row);
+            if let Some(level) = levels.get_mut(row.level) {
+                *level = Some(row);
+            }
         }
         Self { average, levels }
     }

@@ -62,10 +62,12 @@ fn by_level(setting: &Setting, number: u8, title: &str, caption: &str, drawn: &[
     let precision = series(|metrics| metrics.precision_1);
     let surprisal = series(|metrics| metrics.surprisal);
     let limit = surprisal_limit(setting, &surprisal);
+    let surprisal_range = widen((surprisal_start(&surprisal, limit), limit));
     let title = format!("{title} ({})", setting.name());
     let caption = format!(
-        "{caption} All test samples; the dotted line is the constant baseline.{}",
-        beyond(&surprisal, limit)
+        "{caption} All test samples; the dotted line is the constant baseline.{}{}",
+        if surprisal_range.0 > 0.0 { " The surprisal axis does not begin at 0." } else { "" },
+        beyond(&surprisal, surprisal_range.1)
     );
     let panels = vec![
         Panel {
@@ -86,7 +88,7 @@ fn by_level(setting: &Setting, number: u8, title: &str, caption: &str, drawn: &[
                 x: "exit level k",
                 tick: |value, step| super::number_tick(value, step, ""),
             },
-            y: widen((surprisal_start(&surprisal, limit), limit)),
+            y: surprisal_range,
             alt: alt("Surprisal", &surprisal, nats),
             content: Content::Lines { series: surprisal, notes: Vec::new() },
         },
@@ -128,8 +130,8 @@ fn beyond(series: &[Series], limit: f64) -> String {
     let greatest = values.filter(|(.., value)| *value > limit).max_by(|a, b| a.2.total_cmp(&b.2));
     greatest.map_or(String::new(), |(series, level, value)| {
         format!(
-            " Marks in the strip above the surprisal plot are values above {}; the greatest is {} of {} at \
-             level {level}.",
+            " Marks in the strip above the surprisal plot are values above {}; the greatest is {} ({}, level \
+             {level}).",
             number(limit, 0, " nats"),
             nats(value),
             series.label,
@@ -163,7 +165,11 @@ mod tests {
         let figure = figure_4(&settings[0]).unwrap();
         let limit = figure.panels[1].y.1;
         assert!((9.0..=12.0).contains(&limit), "{limit}");
-        assert!(figure.caption.contains("of identity at level 0"), "{}", figure.caption);
+        assert!(
+            figure.caption.contains("the greatest is 24.00 nats (identity, level 0)."),
+            "{}",
+            figure.caption
+        );
         assert!(!figure_2(&settings[0]).unwrap().caption.contains("strip"));
     }
 

@@ -5,18 +5,18 @@ use svg::node::element::{Group, Line, Text};
 use super::style::tenth;
 
 /// Width of a panel.
-pub const WIDTH: f64 = 460.0;
+pub const WIDTH: f64 = 420.0;
 /// Height of a panel.
-pub const HEIGHT: f64 = 330.0;
+pub const HEIGHT: f64 = 310.0;
 /// Size of the axis titles.
 pub const TITLE_SIZE: f64 = 15.0;
 /// Size of everything else that is written.
 pub const TEXT_SIZE: f64 = 13.0;
 
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 14.0;
+const LEFT: f64 = 46.0;
+const RIGHT: f64 = 10.0;
 const TOP: f64 = 50.0;
-const BOTTOM: f64 = 46.0;
+const BOTTOM: f64 = 44.0;
 
 /// Opacity of the axis and its ticks.
 const AXIS: f64 = 0.9;
@@ -79,30 +79,19 @@ impl Frame {
 
     /// Grid, ticks and titles; `x_ticks` are whole numbers.
     pub fn draw(&self, axes: &Axes, x_ticks: &[usize]) -> Group {
-        let mut group = Group::new();
         let bottom = HEIGHT - BOTTOM;
-        group = group.add(rule((LEFT, bottom), (WIDTH - RIGHT, bottom), AXIS));
+        let mut group = Group::new().add(rule((LEFT, bottom), (WIDTH - RIGHT, bottom), AXIS));
         let step = step(self.y.1 - self.y.0, TICKS);
         for tick in ticks(self.y, step) {
             let y = self.py(tick);
-            let base = tick == self.y.0;
-            group = group.add(rule((LEFT, y), (WIDTH - RIGHT, y), if base { 0.9 } else { 0.16 })).add(write(
-                &(axes.tick)(tick, step),
-                LEFT - 7.0,
-                y + 4.5,
-                "end",
-                TEXT_SIZE,
-            ));
+            let text = (axes.tick)(tick, step);
+            group = group.add(rule((LEFT, y), (WIDTH - RIGHT, y), GRID));
+            group = group.add(write(&text, LEFT - 7.0, y + 4.5, "end", TEXT_SIZE));
         }
         for &tick in x_ticks {
             let x = self.px(tick as f64);
-            group = group.add(rule((x, bottom), (x, bottom + 5.0), AXIS)).add(write(
-                &tick.to_string(),
-                x,
-                bottom + 19.0,
-                "middle",
-                TEXT_SIZE,
-            ));
+            group = group.add(rule((x, bottom), (x, bottom + 5.0), AXIS));
+            group = group.add(write(&tick.to_string(), x, bottom + 19.0, "middle", TEXT_SIZE));
         }
         let title = write(axes.title, 2.0, 18.0, "start", TITLE_SIZE).set("font-weight", 600);
         let unit = write(axes.unit, 2.0, 36.0, "start", TEXT_SIZE).set("opacity", 0.8);
@@ -155,14 +144,16 @@ pub fn ticks((from, to): (f64, f64), step: f64) -> Vec<f64> {
 
 /// The range, widened to whole steps; a range without width becomes one step wide.
 pub fn widen((from, to): (f64, f64)) -> (f64, f64) {
-    let step = step(to - from, TICKS);
-    let low = (from / step + 1e-9).floor() * step;
-    let high = (to / step - 1e-9).ceil() * step;
-    match (low, high) {
-        (low, high) if high <= low => (low, low + step),
-        // A wider range can have a greater step, which it must begin and end with again.
-        (low, high) if self::step(high - low, TICKS) > step * (1.0 + 1e-9) => widen((low, high)),
-        whole => whole,
+    let mut whole = step(to - from, TICKS);
+    loop {
+        let low = (from / whole + 1e-9).floor() * whole;
+        let high = ((to / whole - 1e-9).ceil() * whole).max(low + whole);
+        // A wider range can have a greater step; the range must begin and end with that one.
+        let next = step(high - low, TICKS);
+        if next <= whole * (1.0 + 1e-9) {
+            return (low, high);
+        }
+        whole = next;
     }
 }
 
