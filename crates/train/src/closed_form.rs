@@ -1,9 +1,9 @@
 //! The exact minimum of Eq. 2, from second moments alone.
 //!
 //! For inputs z and targets y the best product A·B of rank r in the squared error is reduced-rank
-//! regression (Izenman 1975): with G = E[zᵀz] and C = E[zᵀy], the rows of B are the leading
+//! regression (Izenman 1975): with G = mean(zᵀz) and C = mean(zᵀy), the rows of B are the leading
 //! eigenvectors of Cᵀ·G⁻¹·C, and A = G⁻¹·C·Bᵀ. An n-njtc standardises x to z and has a constant: as
-//! E[z] = 0, the constant input 1 adds E[y]ᵀE[y] to the matrix and the row a₀ = E[y]·Bᵀ to A;
+//! mean(z) = 0, the constant input 1 adds mean(y)ᵀ·mean(y) to the matrix and the row a₀ = mean(y)·Bᵀ to A;
 //! BatchNorm's bias is a β with β·A = a₀.
 
 use onejump_core::shortcut::{BATCH_NORM_EPS, Kind};
@@ -127,7 +127,7 @@ fn eigen(matrix: &Tensor) -> Result<(Tensor, Tensor), TrainError> {
     Ok(symmetric.f_linalg_eigh("L")?)
 }
 
-/// E‖ĥ − y‖² of a map over the samples, from their moments: E‖y‖² − 2·E[ĥ·y] + E‖ĥ‖².
+/// E‖ĥ − y‖² of a map over the samples, from their moments: E‖y‖² − 2·E(ĥ·y) + E‖ĥ‖².
 ///
 /// # Errors
 /// [`TrainError::Torch`] if the map has another hidden size.
