@@ -10,6 +10,10 @@ results/per_level.parquet, and prints the largest difference per table.  It is w
 speed: a full check of 9,000 + 3,000 samples of a 135M-parameter model takes tens of minutes on two cores
 (`--levels` restricts the expensive part).
 
+The files hold float32 work, so differences around 1e-6 are expected.  `mat_surprisal` asks for the
+shortcut's own top token: where two tokens tie within float32, the mean over n samples jumps by 1/n of
+the difference between them.
+
 Conventions: N samples, K blocks, H hidden size, V tokens; a state is a row vector; level K is the final
 hidden state before the final norm.  A loss is Eq. 2: the mean over samples of the squared error summed
 over H.
@@ -352,6 +356,10 @@ def compare(rows, expected, keys, name):
         print(f"    {column:28} max |difference| {difference:.3g}  at {[row[k] for k in keys]}")
 
 
+def card(metadata):
+    return ", ".join(f"{k} {metadata[k]}" for k in ("kind", "solver", "rank", "level", "ridge", "adam") if k in metadata)
+
+
 def check(args):
     run = Path(args.run)
     train, test = Hidden(run / "hidden" / "train"), Hidden(run / "hidden" / "test")
@@ -364,7 +372,7 @@ def check(args):
     final = train(blocks)
     for stem, (maps, metadata) in shortcuts.items():
         kind = metadata.get("kind", stem)
-        print(f"shortcuts/{stem}.safetensors: {metadata}")
+        print(f"shortcuts/{stem}.safetensors: {card(metadata)}")
         for level, shortcut in maps.items():
             rank = shortcut.a.shape[1]
             if level is None:
@@ -410,7 +418,7 @@ def check(args):
             print(f"    {convention}: jump {m}, D = {d[m]:.6f} (next best {runner_up:.6f}), softmax {softmax(d)[m]:.4f}")
     chosen_files = {p.stem: load_shortcuts(p) for p in sorted(run.glob("ojfa*.safetensors"))}
     for name, (maps, metadata) in chosen_files.items():
-        print(f"{name}.safetensors: {metadata}")
+        print(f"{name}.safetensors: {card(metadata)}")
         stem = "n-njtc" + name.removeprefix("ojfa")
         m = chosen.get((name.removeprefix("ojfa"), "exit"))
         if stem in shortcuts and m is not None:

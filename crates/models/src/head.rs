@@ -15,6 +15,10 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
+    pub(crate) fn shallow_clone(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), eps: self.eps }
+    }
+
     pub(crate) fn load(
         checkpoint: &mut Checkpoint,
         name: &str,
@@ -63,7 +67,7 @@ impl Head {
     /// The same head; the tensors are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
         Self {
-            norm: RmsNorm { weight: self.norm.weight.shallow_clone(), eps: self.norm.eps },
+            norm: self.norm.shallow_clone(),
             unembedding: Unembedding { weight: self.unembedding.weight.shallow_clone() },
         }
     }

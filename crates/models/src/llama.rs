@@ -73,6 +73,10 @@ struct Linear {
 }
 
 impl Linear {
+    fn shallow_clone(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.as_ref().map(Tensor::shallow_clone) }
+    }
+
     /// Loads one layer, or several that read the same input, as one.
     fn load(
         checkpoint: &mut Checkpoint,
@@ -112,6 +116,16 @@ struct Attention {
 }
 
 impl Attention {
+    fn shallow_clone(&self) -> Self {
+        Self {
+            qkv_proj: self.qkv_proj.shallow_clone(),
+            o_proj: self.o_proj.shallow_clone(),
+            heads: self.heads,
+            groups: self.groups,
+            width: self.width,
+        }
+    }
+
     fn load(
         checkpoint: &mut Checkpoint,
         prefix: &str,
@@ -176,6 +190,14 @@ struct Mlp {
 }
 
 impl Mlp {
+    fn shallow_clone(&self) -> Self {
+        Self {
+            gate_up_proj: self.gate_up_proj.shallow_clone(),
+            down_proj: self.down_proj.shallow_clone(),
+            width: self.width,
+        }
+    }
+
     fn load(
         checkpoint: &mut Checkpoint,
         prefix: &str,
@@ -208,6 +230,15 @@ struct Block {
 }
 
 impl Block {
+    fn shallow_clone(&self) -> Self {
+        Self {
+            input_layernorm: self.input_layernorm.shallow_clone(),
+            self_attn: self.self_attn.shallow_clone(),
+            post_attention_layernorm: self.post_attention_layernorm.shallow_clone(),
+            mlp: self.mlp.shallow_clone(),
+        }
+    }
+
     fn load(
         checkpoint: &mut Checkpoint,
         prefix: &str,
@@ -259,6 +290,16 @@ pub(crate) struct Llama {
 }
 
 impl Llama {
+    /// The same model; the weights are shared, not copied.
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            embed_tokens: self.embed_tokens.shallow_clone(),
+            layers: self.layers.iter().map(Block::shallow_clone).collect(),
+            rotary: self.rotary.shallow_clone(),
+        }
+    }
+
     pub fn load(checkpoint: &mut Checkpoint, device: Device) -> Result<Self, ModelError> {
         let config = Config::validated(checkpoint)?;
         let shape = [config.vocab_size, config.hidden_size];

@@ -53,6 +53,10 @@ impl Rotary {
         Ok(Self { cos: angles.f_cos()?.f_to_device(device)?, sin: angles.f_sin()?.f_to_device(device)? })
     }
 
+    pub fn shallow_clone(&self) -> Self {
+        Self { cos: self.cos.shallow_clone(), sin: self.sin.shallow_clone() }
+    }
+
     /// The rows of the tables for these positions (T), as (T, 1, d/2) each.
     pub fn at(&self, positions: &Tensor) -> Result<(Tensor, Tensor), ModelError> {
         let rows = |table: &Tensor| table.f_index_select(0, positions)?.f_unsqueeze(1);

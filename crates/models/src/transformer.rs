@@ -27,6 +27,16 @@ impl Transformer {
         Ok(Self { model: Llama::load(checkpoint, device)?, device })
     }
 
+    /// The same model; the weights are shared, not copied. A clone can be sent to another thread.
+    pub fn shallow_clone(&self) -> Self {
+        Self { model: self.model.shallow_clone(), device: self.device }
+    }
+
+    /// Where the model computes.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
     /// H.
     pub fn hidden_size(&self) -> usize {
         self.model.config.hidden_size as usize

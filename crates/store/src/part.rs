@@ -186,25 +186,21 @@ pub fn read_positions(path: &Path) -> Result<Vec<u32>, StoreError> {
     Ok(positions.values().to_vec())
 }
 
-/// Reads the samples' numbers, token ids and positions of a part.
+/// Reads the token ids of a part.
 ///
 /// # Errors
-/// [`StoreError`] if a column is missing or of another type.
-pub fn read_samples(path: &Path) -> Result<Vec<(u64, Vec<i32>, u32)>, StoreError> {
-    let batch = table::read(path, &["sample_id", "token_ids", "position"])?;
-    let ids: &UInt64Array = column(path, &batch, "sample_id", "uint64")?;
-    let tokens: &ListArray = column(path, &batch, "token_ids", "lists of int32")?;
-    let positions: &UInt32Array = column(path, &batch, "position", "uint32")?;
-    (0..batch.num_rows())
-        .map(|row| {
-            let row_tokens = tokens.value(row);
-            let row_tokens = row_tokens
-                .as_any()
-                .downcast_ref::<Int32Array>()
-                .ok_or_else(|| wrong_type(path, "token_ids", "lists of int32", tokens.data_type()))?;
-            Ok((ids.value(row), row_tokens.values().to_vec(), positions.value(row)))
-        })
-        .collect()
+/// [`StoreError`] if the column is missing or of another type.
+pub fn read_token_ids(path: &Path) -> Result<Vec<Vec<i32>>, StoreError> {
+    let batch = table::read(path, &["token_ids"])?;
+    let lists: &ListArray = column(path, &batch, "token_ids", "lists of int32")?;
+    let row = |row| {
+        let values = lists.value(row);
+        let values = values.as_any().downcast_ref::<Int32Array>();
+        let values =
+            values.ok_or_else(|| wrong_type(path, "token_ids", "lists of int32", lists.data_type()))?;
+        Ok(values.values().to_vec())
+    };
+    (0..batch.num_rows()).map(row).collect()
 }
 
 #[cfg(test)]
@@ -241,11 +237,7 @@ mod tests {
                 prop_assert_eq!(bits(&read), bits(&rows.levels[level]));
             }
             prop_assert_eq!(read_positions(&path).unwrap(), rows.positions.clone());
-            let samples: Vec<_> = read_samples(&path).unwrap();
-            prop_assert_eq!(samples.len(), rows.sample_ids.len());
-            for (row, sample) in samples.into_iter().enumerate() {
-                prop_assert_eq!(sample, (rows.sample_ids[row], rows.token_ids[row].clone(), rows.positions[row]));
-            }
+            prop_assert_eq!(read_token_ids(&path).unwrap(), rows.token_ids);
         }
     }
 

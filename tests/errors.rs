@@ -1,0 +1,71 @@
+//! Bad input ends in one clear line and exit status 1; wrong usage in exit status 2.
+
+use std::fs;
+
+use onejump_tests::run;
+
+/// Runs a binary that must fail with status 1; returns what it said.
+fn fail(binary: &str, arguments: &[&str]) -> String {
+    let output = run(binary, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{binary} {arguments:?}: {said}");
+    assert!(said.starts_with("error: ") && said.lines().count() <= 2, "{said}");
+    assert!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "{said}");
+    said
+}
+
+#[test]
+fn a_wrong_model_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("text.txt"), "One sentence.\n").unwrap();
+    let capture = |model: &str| {
+        fail(
+            "onejump-capture",
+            &["--model", model, "--sentences", &path("text.txt"), "--out", &path("out"), "--device", "cpu"],
+        )
+    };
+    assert!(capture("no-such-model").contains("no-such-model"));
+    fs::write(path("broken.gguf"), "GGUF nonsense").unwrap();
+    assert!(capture(&path("broken.gguf")).contains("broken.gguf"));
+    fs::create_dir(path("empty")).unwrap();
+    assert!(capture(&path("empty")).contains("config.json"));
+    fs::write(path("empty/config.json"), r#"{"model_type": "mamba"}"#).unwrap();
+    assert!(capture(&path("empty")).contains("model.safetensors"));
+    fs::write(path("empty/pytorch_model.bin"), "").unwrap();
+    assert!(capture(&path("empty")).contains("safe_serialization"));
+}
+
+#[test]
+fn wrong_input_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let capture = |flag: &str, file: &str, more: &[&str]| {
+        let (file, out) = (path(file), path("out"));
+        let mut arguments = vec!["--model", "smollm2-135m", flag, &file, "--out", &out, "--device", "cpu"];
+        arguments.extend(more);
+        fail("onejump-capture", &arguments)
+    };
+    assert!(capture("--sentences", "missing.txt", &[]).contains("missing.txt"));
+    fs::write(path("latin1.txt"), b"Fine.\nCaf\xe9.\n").unwrap();
+    assert!(capture("--sentences", "latin1.txt", &[]).contains("line 2"));
+    fs::write(path("empty.txt"), "\n\n").unwrap();
+    assert!(capture("--sentences", "empty.txt", &[]).contains("no usable line"));
+    fs::write(path("bad.jsonl"), r#"{"input_ids": [1, 99999], "position": 0}"#).unwrap();
+    assert!(capture("--samples", "bad.jsonl", &[]).contains("99999"));
+    let hidden = path("nowhere");
+    let train = ["--hidden", &hidden, "--kind", "n-njtc", "--out", &path("x.safetensors")];
+    assert!(fail("onejump-train", &train).contains("nowhere"));
+}
+
+#[test]
+fn wrong_usage_has_status_2() {
+    for (binary, arguments) in [
+        ("onejump-capture", vec!["--model", "m", "--out", "x"]),
+        ("onejump-capture", vec!["--model", "m", "--sentences", "a", "--out", "x", "--shard", "2/2"]),
+        ("onejump-train", vec!["--hidden", "x", "--kind", "magic", "--out", "y"]),
+        ("onejump-score", vec![]),
+    ] {
+        assert_eq!(run(binary, &arguments).status.code(), Some(2), "{binary} {arguments:?}");
+    }
+}

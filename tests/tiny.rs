@@ -1,0 +1,306 @@
+//! Training, scoring and evaluation on small made-up states against float64 NumPy
+//! (`golden/witness.py`, function `tiny`).
+
+use std::fs;
+use std::path::Path;
+
+use onejump_core::layout::part_file;
+use onejump_core::manifest::{CaptureInputs, FORMAT, HiddenManifest, Part};
+use onejump_core::results::Metrics;
+use onejump_models::checkpoint::Checkpoint;
+use onejump_shortcuts::file::ShortcutFile;
+use onejump_store::part::{PartRows, StoreDtype, write_part};
+use onejump_store::tables::{read_per_level, read_scores};
+use onejump_tests::{Tensors, golden, succeed};
+use serde_json::{Value, json};
+use tch::Tensor;
+
+const H: usize = 16;
+const K: usize = 4;
+const V: usize = 50;
+const R: &str = "3";
+
+/// The made-up model (its head alone), states and all trained files in a folder.
+struct Run {
+    folder: tempfile::TempDir,
+    expected: Value,
+    tensors: Tensors,
+}
+
+impl Run {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = serde_json::from_slice(&fs::read(golden("tiny.json")).unwrap()).unwrap();
+        let tensors = Tensors::read(&golden("tiny.safetensors"));
+        let run = Self { folder, expected, tensors };
+        run.write_model();
+        for split in ["train", "test"] {
+            run.write_states(split);
+        }
+        for kind in ["jtc", "njtc", "n-njtc", "joint"] {
+            run.train(kind, kind, &[]);
+        }
+        run.stage(
+            "onejump-score",
+            &["--hidden", "train", "--shortcuts", "n-njtc.safetensors"],
+            &["--out", "scores.parquet", "--ojfa", "ojfa.safetensors"],
+        );
+        run
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn train(&self, kind: &str, file: &str, more: &[&str]) {
+        let out = self.path(&format!("{file}.safetensors"));
+        let mut arguments = vec!["--kind", kind, "--out", &out, "--rank", R];
+        arguments.extend(more);
+        let hidden = self.path("train");
+        arguments.extend(["--hidden", &hidden]);
+        succeed("onejump-train", &arguments);
+    }
+
+    /// Runs a stage with every value of the flag-value pairs taken as a path in the folder.
+    fn stage(&self, binary: &str, inputs: &[&str], outputs: &[&str]) -> String {
+        let arguments: Vec<String> = inputs
+            .iter()
+            .chain(outputs)
+            .map(
+                |argument| {
+                    if argument.starts_with("--") { (*argument).to_owned() } else { self.path(argument) }
+                },
+            )
+            .collect();
+        succeed(binary, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// A Hugging Face directory with nothing but the head.
+    fn write_model(&self) {
+        let folder = self.folder.path().join("model");
+        fs::create_dir(&folder).unwrap();
+        let config = json!({
+            "model_type": "llama", "vocab_size": V, "hidden_size": H, "intermediate_size": 8,
+            "num_hidden_layers": K, "num_attention_heads": 2, "max_position_embeddings": 8,
+            "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": false,
+        });
+        fs::write(folder.join("config.json"), config.to_string()).unwrap();
+        let tensor = |name: &str, shape: &[i64]| Tensor::from_slice(&self.tensors.f32(name)).reshape(shape);
+        let (h, v) = (H as i64, V as i64);
+        let named = [
+            ("model.norm.weight", tensor("norm.weight", &[h])),
+            ("lm_head.weight", tensor("unembedding", &[v, h])),
+        ];
+        Tensor::write_safetensors(&named, folder.join("model.safetensors")).unwrap();
+    }
+
+    fn write_states(&self, split: &str) {
+        let folder = self.folder.path().join(split);
+        let hidden = self.tensors.f32(&format!("{split}.hidden")); // (N, K + 1, H)
+        let positions = self.tensors.i32(&format!("{split}.position"));
+        let samples = positions.len();
+        let level = |k: usize| {
+            (0..samples).flat_map(|i| hidden[(i * (K + 1) + k) * H..][..H].to_vec()).collect::<Vec<f32>>()
+        };
+        let rows = PartRows {
+            sample_ids: (0..samples as u64).collect(),
+            sentences: vec![None; samples],
+            token_ids: positions.iter().map(|&position| vec![0; position as usize + 1]).collect(),
+            positions: positions.iter().map(|&position| position as u32).collect(),
+            levels: (0..=K).map(level).collect(),
+        };
+        write_part(&folder.join(part_file(0)), &rows, H, StoreDtype::F32).unwrap();
+        let inputs = CaptureInputs {
+            model: "tiny".into(),
+            architecture: "llama".into(),
+            model_sha256: Checkpoint::open(&self.path("model")).unwrap().sha256().unwrap(),
+            hidden_size: H,
+            blocks: K,
+            vocab_size: V,
+            sentences: split.into(),
+            sentences_sha256: String::new(),
+            samples,
+            truncated: 0,
+            seed: 0,
+            position_0: true,
+            bos: false,
+            dtype: "f32".into(),
+            store_dtype: "f32".into(),
+            onejump: String::new(),
+            libtorch: String::new(),
+        };
+        let part = Part { file: part_file(0), samples, bytes: 0, sha256: String::new() };
+        HiddenManifest {
+            format: FORMAT,
+            inputs,
+            samples_per_part: samples,
+            parts: vec![part],
+            parts_total: 1,
+        }
+        .write(&folder)
+        .unwrap();
+    }
+
+    fn shortcuts(&self, file: &str) -> ShortcutFile {
+        ShortcutFile::read(Path::new(&self.path(&format!("{file}.safetensors")))).unwrap()
+    }
+
+    /// E‖y‖² of the training set: the scale of rounding in a loss.
+    fn target_square(&self) -> f64 {
+        let hidden = self.tensors.f32("train.hidden");
+        let rows = hidden.len() / ((K + 1) * H);
+        let last = |i: usize| &hidden[(i * (K + 1) + K) * H..][..H];
+        (0..rows).flat_map(last).map(|y| f64::from(*y).powi(2)).sum::<f64>() / rows as f64
+    }
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(values) => values.iter().map(|value| value.as_f64().unwrap()).collect(),
+        value => vec![value.as_f64().unwrap()],
+    }
+}
+
+/// The maps are stored in f32, so a loss may be off by a few 1e-7 of E‖y‖²: 1e-6 leaves a margin.
+#[test]
+fn closed_form_is_numpys_optimum() {
+    let run = Run::new();
+    for kind in ["jtc", "njtc", "n-njtc", "joint"] {
+        let ours = run.shortcuts(kind).card.training_loss;
+        let theirs = numbers(&run.expected["training_loss"][kind]);
+        assert_eq!(ours.len(), theirs.len());
+        for (level, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            assert!((ours - theirs).abs() < 1e-6 * run.target_square(), "{kind} {level}: {ours} {theirs}");
+        }
+    }
+}
+
+/// A·B is unique though A and B are not: ĥ = h·m + c. f32 storage of A and B rounds to 6e-8 of their
+/// size; 1e-4 of the map's norm leaves room for the states' condition.
+#[test]
+fn closed_form_maps_are_numpys() {
+    let run = Run::new();
+    for kind in ["jtc", "njtc", "n-njtc", "joint"] {
+        let file = run.shortcuts(kind);
+        for level in 0..K {
+            let prefix = if kind == "joint" { kind.to_owned() } else { format!("{kind}.level.{level}") };
+            let (m, c) = (run.tensors.f64(&format!("{prefix}.m")), run.tensors.f64(&format!("{prefix}.c")));
+            // Zero gives c; the rows of the identity give c + m.
+            let zero = Tensor::zeros([1, H as i64], (tch::Kind::Float, tch::Device::Cpu));
+            let inputs = Tensor::cat(&[zero, Tensor::eye(H as i64, (tch::Kind::Float, tch::Device::Cpu))], 0);
+            let mapped = file.map_at(level).unwrap().apply(&inputs).unwrap();
+            let mapped = Vec::<f32>::try_from(mapped.reshape([-1])).unwrap();
+            let norm = m.iter().chain(&c).map(|x| x * x).sum::<f64>().sqrt();
+            for row in 0..=H {
+                for column in 0..H {
+                    let expected = c[column] + if row > 0 { m[(row - 1) * H + column] } else { 0.0 };
+                    let found = f64::from(mapped[row * H + column]);
+                    assert!(
+                        (found - expected).abs() < 1e-4 * norm,
+                        "{prefix} {row},{column}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The paper's Eq. 2 has one minimum: no gradient descent goes below it. 1e-6 of E‖y‖² is rounding.
+#[test]
+fn gradient_descent_is_never_below_the_closed_form() {
+    let run = Run::new();
+    for kind in ["n-njtc", "njtc", "joint"] {
+        let closed = run.shortcuts(kind).card.training_loss;
+        for more in [["--epochs", "1"], ["--epochs", "200"]] {
+            let mut arguments = vec!["--solver", "adam", "--batch-size", "20"];
+            arguments.extend(more);
+            run.train(kind, "adam", &arguments);
+            let adam = run.shortcuts("adam").card.training_loss;
+            for (closed, adam) in closed.iter().zip(&adam) {
+                assert!(*adam > closed - 1e-6 * run.target_square(), "{kind} {more:?}: {adam} < {closed}");
+            }
+            if kind == "n-njtc" && more[1] == "200" {
+                // It does get near: within a quarter of the optimum at every level.
+                assert!(
+                    closed.iter().zip(&adam).all(|(closed, adam)| *adam < 1.25 * closed),
+                    "{adam:?} {closed:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Cosines of f32 products of 16 values: 1e-5 is a hundred roundings.
+#[test]
+fn scores_and_choice_are_numpys() {
+    let run = Run::new();
+    for score in read_scores(Path::new(&run.path("scores.parquet"))).unwrap() {
+        for (name, ours) in
+            [("mean_cosine", score.mean_cosine), ("mean_signed_square", score.mean_signed_square)]
+        {
+            let theirs = run.expected[name][score.jump][score.level].as_f64().unwrap();
+            assert!((ours - theirs).abs() < 1e-5, "{name} {score:?}: {theirs}");
+        }
+    }
+    let choice = run.shortcuts("ojfa").card.choice.unwrap();
+    assert_eq!(json!(choice.level), run.expected["choice"]["exit"]);
+    assert_eq!(
+        json!(choice.best(onejump_core::shortcut::LevelConvention::Eq5)),
+        run.expected["choice"]["eq5"].clone()
+    );
+    for (ours, name) in [(&choice.d_exit, "exit"), (&choice.d_eq5, "eq5")] {
+        let theirs = numbers(&run.expected["d"][name]);
+        assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-5), "{ours:?} {theirs:?}");
+    }
+}
+
+/// Precisions are exact: no two logits of the golden states are closer than 5e-3. The rest is f32
+/// arithmetic on values of order 1 to 10: 1e-4.
+#[test]
+fn metrics_are_numpys() {
+    let run = Run::new();
+    run.stage(
+        "onejump-evaluate",
+        &[
+            "--hidden",
+            "test",
+            "--model",
+            "model",
+            "--ojfa",
+            "ojfa.safetensors",
+            "--shortcuts",
+            "jtc.safetensors",
+            "njtc.safetensors",
+            "n-njtc.safetensors",
+            "joint.safetensors",
+        ],
+        &["--out", "results"],
+    );
+    let rows = read_per_level(Path::new(&run.path("results/per_level.parquet"))).unwrap();
+    let expected = run.expected["per_level"].as_array().unwrap();
+    assert!(expected.len() >= 7 * K, "{}", expected.len());
+    for theirs in expected {
+        // The choice under the other convention is, to the evaluation, one more jump.
+        let name = match theirs["method"].as_str().unwrap() {
+            "ojfa-eq5" => format!("jump-{}", theirs["jump"]),
+            name => name.to_owned(),
+        };
+        let found = rows.iter().find(|row| row.method.method == name && json!(row.level) == theirs["level"]);
+        let ours = found.unwrap_or_else(|| panic!("no row for {theirs}"));
+        compare(&ours.all, theirs, "");
+        compare(&ours.without_0.unwrap(), theirs, "_without_0");
+    }
+}
+
+fn compare(ours: &Metrics, theirs: &Value, suffix: &str) {
+    for (name, ours) in onejump_core::results::METRICS.iter().zip(ours.values()) {
+        let theirs_value = theirs[format!("{name}{suffix}")].as_f64();
+        let tolerance = if name.starts_with("precision") { 1e-12 } else { 1e-4 };
+        let close = match (ours, theirs_value) {
+            (Some(a), Some(b)) => (a - b).abs() <= tolerance * b.abs().max(1.0),
+            (None, None) => true,
+            _ => false,
+        };
+        assert!(close, "{name}{suffix}: {ours:?}, expected {theirs_value:?} in {theirs}");
+    }
+}
