@@ -1,5 +1,7 @@
 //! Bad input ends in one clear line and exit status 1; wrong usage in exit status 2.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs;
 
 use onejump_tests::run;

@@ -1,6 +1,8 @@
 //! The real small model against Hugging Face transformers (`golden/make_smollm2.py`), and the whole
 //! path on a few dozen of the sentences that ship.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! Training, scoring and evaluation on small made-up states against float64 NumPy
 //! (`golden/witness.py`, function `tiny`).
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs;
 use std::path::Path;
 
