@@ -56,6 +56,26 @@ impl ExitHead {
         Ok(Self { first, unembedding, gain, eps: head.norm.eps })
     }
 
+    /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            first: match &self.first {
+                First::Identity => First::Identity,
+                First::Full { w } => First::Full { w: w.shallow_clone() },
+                First::LowRank { projection, b } => First::LowRank {
+                    projection: Projection {
+                        matrix: projection.matrix.shallow_clone(),
+                        constant: projection.constant.shallow_clone(),
+                    },
+                    b: b.shallow_clone(),
+                },
+            },
+            unembedding: self.unembedding.shallow_clone(),
+            gain: self.gain.shallow_clone(),
+            eps: self.eps,
+        }
+    }
+
     /// Whether the head is fused with a low-rank map.
     pub fn is_fused(&self) -> bool {
         matches!(self.first, First::LowRank { .. })

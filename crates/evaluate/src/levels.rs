@@ -1,7 +1,6 @@
 //! One exit level: every method's approximations, logits and outcomes.
 
 use onejump_models::head::Head;
-use onejump_shortcuts::map::Map;
 use onejump_store::truth::Truth;
 use tch::{Kind, Tensor};
 
@@ -50,16 +49,15 @@ impl Samples {
     }
 }
 
-/// Evaluates a map (none is the identity) on the states (N, H) of one level.
+/// Evaluates a map with the head behind it on the states (N, H) of one level.
 pub(crate) fn evaluate(
     name: &str,
-    map: Option<&Map>,
+    exit: &ExitHead,
     states: &Tensor,
     samples: &Samples,
     truth: &Truth,
     positions: &[u32],
 ) -> Result<Tally, EvaluateError> {
-    let exit = ExitHead::new(map, &samples.head)?;
     let (count, _) = states.size2()?;
     let chunk = if exit.is_fused() { FUSED_CHUNK } else { FULL_CHUNK }.min(count);
     let vocab = samples.head.vocab_size();

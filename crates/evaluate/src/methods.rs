@@ -114,15 +114,15 @@ impl Methods {
     }
 
     /// The map that an entry applies at an exit level; none is the identity.
-    pub fn map(&self, entry: &Entry, level: usize) -> Result<Option<Map>, EvaluateError> {
+    pub fn map(&self, entry: &Entry, level: usize) -> Result<Option<&Map>, EvaluateError> {
         let Some(file) = entry.file else { return Ok(None) };
-        let file = &self.files[file];
         // A jump stays at the level that it was trained at; the others follow the exit level.
-        let trained_at = match file.card.kind {
-            Kind::NNjtc => entry.method.jump.unwrap_or(level),
-            _ => level,
-        };
-        Ok(Some(file.map_at(trained_at)?.shallow_clone()))
+        Ok(Some(self.files[file].map_at(entry.method.jump.unwrap_or(level))?))
+    }
+
+    /// Whether an entry applies the same map at every exit level.
+    pub fn is_one_map(&self, entry: &Entry) -> bool {
+        entry.method.jump.is_some() || entry.file.is_none_or(|file| !self.files[file].card.kind.per_level())
     }
 }
 

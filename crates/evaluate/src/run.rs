@@ -16,6 +16,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::EvaluateError;
 use crate::constant::Constant;
+use crate::exit_head::ExitHead;
 use crate::levels::{self, Samples};
 use crate::methods::Methods;
 use crate::metrics::{Outcome, Tally, Variation};
@@ -141,10 +142,22 @@ fn all_levels(
 ) -> Result<Vec<Vec<Tally>>, EvaluateError> {
     let blocks = hidden.blocks();
     let names: Vec<String> = methods.entries.iter().map(|entry| describe(&entry.method)).collect();
+    // The head behind a map that serves all levels is prepared once.
+    let mut shared = Vec::with_capacity(names.len());
+    for entry in &methods.entries {
+        let one = methods.is_one_map(entry);
+        shared.push(if one { Some(ExitHead::new(methods.map(entry, 0)?, &samples.head)?) } else { None });
+    }
+    let exit = |level: usize, entry: usize| {
+        Ok::<_, EvaluateError>(match &shared[entry] {
+            Some(head) => Exit::Prepared(Box::new(head.shallow_clone())),
+            None => Exit::Map(methods.map(&methods.entries[entry], level)?.map(Map::shallow_clone)),
+        })
+    };
     let jobs = (0..blocks)
         .map(|level| {
-            let maps = methods.entries.iter().map(|entry| methods.map(entry, level));
-            Ok((level, samples.shallow_clone(), maps.collect::<Result<Vec<Option<Map>>, _>>()?))
+            let exits = (0..names.len()).map(|entry| exit(level, entry)).collect::<Result<Vec<_>, _>>()?;
+            Ok((level, samples.shallow_clone(), exits))
         })
         .collect::<Result<Vec<_>, EvaluateError>>()?;
     let progress = Progress::new("evaluate", "methods × levels", (blocks * names.len()) as u64);
@@ -155,20 +168,36 @@ fn all_levels(
     let tallies = pool.install(|| {
         jobs.into_par_iter()
             .with_max_len(1)
-            .map(|(level, samples, maps)| {
+            .map(|(level, samples, exits)| {
                 let states = tensor(&hidden.level(level)?, hidden.hidden_size())?;
-                let evaluate = |(name, map): (&String, Option<Map>)| {
+                let evaluate = |(name, exit): (&String, Exit)| {
                     let name = format!("{name} at level {level}");
-                    let tally = levels::evaluate(&name, map.as_ref(), &states, &samples, truth, positions);
+                    let exit = exit.prepare(&samples)?;
+                    let tally = levels::evaluate(&name, &exit, &states, &samples, truth, positions);
                     progress.advance(1);
                     tally
                 };
-                names.iter().zip(maps).map(evaluate).collect::<Result<Vec<_>, _>>()
+                names.iter().zip(exits).map(evaluate).collect::<Result<Vec<_>, _>>()
             })
             .collect::<Result<Vec<_>, EvaluateError>>()
     })?;
     progress.finish();
     Ok(tallies)
+}
+
+/// A map with the head behind it, or what it is made from.
+enum Exit {
+    Prepared(Box<ExitHead>),
+    Map(Option<Map>),
+}
+
+impl Exit {
+    fn prepare(self, samples: &Samples) -> Result<ExitHead, EvaluateError> {
+        match self {
+            Self::Prepared(head) => Ok(*head),
+            Self::Map(map) => ExitHead::new(map.as_ref(), &samples.head),
+        }
+    }
 }
 
 fn describe(method: &Method) -> String {

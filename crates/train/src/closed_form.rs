@@ -73,16 +73,20 @@ fn normalised(moments: &Moments, rank: usize, ridge: f64) -> Result<Map, TrainEr
     let b = leading(&fitted, rank)?; // (H, r)
     let a = solved.f_mm(&b)?; // (H, r)
     let a0 = mean_y.f_unsqueeze(0)?.f_mm(&b)?; // (1, r)
-    // β = a₀·(AᵀA)⁻¹·Aᵀ, the shortest β with β·A = a₀.
-    let beta = a.f_mm(&solve(&a.f_transpose(0, 1)?.f_mm(&a)?, &a0.f_transpose(0, 1)?, 0.0)?)?;
     let norm = Norm {
         weight: mean_x.f_ones_like()?.f_to_kind(tch::Kind::Float)?,
-        bias: single(&beta.f_squeeze_dim(1)?)?,
+        bias: single(&constant_bias(&a, &a0)?)?,
         running_mean: single(&mean_x)?,
         running_var: single(&variance)?,
         eps: BATCH_NORM_EPS,
     };
     Ok(Map::LowRank { norm: Some(norm), a: single(&a)?, b: single(&b.f_transpose(0, 1)?)? })
+}
+
+/// The shortest β (H) with β·A = a₀: a₀·(AᵀA)⁻¹·Aᵀ, for A (H, r) and a₀ (1, r).
+pub(crate) fn constant_bias(a: &Tensor, a0: &Tensor) -> Result<Tensor, TrainError> {
+    let inner = solve(&a.f_transpose(0, 1)?.f_mm(a)?, &a0.f_transpose(0, 1)?, 0.0)?; // (r, 1)
+    Ok(a.f_mm(&inner)?.f_squeeze_dim(1)?)
 }
 
 /// (G + ridge·mean(diag G)·I)⁻¹·C for a symmetric G ≥ 0; the pseudo-inverse where G is singular.
@@ -119,7 +123,7 @@ fn leading(matrix: &Tensor, rank: usize) -> Result<Tensor, TrainError> {
 }
 
 /// Eigenvalues in ascending order and their vectors, of the symmetric part of a matrix.
-fn eigen(matrix: &Tensor) -> Result<(Tensor, Tensor), TrainError> {
+pub(crate) fn eigen(matrix: &Tensor) -> Result<(Tensor, Tensor), TrainError> {
     if matrix.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
         return Err(TrainError::Diverged("the hidden states' second moments are not finite".into()));
     }
@@ -174,6 +178,6 @@ pub fn loss(map: &Map, moments: &Moments) -> Result<f64, TrainError> {
     Ok(moments.y_squared / n - 2.0 * product + square)
 }
 
-fn single(tensor: &Tensor) -> Result<Tensor, TrainError> {
+pub(crate) fn single(tensor: &Tensor) -> Result<Tensor, TrainError> {
     Ok(tensor.f_to_kind(tch::Kind::Float)?.f_contiguous()?)
 }

@@ -19,6 +19,7 @@
 //! This crate knows nothing of models: it reads stored states.
 
 pub mod adam;
+mod axes;
 pub mod closed_form;
 mod error;
 pub mod moments;

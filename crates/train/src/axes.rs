@@ -1,0 +1,128 @@
+//! The coordinates of gradient descent: standardised inputs on their principal axes, targets of mean
+//! square 1; and the way back to a shortcut.
+
+use onejump_core::shortcut::{BATCH_NORM_EPS, Kind};
+use onejump_shortcuts::map::{Map, Norm};
+use tch::{Kind as Dtype, Tensor};
+
+use crate::TrainError;
+use crate::closed_form::{constant_bias, eigen, single};
+use crate::moments::Moments;
+
+/// z = ((x − mean) ⊙ scale)·V for a kind with BatchNorm, (x ⊙ scale)·V for one without.
+pub(crate) struct Axes {
+    mean: Option<Tensor>,
+    variance: Tensor,
+    /// (H, 1).
+    scale: Tensor,
+    /// V, the principal axes of the scaled inputs, (H, H).
+    axes: Tensor,
+    /// Eigenvalues and eigenvectors of mean(yᵀy), ascending, of the scaled targets.
+    target_spectrum: (Tensor, Tensor),
+    /// Root of the targets' mean square.
+    target_scale: f64,
+}
+
+/// What a descent found in these coordinates.
+pub(crate) struct Found {
+    /// (H, r), or W (H, H).
+    pub a: Tensor,
+    /// (r, H).
+    pub b: Option<Tensor>,
+    /// BatchNorm's weight and bias.
+    pub norm: Option<(Tensor, Tensor)>,
+}
+
+impl Axes {
+    /// The coordinates for these samples, (N, H) f32 each.
+    pub fn of(kind: Kind, inputs: &Tensor, targets: &Tensor) -> Result<Self, TrainError> {
+        let moments = Moments::of(inputs, targets)?;
+        let n = moments.samples;
+        let second = moments.xx.f_div_scalar(n)?;
+        let (mean, gram) = if kind.has_norm() {
+            let mean = moments.x.f_div_scalar(n)?;
+            let gram = second.f_sub(&mean.f_outer(&mean)?)?;
+            (Some(mean), gram)
+        } else {
+            (None, second)
+        };
+        let variance = gram.f_diagonal(0, 0, 1)?.f_clamp_min(0.0)?;
+        let scale = variance.f_add_scalar(BATCH_NORM_EPS)?.f_rsqrt()?.f_unsqueeze(1)?;
+        let (_, axes) = eigen(&gram.f_mul(&scale)?.f_mul(&scale.f_transpose(0, 1)?)?)?;
+        let hidden = targets.size2()?.1 as f64;
+        let target_scale = (moments.y_squared / n / hidden).sqrt().max(f64::MIN_POSITIVE);
+        let y = targets.f_to_kind(Dtype::Double)?.f_div_scalar(target_scale)?;
+        let target_spectrum = eigen(&y.f_transpose(0, 1)?.f_mm(&y)?.f_div_scalar(n)?)?;
+        Ok(Self { mean, variance, scale, axes, target_spectrum, target_scale })
+    }
+
+    /// x -> z, (N, H) f32. Computed in f64: the mean of a few huge states cancels.
+    pub fn inputs(&self, inputs: &Tensor) -> Result<Tensor, TrainError> {
+        let rows = inputs.size2()?.0;
+        let mut parts = Vec::new();
+        let mut start = 0;
+        while start < rows {
+            let count = CHUNK.min(rows - start);
+            let mut x = inputs.f_narrow(0, start, count)?.f_to_kind(Dtype::Double)?;
+            if let Some(mean) = &self.mean {
+                x = x.f_sub(mean)?;
+            }
+            parts.push(single(&x.f_mul(&self.scale.f_transpose(0, 1)?)?)?.f_mm(&single(&self.axes)?)?);
+            start += count;
+        }
+        Ok(Tensor::f_cat(&parts, 0)?)
+    }
+
+    /// Targets of mean square 1, (N, H) f32.
+    pub fn targets(&self, targets: &Tensor) -> Result<Tensor, TrainError> {
+        Ok(targets.f_div_scalar(self.target_scale)?)
+    }
+
+    /// What a loss in these coordinates is multiplied with.
+    pub fn loss_scale(&self) -> f64 {
+        self.target_scale * self.target_scale
+    }
+
+    /// The `rank` leading principal directions of the targets, each as long as the targets' spread
+    /// along it: (r, H) flat.
+    pub fn target_directions(&self, rank: i64) -> Result<Vec<f32>, TrainError> {
+        let (values, vectors) = &self.target_spectrum;
+        let (hidden, first) = (vectors.size2()?.0, vectors.size2()?.0 - rank);
+        let lengths = values.f_narrow(0, first, rank)?.f_clamp_min(0.0)?.f_sqrt()?;
+        let directions = vectors.f_narrow(1, first, rank)?.f_mul(&lengths)?.f_transpose(0, 1)?;
+        Ok(Vec::<f32>::try_from(single(&directions)?.f_reshape([rank * hidden])?)?)
+    }
+
+    /// The shortcut that does in the model's coordinates what `found` does in these.
+    pub fn fold(&self, found: Found) -> Result<Map, TrainError> {
+        let double = |tensor: &Tensor| tensor.f_to_kind(Dtype::Double);
+        let a = double(&found.a)?;
+        let Some(b) = &found.b else {
+            let w = self.scale.f_mul(&self.axes.f_mm(&a)?)?.f_mul_scalar(self.target_scale)?;
+            return Ok(Map::Full { w: single(&w)? });
+        };
+        let b = single(&b.f_mul_scalar(self.target_scale)?)?;
+        let Some((weight, bias)) = &found.norm else {
+            let a = self.scale.f_mul(&self.axes.f_mm(&a)?)?;
+            return Ok(Map::LowRank { norm: None, a: single(&a)?, b });
+        };
+        // (z ⊙ w + β)·A' = x̂·(V·diag(w)·A') + β·A', and BatchNorm's bias is any β' with β'·A = β·A'.
+        let turned = self.axes.f_mm(&double(weight)?.f_unsqueeze(1)?.f_mul(&a)?)?;
+        let constant = double(bias)?.f_unsqueeze(0)?.f_mm(&a)?; // (1, r)
+        let mean = match &self.mean {
+            Some(mean) => single(mean)?,
+            None => single(&self.variance.f_zeros_like()?)?,
+        };
+        let norm = Norm {
+            weight: single(&self.variance.f_ones_like()?)?,
+            bias: single(&constant_bias(&turned, &constant)?)?,
+            running_mean: mean,
+            running_var: single(&self.variance)?,
+            eps: BATCH_NORM_EPS,
+        };
+        Ok(Map::LowRank { norm: Some(norm), a: single(&turned)?, b })
+    }
+}
+
+/// Rows that are converted to f64 at a time.
+const CHUNK: i64 = 4096;
