@@ -241,9 +241,10 @@ impl Stage {
         }
     }
 
-    /// What determines the outputs: the arguments and the content of the inputs.
-    fn key(&self) -> Result<String> {
-        let mut text = format!("{} {}\n", env!("CARGO_PKG_VERSION"), self.command.join("\u{1f}"));
+    /// What determines the outputs: the program, the arguments and the content of the inputs.
+    fn key(&self, binary: &Path) -> Result<String> {
+        let mut text = self.command.join("\u{1f}");
+        text.push_str(&files::sha256_file(binary)?);
         for input in &self.inputs {
             text.push_str(&files::sha256_file(input)?);
         }
@@ -271,7 +272,8 @@ impl Stages<'_> {
     /// Runs a stage, unless it has run with these arguments and inputs and its outputs are there.
     fn run(&mut self, stage: Stage) -> Result<()> {
         let stamp = self.layout.root().join(".stages").join(&stage.name);
-        let key = stage.key()?;
+        let binary = self.binaries.join(&stage.binary);
+        let key = stage.key(&binary)?;
         let done = !stage.outputs.is_empty()
             && stage.outputs.iter().all(|output| output.is_file())
             && fs::read_to_string(&stamp).is_ok_and(|there| there == key);
@@ -280,7 +282,7 @@ impl Stages<'_> {
             return Ok(());
         }
         let started = Instant::now();
-        process::run(Command::new(self.binaries.join(&stage.binary)).args(&stage.command))?;
+        process::run(Command::new(&binary).args(&stage.command))?;
         files::write_bytes(&stamp, key.as_bytes())?;
         self.times.push((stage.name, Some(started.elapsed().as_secs_f64())));
         Ok(())

@@ -6,14 +6,21 @@
 
 use onejump_models::head::Head;
 use onejump_shortcuts::map::{Map, Projection};
-use tch::Tensor;
+use pulp::Arch;
+use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
+use crate::scan::RowScan;
+
+/// Columns in a block: with 128 samples its logits are 1 MB, and stay in the processor's cache.
+const BLOCK: i64 = 2048;
 
 /// A map with the head behind it.
 pub struct ExitHead {
     first: First,
-    /// P (r, V), or Eᵀ (H, V).
+    /// P (r, V) or Eᵀ (H, V), in blocks of columns.
+    blocks: Vec<Tensor>,
+    /// E, (V, H).
     unembedding: Tensor,
     /// g of the final norm.
     gain: Tensor,
@@ -30,8 +37,10 @@ enum First {
 pub struct Approximated {
     /// ĥ, (n, H).
     pub hidden: Tensor,
-    /// The factor that the unembedding of [`ExitHead`] is multiplied with: (n, r) or (n, H).
-    pub factor: Tensor,
+    /// ĥ after the final norm, (n, H).
+    pub normed: Tensor,
+    /// What the blocks of the unembedding are multiplied with: (n, r) or (n, H).
+    factor: Tensor,
 }
 
 impl ExitHead {
@@ -40,20 +49,34 @@ impl ExitHead {
     /// # Errors
     /// [`EvaluateError`] if map and head are of different hidden sizes.
     pub fn new(map: Option<&Map>, head: &Head) -> Result<Self, EvaluateError> {
-        let transposed = head.unembedding.weight.f_transpose(0, 1)?; // (H, V)
-        let (first, unembedding) = match map {
-            None => (First::Identity, transposed),
-            Some(Map::Full { w }) => (First::Full { w: w.shallow_clone() }, transposed),
+        let first = match map {
+            None => First::Identity,
+            Some(Map::Full { w }) => First::Full { w: w.shallow_clone() },
             Some(map @ Map::LowRank { b, .. }) => {
                 let projection = map
                     .projection()?
                     .ok_or_else(|| EvaluateError::Usage("a low-rank map without a projection".to_owned()))?;
-                let unembedding = b.f_mul(&head.norm.weight)?.f_mm(&transposed)?; // B·diag(g)·Eᵀ
-                (First::LowRank { projection, b: b.shallow_clone() }, unembedding)
+                First::LowRank { projection, b: b.shallow_clone() }
             }
         };
         let gain = head.norm.weight.shallow_clone();
-        Ok(Self { first, unembedding, gain, eps: head.norm.eps })
+        let gained = match &first {
+            First::LowRank { b, .. } => Some(b.f_mul(&gain)?), // B·diag(g), (r, H)
+            _ => None,
+        };
+        let unembedding = head.unembedding.weight.shallow_clone();
+        let (vocab, mut start) = (unembedding.size2()?.0, 0);
+        let mut blocks = Vec::new();
+        while start < vocab {
+            let columns = BLOCK.min(vocab - start);
+            let block = unembedding.f_narrow(0, start, columns)?.f_transpose(0, 1)?; // (H, columns)
+            blocks.push(match &gained {
+                Some(gained) => gained.f_mm(&block)?, // (r, columns)
+                None => block,
+            });
+            start += columns;
+        }
+        Ok(Self { first, blocks, unembedding, gain, eps: head.norm.eps })
     }
 
     /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
@@ -70,46 +93,76 @@ impl ExitHead {
                     b: b.shallow_clone(),
                 },
             },
+            blocks: self.blocks.iter().map(Tensor::shallow_clone).collect(),
             unembedding: self.unembedding.shallow_clone(),
             gain: self.gain.shallow_clone(),
             eps: self.eps,
         }
     }
 
-    /// Whether the head is fused with a low-rank map.
-    pub fn is_fused(&self) -> bool {
-        matches!(self.first, First::LowRank { .. })
-    }
-
-    /// ĥ of hidden states (n, H), and what becomes logits through [`ExitHead::logits_into`].
+    /// ĥ of hidden states (n, H), ready for [`ExitHead::scan`].
     ///
     /// # Errors
     /// [`EvaluateError::Shortcut`] if `hidden` has another width.
     pub fn approximate(&self, hidden: &Tensor) -> Result<Approximated, EvaluateError> {
-        let inverse_scale = |hidden: &Tensor| {
-            let mean_square = hidden.f_square()?.f_mean_dim([-1i64].as_slice(), true, None)?;
-            mean_square.f_add_scalar(self.eps)?.f_rsqrt() // 1/s, (n, 1)
+        let (u, hidden) = match &self.first {
+            First::Identity => (None, hidden.shallow_clone()),
+            First::Full { w } => (None, hidden.f_mm(w)?),
+            First::LowRank { projection, b } => {
+                let u = projection.apply(hidden)?; // (n, r)
+                let hidden = u.f_mm(b)?;
+                (Some(u), hidden)
+            }
         };
-        if let First::LowRank { projection, b } = &self.first {
-            let u = projection.apply(hidden)?; // (n, r)
-            let hidden = u.f_mm(b)?;
-            let factor = u.f_mul(&inverse_scale(&hidden)?)?;
-            return Ok(Approximated { hidden, factor });
-        }
-        let hidden = match &self.first {
-            First::Full { w } => hidden.f_mm(w)?,
-            _ => hidden.shallow_clone(),
+        let mean_square = hidden.f_square()?.f_mean_dim([-1i64].as_slice(), true, None)?;
+        let inverse_scale = mean_square.f_add_scalar(self.eps)?.f_rsqrt()?; // 1/s, (n, 1)
+        let normed = hidden.f_mul(&inverse_scale)?.f_mul_(&self.gain)?;
+        let factor = match u {
+            Some(u) => u.f_mul(&inverse_scale)?,
+            None => normed.shallow_clone(),
         };
-        let factor = hidden.f_mul(&inverse_scale(&hidden)?)?.f_mul(&self.gain)?;
-        Ok(Approximated { hidden, factor })
+        Ok(Approximated { hidden, normed, factor })
     }
 
-    /// Writes the logits (n, V) into `out`, which keeps its memory from batch to batch.
+    /// The logits of one token per sample, (n).
     ///
     /// # Errors
-    /// [`EvaluateError::Torch`] if the shapes do not fit.
-    pub fn logits_into(&self, out: &Tensor, factor: &Tensor) -> Result<(), EvaluateError> {
-        let _ = factor.f_mm_out(out, &self.unembedding)?;
-        Ok(())
+    /// [`EvaluateError::Torch`] if there are more tokens than samples.
+    pub fn logits_of(&self, approximated: &Approximated, tokens: &[i64]) -> Result<Vec<f32>, EvaluateError> {
+        let chosen = self.unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
+        let products = approximated.normed.f_mul(&chosen)?;
+        Ok(Vec::<f32>::try_from(products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)?)
+    }
+
+    /// Scans all logits of each sample; `tokens` and `references` are as [`ExitHead::logits_of`] has them.
+    pub(crate) fn scan(
+        &self,
+        approximated: &Approximated,
+        tokens: &[i64],
+        references: &[f32],
+    ) -> Result<Vec<RowScan>, EvaluateError> {
+        let rows = tokens.len();
+        let started = tokens.iter().zip(references);
+        let mut scans: Vec<_> = started.map(|(&token, &logit)| RowScan::new(token as usize, logit)).collect();
+        let arch = Arch::new();
+        let mut values = Vec::new();
+        let mut buffer = Tensor::f_empty([0, 0], (Kind::Float, approximated.hidden.device()))?;
+        let mut start = 0;
+        for block in &self.blocks {
+            let columns = block.size2()?.1;
+            if buffer.size() != [rows as i64, columns] {
+                buffer =
+                    Tensor::f_empty([rows as i64, columns], (Kind::Float, approximated.hidden.device()))?;
+                values.resize(rows * columns as usize, 0f32);
+            }
+            let _ = approximated.factor.f_mm_out(&buffer, block)?; // (n, columns)
+            let count = values.len();
+            buffer.f_copy_data(&mut values, count)?;
+            for (scan, row) in scans.iter_mut().zip(values.chunks_exact(columns as usize)) {
+                scan.add(arch, row, start);
+            }
+            start += columns as usize;
+        }
+        Ok(scans)
     }
 }

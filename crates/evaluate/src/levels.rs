@@ -6,13 +6,10 @@ use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
 use crate::exit_head::{Approximated, ExitHead};
-use crate::metrics::{Outcome, Tally, scan};
+use crate::metrics::{Outcome, Tally};
 
-/// Samples at a time where the head is fused: their logits should stay in the processor's caches.
-const FUSED_CHUNK: i64 = 32;
-
-/// Samples at a time through the full head: each batch reads all of E.
-const FULL_CHUNK: i64 = 256;
+/// Samples at a time: each batch reads all of the unembedding.
+pub(crate) const CHUNK: i64 = 128;
 
 /// What a thread needs of the samples. Tensors can be sent to a thread, not shared between them.
 pub(crate) struct Samples {
@@ -59,36 +56,22 @@ pub(crate) fn evaluate(
     positions: &[u32],
 ) -> Result<Tally, EvaluateError> {
     let (count, _) = states.size2()?;
-    let chunk = if exit.is_fused() { FUSED_CHUNK } else { FULL_CHUNK }.min(count);
-    let vocab = samples.head.vocab_size();
-    let buffer = Tensor::f_empty([chunk, vocab as i64], (Kind::Float, states.device()))?;
-    let mut values = vec![0f32; chunk as usize * vocab];
     let mut tally = Tally::default();
     let mut start = 0;
     while start < count {
-        let rows = chunk.min(count - start);
+        let rows = CHUNK.min(count - start);
         let range = start as usize..(start + rows) as usize;
         let approximated = exit.approximate(&states.f_narrow(0, start, rows)?)?;
-        let logits = buffer.f_narrow(0, 0, rows)?;
-        exit.logits_into(&logits, &approximated.factor)?;
-        let totals = Vec::<f32>::try_from(logits.f_logsumexp([1i64].as_slice(), false)?)?;
-        let values = &mut values[..rows as usize * vocab];
-        let length = values.len();
-        logits.f_copy_data(values, length)?;
-        let true_tokens = &truth.tokens[range.clone()];
-        let mut scanned = Vec::with_capacity(rows as usize);
-        for (row, &token) in values.chunks_exact(vocab).zip(true_tokens) {
-            let reference = row[token as usize];
-            let (top, above) = scan(row, reference);
-            scanned.push((reference, top as i64, above));
-        }
-        let tops: Vec<i64> = scanned.iter().map(|&(_, top, _)| top).collect();
+        let true_tokens: Vec<i64> = truth.tokens[range].iter().map(|&token| i64::from(token)).collect();
+        let references = exit.logits_of(&approximated, &true_tokens)?;
+        let scans = exit.scan(&approximated, &true_tokens, &references)?;
+        let tops: Vec<i64> = scans.iter().map(|scan| scan.top as i64).collect();
         let mat_surprisals = samples.mat_surprisals(truth, start, &tops)?;
         let distances = distances(&approximated, &samples.targets.f_narrow(0, start, rows)?)?;
-        for (row, &(reference, _, above)) in scanned.iter().enumerate() {
+        for (row, scan) in scans.iter().enumerate() {
             let outcome = Outcome {
-                above,
-                surprisal: f64::from(totals[row]) - f64::from(reference),
+                above: scan.above,
+                surprisal: scan.logsumexp() - f64::from(references[row]),
                 mat_surprisal: mat_surprisals[row],
                 approximation: Some(distances[row]),
             };

@@ -26,6 +26,7 @@ mod levels;
 mod methods;
 mod metrics;
 mod run;
+mod scan;
 mod truth;
 
 pub use error::EvaluateError;

@@ -26,7 +26,7 @@ struct Args {
     /// Files of chosen jumps, from onejump-score
     #[arg(long, value_name = "FILE", num_args = 1..)]
     ojfa: Vec<PathBuf>,
-    /// Jumps that are also applied at every level [default: at 1/4, 1/2 and 3/4 of the blocks]
+    /// Jumps that are also applied at every level [default: at 1/6, 3/6 and 5/6 of the blocks]
     #[arg(long, value_name = "JUMPS", value_delimiter = ',')]
     arbitrary: Option<Vec<usize>>,
     /// Folder for per_level.parquet and summary.json

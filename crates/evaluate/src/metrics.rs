@@ -92,42 +92,9 @@ impl Tally {
     }
 }
 
-/// The place of a row's largest value, and how many values are strictly larger than `reference`.
-pub(crate) fn scan(row: &[f32], reference: f32) -> (usize, usize) {
-    // Lanes that the compiler turns into vector instructions.
-    const LANES: usize = 16;
-    let mut largest = [f32::NEG_INFINITY; LANES];
-    let mut above = [0u32; LANES];
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
-            above[lane] += u32::from(chunk[lane] > reference);
-        }
-    }
-    let mut top = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut count = above.iter().sum::<u32>() as usize;
-    for &value in rest {
-        top = top.max(value);
-        count += usize::from(value > reference);
-    }
-    (row.iter().position(|&value| value == top).unwrap_or(0), count)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn scan_finds_the_top_and_counts_what_is_above() {
-        for length in [1, 15, 16, 17, 100] {
-            let row: Vec<f32> = (0..length).map(|i| ((i * 37) % length) as f32 - 3.0).collect();
-            let reference = row[length / 2];
-            let expected_above = row.iter().filter(|&&x| x > reference).count();
-            let top = (0..length).fold(0, |best, i| if row[i] > row[best] { i } else { best });
-            assert_eq!(scan(&row, reference), (top, expected_above));
-        }
-    }
 
     #[test]
     fn position_0_is_in_one_of_the_two_means() {

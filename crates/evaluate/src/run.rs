@@ -35,8 +35,8 @@ pub struct Config {
     pub shortcuts: Vec<PathBuf>,
     /// Files of chosen jumps.
     pub ojfa: Vec<PathBuf>,
-    /// Jumps of each n-njtc file that are applied at every exit level; by default those at a
-    /// quarter, half and three quarters of the blocks.
+    /// Jumps of each n-njtc file that are applied at every exit level; by default those at
+    /// one, three and five sixths of the blocks.
     pub arbitrary: Option<Vec<usize>>,
     /// The folder for `per_level.parquet` and `summary.json`.
     pub out: PathBuf,
@@ -67,7 +67,7 @@ pub fn evaluate(config: &Config) -> Result<Summary, EvaluateError> {
     let mut checkpoint = Checkpoint::open(&config.model)?;
     check_model(&checkpoint, &[&hidden, &train])?;
     let blocks = hidden.blocks();
-    let default_arbitrary = || vec![blocks / 4, blocks / 2, blocks * 3 / 4];
+    let default_arbitrary = || vec![blocks / 6, blocks / 2, blocks * 5 / 6];
     let arbitrary = config.arbitrary.clone().unwrap_or_else(default_arbitrary);
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &arbitrary)?;
 

@@ -7,13 +7,11 @@ use onejump_core::telemetry::Progress;
 use onejump_models::head::Head;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::truth::{Truth, read_truth, write_truth};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::EvaluateError;
 use crate::exit_head::ExitHead;
-
-/// Samples that go through the full head at a time: the product reads all of E for each batch.
-const CHUNK: i64 = 256;
+use crate::levels::CHUNK;
 
 /// The true distributions of a folder's samples, from `cache` if it holds those of these states.
 pub(crate) fn truth(hidden: &HiddenStates, head: &Head, cache: &Path) -> Result<Truth, EvaluateError> {
@@ -32,18 +30,18 @@ pub(crate) fn truth(hidden: &HiddenStates, head: &Head, cache: &Path) -> Result<
 fn compute(states: &Tensor, head: &Head) -> Result<Truth, EvaluateError> {
     let (samples, _) = states.size2()?;
     let exit = ExitHead::new(None, head)?;
-    let buffer =
-        Tensor::f_empty([CHUNK.min(samples), head.vocab_size() as i64], (Kind::Float, states.device()))?;
     let progress = Progress::new("truth", "samples", samples as u64);
     let mut truth = Truth::default();
     let mut start = 0;
     while start < samples {
         let rows = CHUNK.min(samples - start);
-        let logits = buffer.f_narrow(0, 0, rows)?;
-        exit.logits_into(&logits, &exit.approximate(&states.f_narrow(0, start, rows)?)?.factor)?;
-        let tokens = Vec::<i64>::try_from(logits.f_argmax(1, false)?)?;
-        truth.tokens.extend(tokens.into_iter().map(|token| token as u32));
-        truth.logsumexp.extend(Vec::<f32>::try_from(logits.f_logsumexp([1i64].as_slice(), false)?)?);
+        let approximated = exit.approximate(&states.f_narrow(0, start, rows)?)?;
+        // No token is asked about yet: any reference will do.
+        let (tokens, references) = (vec![0; rows as usize], vec![0.0; rows as usize]);
+        for scan in exit.scan(&approximated, &tokens, &references)? {
+            truth.tokens.push(scan.top as u32);
+            truth.logsumexp.push(scan.logsumexp() as f32);
+        }
         progress.advance(rows as u64);
         start += rows;
     }
