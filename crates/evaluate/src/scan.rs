@@ -3,7 +3,7 @@
 //! The logits of a row come in blocks that fit the processor's cache, and are never whole in memory.
 //! Every value is read twice: for the maximum and the count, then for the sum of exponentials.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 /// Lanes of the inner loops, which the compiler turns into vector instructions.
 const LANES: usize = 16;
@@ -36,7 +36,7 @@ impl RowScan {
 
     /// Takes a block of the row that begins at column `start`.
     pub fn add(&mut self, arch: Arch, block: &[f32], start: usize) {
-        let (largest, above) = arch.dispatch(|| largest_and_above(block, self.reference));
+        let (largest, above) = arch.dispatch(LargestAndAbove { block, reference: self.reference });
         self.above += above;
         if let Some(own) = self.token.checked_sub(start).and_then(|column| block.get(column)) {
             self.above -= usize::from(*own > self.reference);
@@ -46,41 +46,62 @@ impl RowScan {
             self.largest = largest;
             self.top = start + block.iter().position(|&value| value == largest).unwrap_or(0);
         }
-        self.sum += arch.dispatch(|| sum_of_exponentials(block, self.largest));
+        self.sum += arch.dispatch(SumOfExponentials { block, largest: self.largest });
     }
 }
 
-#[inline(always)]
-fn largest_and_above(block: &[f32], reference: f32) -> (f32, usize) {
-    let mut largest = [f32::NEG_INFINITY; LANES];
-    let mut above = [0u32; LANES];
-    let (chunks, rest) = block.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
-            above[lane] += u32::from(chunk[lane] > reference);
-        }
-    }
-    let mut top = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut count = above.iter().sum::<u32>() as usize;
-    for &value in rest {
-        top = top.max(value);
-        count += usize::from(value > reference);
-    }
-    (top, count)
+/// The largest value, and how many are above the reference. A struct and not a closure: a closure is
+/// compiled by itself, for the oldest processor, before it is dispatched.
+struct LargestAndAbove<'a> {
+    block: &'a [f32],
+    reference: f32,
 }
 
-#[inline(always)]
-fn sum_of_exponentials(block: &[f32], largest: f32) -> f64 {
-    let mut sums = [0f32; LANES];
-    let (chunks, rest) = block.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            sums[lane] += exp(chunk[lane] - largest);
+impl NullaryFnOnce for LargestAndAbove<'_> {
+    type Output = (f32, usize);
+
+    #[inline(always)]
+    fn call(self) -> (f32, usize) {
+        let mut largest = [f32::NEG_INFINITY; LANES];
+        let mut above = [0u32; LANES];
+        let (chunks, rest) = self.block.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
+                above[lane] += u32::from(chunk[lane] > self.reference);
+            }
         }
+        let mut top = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut count = above.iter().sum::<u32>() as usize;
+        for &value in rest {
+            top = top.max(value);
+            count += usize::from(value > self.reference);
+        }
+        (top, count)
     }
-    let rest: f64 = rest.iter().map(|&value| f64::from(exp(value - largest))).sum();
-    sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + rest
+}
+
+/// Σ exp(x − largest).
+struct SumOfExponentials<'a> {
+    block: &'a [f32],
+    largest: f32,
+}
+
+impl NullaryFnOnce for SumOfExponentials<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        let mut sums = [0f32; LANES];
+        let (chunks, rest) = self.block.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                sums[lane] += exp(chunk[lane] - self.largest);
+            }
+        }
+        let rest: f64 = rest.iter().map(|&value| f64::from(exp(value - self.largest))).sum();
+        sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + rest
+    }
 }
 
 /// eˣ for x ≤ 0, with a relative error below 3e-7; 0 where it would be below 1e-37.
