@@ -113,7 +113,8 @@ impl Panel {
 
     fn bars(&self, values: &[f64], chosen: usize, text: &str) -> Group {
         let count = values.len();
-        let frame = Frame { x: (-0.6, count as f64 - 0.4), y: self.y, strip: 0.0 };
+        // The strip has room for the text over a bar that is as high as the plot.
+        let frame = Frame { x: (-0.6, count as f64 - 0.4), y: self.y, strip: STRIP_LEAST };
         let width = 0.7 * (frame.px(1.0) - frame.px(0.0));
         let mut group = Group::new().add(frame.draw(&self.axes, &frame::whole_ticks(count)));
         for (jump, &value) in values.iter().enumerate() {
@@ -140,7 +141,7 @@ fn note(frame: &Frame, place: usize, value: f64, text: &str) -> Group {
     let x = frame.px(place as f64);
     let half = frame::text_width(text, TEXT_SIZE) / 2.0;
     let inside = x.clamp(frame.left() + half, (frame.right() - half).max(frame.left() + half));
-    let y = (frame.py(value) - 9.0).max(frame.top() + TEXT_SIZE);
+    let y = (frame.py(value) - 9.0).max(frame.top() - frame.strip + TEXT_SIZE);
     OJFA.group().add(write(text, inside, y, "middle", TEXT_SIZE).set("font-weight", 600))
 }
 
