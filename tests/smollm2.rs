@@ -184,3 +184,70 @@ fn the_whole_path_runs_and_repeats_itself() {
         assert!(methods.contains(&json!(method)), "{method} is missing: {methods:?}");
     }
 }
+
+/// The same weights as a Hugging Face directory with two shards, in f32: the same states to the bit.
+#[test]
+fn a_hugging_face_directory_gives_the_same_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    write_directory(&folder.path().join("model"));
+    let sentences = repository("data/wikipedia/test.txt").display().to_string();
+    for (model, out) in [(SMOLLM2_135M.name, "gguf"), (path("model").as_str(), "directory")] {
+        succeed(
+            "onejump-capture",
+            &[
+                "--model",
+                model,
+                "--sentences",
+                &sentences,
+                "--limit",
+                "8",
+                "--out",
+                &path(out),
+                "--device",
+                "cpu",
+            ],
+        );
+    }
+    let part = |out: &str| fs::read(path(&format!("{out}/part-00000.parquet"))).unwrap();
+    assert!(part("gguf") == part("directory"), "the states differ");
+}
+
+fn write_directory(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    let mut checkpoint = Checkpoint::open(SMOLLM2_135M.name).unwrap();
+    fs::write(folder.join("config.json"), checkpoint.config().to_string()).unwrap();
+    checkpoint.tokenizer().unwrap().save(folder.join("tokenizer.json"), false).unwrap();
+    let (hidden, width, groups, vocab) = (H as i64, 1536, 192, 49152);
+    let mut names = vec![
+        ("model.embed_tokens.weight".to_owned(), vec![vocab, hidden]),
+        ("model.norm.weight".to_owned(), vec![hidden]),
+    ];
+    for block in 0..K {
+        let mut add = |name: &str, shape: &[i64]| {
+            names.push((format!("model.layers.{block}.{name}.weight"), shape.to_vec()));
+        };
+        add("input_layernorm", &[hidden]);
+        add("post_attention_layernorm", &[hidden]);
+        add("self_attn.q_proj", &[hidden, hidden]);
+        add("self_attn.k_proj", &[groups, hidden]);
+        add("self_attn.v_proj", &[groups, hidden]);
+        add("self_attn.o_proj", &[hidden, hidden]);
+        add("mlp.gate_proj", &[width, hidden]);
+        add("mlp.up_proj", &[width, hidden]);
+        add("mlp.down_proj", &[hidden, width]);
+    }
+    let mut map = serde_json::Map::new();
+    for (shard, names) in names.chunks(names.len() / 2 + 1).enumerate() {
+        let file = format!("model-{:05}-of-00002.safetensors", shard + 1);
+        let tensors: Vec<_> = names
+            .iter()
+            .map(|(name, shape)| (name, checkpoint.tensor(name, shape, tch::Device::Cpu).unwrap()))
+            .collect();
+        tch::Tensor::write_safetensors(&tensors, folder.join(&file)).unwrap();
+        for (name, _) in names {
+            map.insert(name.clone(), json!(file));
+        }
+    }
+    fs::write(folder.join("model.safetensors.index.json"), json!({"weight_map": map}).to_string()).unwrap();
+}

@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask setup | reproduce | test`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | test`.
 
+mod parity;
 mod process;
 mod reproduce;
 mod setup;
@@ -24,6 +25,8 @@ enum Command {
     Setup,
     /// Run the whole experiment: capture, train, score, evaluate, report
     Reproduce(reproduce::Args),
+    /// Compare every architecture with transformers on small random checkpoints
+    Parity,
     /// Check format, lints, docs, the crates' edges, and run all tests
     Test,
     /// Check the crates' edges and the top level alone
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Setup => setup::setup(),
         Command::Reproduce(args) => reproduce::reproduce(&args),
+        Command::Parity => parity::parity(),
         Command::Test => test::test(),
         Command::Tidy => tidy::tidy(),
     };

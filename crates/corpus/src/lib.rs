@@ -26,7 +26,6 @@
 //! This crate knows nothing of torch, of models or of tokens.
 
 // A test that panics has failed, and says where.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod config;
 mod dump;

@@ -37,7 +37,7 @@ impl Samples {
         tokens: &[i64],
     ) -> Result<Vec<f64>, EvaluateError> {
         let rows = tokens.len() as i64;
-        let chosen = self.head.unembedding.weight.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
+        let chosen = self.head.unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
         let logits = self.normed_targets.f_narrow(0, start, rows)?.f_mul(&chosen)?;
         let logits = logits.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
         let logits = Vec::<f32>::try_from(logits)?;

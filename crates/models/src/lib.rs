@@ -19,14 +19,22 @@
 //! ```
 //!
 //! To add an architecture: one file beside `llama.rs`, named after its `model_type`, and a line in
-//! [`transformer`]. This crate knows nothing of Parquet or of shortcuts.
+//! [`transformer`]; what it shares with the others is in `decoder.rs`. This crate knows nothing of Parquet or of shortcuts.
 
+mod attention;
 pub mod checkpoint;
+mod decoder;
 pub mod device;
 mod error;
+mod gpt2;
 pub mod head;
+mod linear;
 mod llama;
+mod mistral;
+pub mod norm;
 mod pack;
+mod phi3;
+mod qwen;
 mod rotary;
 pub mod transformer;
 

@@ -1,29 +1,33 @@
-//! Llama (Touvron et al. 2023, arXiv:2302.13971): RMSNorm, rotary embeddings, grouped-query
-//! attention, SwiGLU. Weight names are those of Hugging Face's `LlamaForCausalLM`.
+//! Llama (Touvron et al. 2023, arXiv:2302.13971; Llama 3 with its rotary scaling): RMSNorm, rotary
+//! embeddings, grouped-query attention, SwiGLU. Weight names are those of Hugging Face's
+//! `LlamaForCausalLM`, which Mistral and Qwen share; their files say what they change.
 //!
-//! Products that read the same input are merged when the weights are loaded: q, k and v into one,
-//! gate and up into one.
+//! Products that read the same input are merged when the weights are loaded: q, k and v into one, gate
+//! and up into one.
 
 use serde::Deserialize;
-use tch::{Device, Tensor};
+use tch::Device;
 
 use crate::ModelError;
+use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
-use crate::head::{RmsNorm, Unembedding};
-use crate::pack::Pack;
-use crate::rotary::{Rotary, RotaryConfig, rotate};
+use crate::decoder::{Block, Decoder, Dimensions, Mlp, Positions};
+use crate::head::Head;
+use crate::linear::Linear;
+use crate::norm::Norm;
+use crate::rotary::{Rotary, RotaryConfig};
 
-/// config.json of a Llama-family model.
+/// config.json of a Llama-like model.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Config {
-    pub vocab_size: i64,
-    pub hidden_size: i64,
+    vocab_size: i64,
+    hidden_size: i64,
     intermediate_size: i64,
     pub num_hidden_layers: usize,
     num_attention_heads: i64,
     num_key_value_heads: Option<i64>,
     head_dim: Option<i64>,
-    pub max_position_embeddings: i64,
+    max_position_embeddings: i64,
     rms_norm_eps: f64,
     hidden_act: String,
     #[serde(default)]
@@ -32,12 +36,32 @@ pub(crate) struct Config {
     mlp_bias: bool,
     #[serde(default)]
     tie_word_embeddings: bool,
+    pub sliding_window: Option<i64>,
+    #[serde(default)]
+    pub use_sliding_window: bool,
+    pub layer_types: Option<Vec<String>>,
     #[serde(flatten)]
     rotary: RotaryConfig,
 }
 
+/// What a family changes of Llama.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Variant {
+    /// Biases on q, k and v.
+    pub qkv_bias: bool,
+    /// A bias on o.
+    pub output_bias: bool,
+    /// `q_norm` and `k_norm` over each head.
+    pub query_key_norm: bool,
+    /// q, k and v stored as one `qkv_proj`, gate and up as one `gate_up_proj`.
+    pub fused: bool,
+    /// Each block's window; no block has one if this is empty.
+    pub windows: Vec<Option<i64>>,
+}
+
 impl Config {
-    fn validated(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
+    /// Reads and checks a checkpoint's configuration.
+    pub fn read(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
         let config: Self = checkpoint.parse_config()?;
         let wrong = |reason: String| Err(ModelError::checkpoint(checkpoint.path(), reason));
         if config.hidden_act != "silu" {
@@ -51,6 +75,9 @@ impl Config {
         if width < 2 || width % 2 != 0 {
             return wrong(format!("a head of {width} values cannot be rotated"));
         }
+        if config.num_hidden_layers == 0 {
+            return wrong("num_hidden_layers is 0; there is nothing to short-cut".into());
+        }
         Ok(config)
     }
 
@@ -63,284 +90,113 @@ impl Config {
     fn width(&self) -> i64 {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
-}
 
-/// y = x·Wᵀ + b.
-struct Linear {
-    /// (in, out): the transposed view of Hugging Face's (out, in).
-    weight: Tensor,
-    bias: Option<Tensor>,
-}
-
-impl Linear {
-    fn shallow_clone(&self) -> Self {
-        Self { weight: self.weight.shallow_clone(), bias: self.bias.as_ref().map(Tensor::shallow_clone) }
-    }
-
-    /// Loads one layer, or several that read the same input, as one.
-    fn load(
-        checkpoint: &mut Checkpoint,
-        names: &[(String, i64)],
-        inputs: i64,
-        bias: bool,
-        device: Device,
-    ) -> Result<Self, ModelError> {
-        let mut weights = Vec::with_capacity(names.len());
-        let mut biases = Vec::new();
-        for (name, outputs) in names {
-            weights.push(checkpoint.tensor(&format!("{name}.weight"), &[*outputs, inputs], device)?);
-            if bias {
-                biases.push(checkpoint.tensor(&format!("{name}.bias"), &[*outputs], device)?);
-            }
-        }
-        let weight = Tensor::f_cat(&weights, 0)?.f_transpose(0, 1)?;
-        let bias = if bias { Some(Tensor::f_cat(&biases, 0)?) } else { None };
-        Ok(Self { weight, bias })
-    }
-
-    /// (T, in) -> (T, out).
-    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(match &self.bias {
-            Some(bias) => bias.f_addmm(x, &self.weight)?,
-            None => x.f_mm(&self.weight)?,
-        })
+    /// The window of each block where `layer_types` says which blocks have one.
+    pub fn windows_by_type(&self) -> Vec<Option<i64>> {
+        let types = self.layer_types.iter().flatten();
+        types.map(|kind| self.sliding_window.filter(|_| kind == "sliding_attention")).collect()
     }
 }
 
-struct Attention {
-    qkv_proj: Linear,
-    o_proj: Linear,
-    heads: i64,
-    groups: i64,
-    width: i64,
+/// Loads the model as Llama has it.
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, device: Device) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint)?;
+    let bias = config.attention_bias;
+    let variant = Variant { qkv_bias: bias, output_bias: bias, ..Variant::default() };
+    load(checkpoint, &config, &variant, device)
 }
 
-impl Attention {
-    fn shallow_clone(&self) -> Self {
-        Self {
-            qkv_proj: self.qkv_proj.shallow_clone(),
-            o_proj: self.o_proj.shallow_clone(),
-            heads: self.heads,
-            groups: self.groups,
-            width: self.width,
-        }
-    }
-
-    fn load(
-        checkpoint: &mut Checkpoint,
-        prefix: &str,
-        config: &Config,
-        device: Device,
-    ) -> Result<Self, ModelError> {
-        let (heads, groups, width) = (config.num_attention_heads, config.groups(), config.width());
-        let name = |part: &str| format!("{prefix}.{part}");
-        let qkv = [
-            (name("q_proj"), heads * width),
-            (name("k_proj"), groups * width),
-            (name("v_proj"), groups * width),
-        ];
-        let (hidden, bias) = (config.hidden_size, config.attention_bias);
-        Ok(Self {
-            qkv_proj: Linear::load(checkpoint, &qkv, hidden, bias, device)?,
-            o_proj: Linear::load(checkpoint, &[(name("o_proj"), hidden)], heads * width, bias, device)?,
-            heads,
-            groups,
-            width,
-        })
-    }
-
-    /// (T, H) -> (T, H).
-    fn forward(&self, x: &Tensor, pack: &Pack, angles: &Angles) -> Result<Tensor, ModelError> {
-        let (heads, groups, width) = (self.heads, self.groups, self.width);
-        let tokens = x.size2()?.0;
-        let qkv = self.qkv_proj.forward(x)?.f_view([tokens, heads + 2 * groups, width])?;
-        let rotated = rotate(&qkv.f_narrow(1, 0, heads + groups)?, &angles.all)?; // (T, A + G, d)
-        let query = rotated.f_narrow(1, 0, heads)?;
-        let key = rotated.f_narrow(1, heads, groups)?;
-        let value = qkv.f_narrow(1, heads + groups, groups)?;
-        self.o_proj.forward(&pack.causal_attention(&query, &key, &value)?)
-    }
-
-    /// (T, H) -> (N, H): the same for the last token of each sequence alone.
-    fn forward_last(&self, x: &Tensor, pack: &Pack, angles: &Angles) -> Result<Tensor, ModelError> {
-        let (heads, groups, width) = (self.heads, self.groups, self.width);
-        let (tokens, _) = x.size2()?;
-        let last = x.f_index_select(0, &pack.last_rows)?;
-        let query = last.f_mm(&self.qkv_proj.weight.f_narrow(1, 0, heads * width)?)?; // (N, A·d)
-        let key_value = x.f_mm(&self.qkv_proj.weight.f_narrow(1, heads * width, 2 * groups * width)?)?;
-        let (query, key_value) = match &self.qkv_proj.bias {
-            Some(bias) => (
-                query.f_add(&bias.f_narrow(0, 0, heads * width)?)?,
-                key_value.f_add(&bias.f_narrow(0, heads * width, 2 * groups * width)?)?,
-            ),
-            None => (query, key_value),
-        };
-        let query = rotate(&query.f_view([-1, heads, width])?, &angles.last)?;
-        let key_value = key_value.f_view([tokens, 2 * groups, width])?;
-        let key = rotate(&key_value.f_narrow(1, 0, groups)?, &angles.all)?;
-        let value = key_value.f_narrow(1, groups, groups)?;
-        self.o_proj.forward(&pack.last_attention(&query, &key, &value)?)
-    }
+/// Loads the final norm and the unembedding, without the blocks.
+pub(crate) fn head(checkpoint: &mut Checkpoint, device: Device) -> Result<Head, ModelError> {
+    let config = Config::read(checkpoint)?;
+    let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
+    let norm = Norm::rms(checkpoint, "model.norm", hidden, eps, device)?;
+    let tied = config.tie_word_embeddings || !checkpoint.has_tensor("lm_head.weight");
+    let name = if tied { "model.embed_tokens.weight" } else { "lm_head.weight" };
+    let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], device)?;
+    Ok(Head { norm, unembedding })
 }
 
-struct Mlp {
-    gate_up_proj: Linear,
-    down_proj: Linear,
-    width: i64,
+/// Loads a model that differs from Llama as `variant` says.
+pub(crate) fn load(
+    checkpoint: &mut Checkpoint,
+    config: &Config,
+    variant: &Variant,
+    device: Device,
+) -> Result<Decoder, ModelError> {
+    let shape = [config.vocab_size, config.hidden_size];
+    let embedding = checkpoint.tensor("model.embed_tokens.weight", &shape, device)?;
+    let blocks = (0..config.num_hidden_layers)
+        .map(|index| block(checkpoint, config, variant, index, device))
+        .collect::<Result<_, _>>()?;
+    let context = config.max_position_embeddings;
+    let rotary = Rotary::new(&config.rotary, config.width(), context, device)?;
+    let dimensions = Dimensions { vocab_size: config.vocab_size, hidden_size: config.hidden_size, context };
+    Ok(Decoder { dimensions, embedding, positions: Positions::Rotary(rotary), blocks })
 }
 
-impl Mlp {
-    fn shallow_clone(&self) -> Self {
-        Self {
-            gate_up_proj: self.gate_up_proj.shallow_clone(),
-            down_proj: self.down_proj.shallow_clone(),
-            width: self.width,
-        }
-    }
-
-    fn load(
-        checkpoint: &mut Checkpoint,
-        prefix: &str,
-        config: &Config,
-        device: Device,
-    ) -> Result<Self, ModelError> {
-        let (hidden, width, bias) = (config.hidden_size, config.intermediate_size, config.mlp_bias);
-        let gate_up = [(format!("{prefix}.gate_proj"), width), (format!("{prefix}.up_proj"), width)];
-        let down = [(format!("{prefix}.down_proj"), hidden)];
-        Ok(Self {
-            gate_up_proj: Linear::load(checkpoint, &gate_up, hidden, bias, device)?,
-            down_proj: Linear::load(checkpoint, &down, width, bias, device)?,
-            width,
-        })
-    }
-
-    /// (T, H) -> (T, H): down(silu(gate(x)) ⊙ up(x)).
-    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let gate_up = self.gate_up_proj.forward(x)?;
-        let (gate, up) = (gate_up.f_narrow(1, 0, self.width)?, gate_up.f_narrow(1, self.width, self.width)?);
-        self.down_proj.forward(&gate.f_silu()?.f_mul_(&up)?)
-    }
+fn block(
+    checkpoint: &mut Checkpoint,
+    config: &Config,
+    variant: &Variant,
+    index: usize,
+    device: Device,
+) -> Result<Block, ModelError> {
+    let prefix = format!("model.layers.{index}");
+    let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
+    let mut norm = |name: &str| Norm::rms(checkpoint, &format!("{prefix}.{name}"), hidden, eps, device);
+    let attention_norm = norm("input_layernorm")?;
+    let mlp_norm = norm("post_attention_layernorm")?;
+    let attention = attention(checkpoint, config, variant, &prefix, index, device)?;
+    let mlp = mlp(checkpoint, config, variant, &prefix, device)?;
+    Ok(Block { attention_norm, attention, mlp_norm, mlp })
 }
 
-struct Block {
-    input_layernorm: RmsNorm,
-    self_attn: Attention,
-    post_attention_layernorm: RmsNorm,
-    mlp: Mlp,
+fn attention(
+    checkpoint: &mut Checkpoint,
+    config: &Config,
+    variant: &Variant,
+    prefix: &str,
+    index: usize,
+    device: Device,
+) -> Result<Attention, ModelError> {
+    let (heads, groups, width) = (config.num_attention_heads, config.groups(), config.width());
+    let hidden = config.hidden_size;
+    let name = |part: &str| format!("{prefix}.self_attn.{part}");
+    let qkv = if variant.fused {
+        vec![(name("qkv_proj"), (heads + 2 * groups) * width)]
+    } else {
+        let sizes = [("q_proj", heads), ("k_proj", groups), ("v_proj", groups)];
+        sizes.map(|(part, count)| (name(part), count * width)).to_vec()
+    };
+    let output = [(name("o_proj"), hidden)];
+    let qkv_proj = Linear::load(checkpoint, &qkv, hidden, variant.qkv_bias, device)?;
+    let o_proj = Linear::load(checkpoint, &output, heads * width, variant.output_bias, device)?;
+    let query_key_norm = if variant.query_key_norm {
+        let mut norm = |part: &str| Norm::rms(checkpoint, &name(part), width, config.rms_norm_eps, device);
+        Some((norm("q_norm")?, norm("k_norm")?))
+    } else {
+        None
+    };
+    let window = variant.windows.get(index).copied().flatten();
+    Ok(Attention { qkv_proj, o_proj, query_key_norm, heads, groups, width, window })
 }
 
-impl Block {
-    fn shallow_clone(&self) -> Self {
-        Self {
-            input_layernorm: self.input_layernorm.shallow_clone(),
-            self_attn: self.self_attn.shallow_clone(),
-            post_attention_layernorm: self.post_attention_layernorm.shallow_clone(),
-            mlp: self.mlp.shallow_clone(),
-        }
-    }
-
-    fn load(
-        checkpoint: &mut Checkpoint,
-        prefix: &str,
-        config: &Config,
-        device: Device,
-    ) -> Result<Self, ModelError> {
-        let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
-        let norm = |checkpoint: &mut Checkpoint, name: &str| {
-            RmsNorm::load(checkpoint, &format!("{prefix}.{name}.weight"), hidden, eps, device)
-        };
-        Ok(Self {
-            input_layernorm: norm(checkpoint, "input_layernorm")?,
-            self_attn: Attention::load(checkpoint, &format!("{prefix}.self_attn"), config, device)?,
-            post_attention_layernorm: norm(checkpoint, "post_attention_layernorm")?,
-            mlp: Mlp::load(checkpoint, &format!("{prefix}.mlp"), config, device)?,
-        })
-    }
-
-    /// (T, H) -> (T, H).
-    fn forward(&self, x: &Tensor, pack: &Pack, angles: &Angles) -> Result<Tensor, ModelError> {
-        let attended = self.self_attn.forward(&self.input_layernorm.forward(x)?, pack, angles)?;
-        self.feed_forward(attended.f_add(x)?)
-    }
-
-    /// (T, H) -> (N, H): of the last block only the sampled rows are needed.
-    fn forward_last(&self, x: &Tensor, pack: &Pack, angles: &Angles) -> Result<Tensor, ModelError> {
-        let attended = self.self_attn.forward_last(&self.input_layernorm.forward(x)?, pack, angles)?;
-        self.feed_forward(attended.f_add(&x.f_index_select(0, &pack.last_rows)?)?)
-    }
-
-    fn feed_forward(&self, x: Tensor) -> Result<Tensor, ModelError> {
-        let added = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?)?;
-        Ok(added.f_add(&x)?)
-    }
-}
-
-/// (cos, sin) of the rotary angles for all tokens, and for the last token of each sequence.
-struct Angles {
-    all: (Tensor, Tensor),
-    last: (Tensor, Tensor),
-}
-
-/// A Llama without its head.
-pub(crate) struct Llama {
-    pub config: Config,
-    embed_tokens: Tensor,
-    layers: Vec<Block>,
-    rotary: Rotary,
-}
-
-impl Llama {
-    /// The same model; the weights are shared, not copied.
-    pub fn shallow_clone(&self) -> Self {
-        Self {
-            config: self.config.clone(),
-            embed_tokens: self.embed_tokens.shallow_clone(),
-            layers: self.layers.iter().map(Block::shallow_clone).collect(),
-            rotary: self.rotary.shallow_clone(),
-        }
-    }
-
-    pub fn load(checkpoint: &mut Checkpoint, device: Device) -> Result<Self, ModelError> {
-        let config = Config::validated(checkpoint)?;
-        let shape = [config.vocab_size, config.hidden_size];
-        let embed_tokens = checkpoint.tensor("model.embed_tokens.weight", &shape, device)?;
-        let layers = (0..config.num_hidden_layers)
-            .map(|index| Block::load(checkpoint, &format!("model.layers.{index}"), &config, device))
-            .collect::<Result<_, _>>()?;
-        let rotary = Rotary::new(&config.rotary, config.width(), config.max_position_embeddings, device)?;
-        Ok(Self { config, embed_tokens, layers, rotary })
-    }
-
-    /// The final norm and the unembedding, without the blocks.
-    pub fn load_head(
-        checkpoint: &mut Checkpoint,
-        device: Device,
-    ) -> Result<(RmsNorm, Unembedding), ModelError> {
-        let config = Config::validated(checkpoint)?;
-        let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
-        let norm = RmsNorm::load(checkpoint, "model.norm.weight", hidden, eps, device)?;
-        let tied = config.tie_word_embeddings || !checkpoint.has_tensor("lm_head.weight");
-        let name = if tied { "model.embed_tokens.weight" } else { "lm_head.weight" };
-        let weight = checkpoint.tensor(name, &[config.vocab_size, hidden], device)?;
-        Ok((norm, Unembedding { weight }))
-    }
-
-    /// The residual stream at the last token of each sequence, at levels 0..=K in turn, (N, H) each
-    /// in the pack's order.
-    pub fn tap(&self, pack: &Pack) -> Result<Vec<Tensor>, ModelError> {
-        let all = self.rotary.at(&pack.positions)?;
-        let rows = |table: &Tensor| table.f_index_select(0, &pack.last_rows);
-        let angles = Angles { last: (rows(&all.0)?, rows(&all.1)?), all };
-        let mut x = self.embed_tokens.f_index_select(0, &pack.tokens)?; // (T, H)
-        let mut levels = vec![x.f_index_select(0, &pack.last_rows)?];
-        for (index, block) in self.layers.iter().enumerate() {
-            if index + 1 == self.layers.len() {
-                levels.push(block.forward_last(&x, pack, &angles)?);
-            } else {
-                x = block.forward(&x, pack, &angles)?;
-                levels.push(x.f_index_select(0, &pack.last_rows)?);
-            }
-        }
-        Ok(levels)
-    }
+fn mlp(
+    checkpoint: &mut Checkpoint,
+    config: &Config,
+    variant: &Variant,
+    prefix: &str,
+    device: Device,
+) -> Result<Mlp, ModelError> {
+    let (hidden, width, bias) = (config.hidden_size, config.intermediate_size, config.mlp_bias);
+    let name = |part: &str| format!("{prefix}.mlp.{part}");
+    let gate_up = if variant.fused {
+        vec![(name("gate_up_proj"), 2 * width)]
+    } else {
+        vec![(name("gate_proj"), width), (name("up_proj"), width)]
+    };
+    let gate_up_proj = Linear::load(checkpoint, &gate_up, hidden, bias, device)?;
+    let down_proj = Linear::load(checkpoint, &[(name("down_proj"), hidden)], width, bias, device)?;
+    Ok(Mlp::Gated { gate_up_proj, down_proj, width })
 }

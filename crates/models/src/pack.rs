@@ -34,6 +34,16 @@ pub(crate) struct Run {
     pub length: i64,
 }
 
+/// What the queries of a run attend to.
+struct Scope {
+    /// The first token of the sequence that is seen at all.
+    first_key: i64,
+    /// Each query sees the keys up to itself.
+    causal: bool,
+    /// Which keys each query sees, (L, L); all if there is none.
+    mask: Option<Tensor>,
+}
+
 impl Pack {
     /// Packs sequences, none of them empty.
     pub fn new(sequences: &[&[i64]], device: Device) -> Result<Self, ModelError> {
@@ -69,20 +79,57 @@ impl Pack {
     /// Attention of every token over the tokens of its sequence up to itself.
     ///
     /// `query` (T, A, d), `key` and `value` (T, G, d) with A heads in G groups; returns (T, A·d).
+    /// With a window, of each token over itself and the `window` − 1 tokens before it.
     pub fn causal_attention(
         &self,
         query: &Tensor,
         key: &Tensor,
         value: &Tensor,
+        window: Option<i64>,
     ) -> Result<Tensor, ModelError> {
-        self.attend(query, key, value, |run| (run.start, run.length), true)
+        let scope = |run: &Run| {
+            let Some(window) = window.filter(|&window| window < run.length) else {
+                return Ok(Scope { first_key: 0, causal: true, mask: None });
+            };
+            // Key j is seen by query i if i − window < j ≤ i.
+            let ones = Tensor::f_ones([run.length, run.length], (Kind::Bool, query.device()))?;
+            let mask = ones.f_tril(0)?.f_triu(1 - window)?;
+            Ok(Scope { first_key: 0, causal: false, mask: Some(mask) })
+        };
+        self.attend(query, key, value, |run| (run.start, run.length), scope)
     }
 
     /// Attention of the last token of each sequence over the whole sequence.
     ///
     /// `query` (N, A, d) in sorted order, `key` and `value` (T, G, d); returns (N, A·d).
-    pub fn last_attention(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> Result<Tensor, ModelError> {
-        self.attend(query, key, value, |run| (run.first, 1), false)
+    /// With a window, over its last `window` tokens.
+    pub fn last_attention(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        window: Option<i64>,
+    ) -> Result<Tensor, ModelError> {
+        self.attend(
+            query,
+            key,
+            value,
+            |run| (run.first, 1),
+            |run| {
+                let first_key = window.map_or(0, |window| (run.length - window).max(0));
+                Ok(Scope { first_key, causal: false, mask: None })
+            },
+        )
+    }
+
+    /// The length of each token's sequence, (T) int64.
+    pub fn lengths(&self) -> Result<Tensor, ModelError> {
+        let lengths: Vec<i64> = self
+            .runs
+            .iter()
+            .flat_map(|run| std::iter::repeat_n(run.length, (run.sequences * run.length) as usize))
+            .collect();
+        Ok(Tensor::f_from_slice(&lengths)?.f_to_device(self.tokens.device())?)
     }
 
     fn attend(
@@ -91,7 +138,7 @@ impl Pack {
         key: &Tensor,
         value: &Tensor,
         query_rows: impl Fn(&Run) -> (i64, i64),
-        causal: bool,
+        scope: impl Fn(&Run) -> Result<Scope, ModelError>,
     ) -> Result<Tensor, ModelError> {
         let (_, heads, width) = query.size3()?;
         let (_, groups, _) = key.size3()?;
@@ -106,22 +153,24 @@ impl Pack {
                     .f_transpose(1, 2)
             };
             let query = split(query, start, queries, heads)?;
+            let Scope { first_key, causal, mask } = scope(run)?;
+            let keys = run.length - first_key;
             // Each group's keys and values serve heads / groups heads: (n, G, L, d) -> (n, A, L, d).
             let shared = |tensor: &Tensor| {
-                let tensor = split(tensor, run.start, run.length, groups)?;
+                let tensor = split(tensor, run.start, run.length, groups)?.f_narrow(2, first_key, keys)?;
                 if groups == heads {
                     return Ok(tensor);
                 }
                 tensor
                     .f_unsqueeze(2)?
-                    .f_expand([run.sequences, groups, heads / groups, run.length, width], false)?
-                    .f_reshape([run.sequences, heads, run.length, width])
+                    .f_expand([run.sequences, groups, heads / groups, keys, width], false)?
+                    .f_reshape([run.sequences, heads, keys, width])
             };
             let attended = Tensor::f_scaled_dot_product_attention::<Tensor>(
                 &query,
                 &shared(key)?,
                 &shared(value)?,
-                None,
+                mask,
                 0.0,
                 causal,
                 None,

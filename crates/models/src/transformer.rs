@@ -4,16 +4,43 @@ use tch::{Device, Tensor};
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
-use crate::head::{RmsNorm, Unembedding};
-use crate::llama::Llama;
+use crate::decoder::Decoder;
+use crate::head::Head;
 use crate::pack::Pack;
+use crate::{gpt2, llama, mistral, phi3, qwen};
 
-/// The values of `model_type` that are known.
-pub const ARCHITECTURES: [&str; 1] = ["llama"];
+/// An architecture: what `model_type` calls it, and how its parts are loaded.
+pub(crate) struct Family {
+    model_type: &'static str,
+    decoder: fn(&mut Checkpoint, Device) -> Result<Decoder, ModelError>,
+    pub head: fn(&mut Checkpoint, Device) -> Result<Head, ModelError>,
+}
+
+/// The architectures that are known.
+const FAMILIES: [Family; 6] = [
+    Family { model_type: "gpt2", decoder: gpt2::decoder, head: gpt2::head },
+    Family { model_type: "llama", decoder: llama::decoder, head: llama::head },
+    Family { model_type: "mistral", decoder: mistral::decoder, head: llama::head },
+    Family { model_type: "phi3", decoder: phi3::decoder, head: llama::head },
+    Family { model_type: "qwen2", decoder: qwen::qwen2, head: llama::head },
+    Family { model_type: "qwen3", decoder: qwen::qwen3, head: llama::head },
+];
+
+/// The family of a checkpoint.
+pub(crate) fn family(checkpoint: &Checkpoint) -> Result<&'static Family, ModelError> {
+    let model_type = checkpoint.architecture()?;
+    FAMILIES.iter().find(|family| family.model_type == model_type).ok_or_else(|| {
+        let known: Vec<_> = FAMILIES.iter().map(|family| family.model_type).collect();
+        ModelError::checkpoint(
+            checkpoint.path(),
+            format!("model_type '{model_type}' is not supported; known: {}", known.join(", ")),
+        )
+    })
+}
 
 /// A model without its head, in f32.
 pub struct Transformer {
-    model: Llama,
+    model: Decoder,
     device: Device,
 }
 
@@ -23,8 +50,7 @@ impl Transformer {
     /// # Errors
     /// [`ModelError`] if the architecture is not known or a tensor is missing or misshapen.
     pub fn load(checkpoint: &mut Checkpoint, device: Device) -> Result<Self, ModelError> {
-        known(checkpoint)?;
-        Ok(Self { model: Llama::load(checkpoint, device)?, device })
+        Ok(Self { model: (family(checkpoint)?.decoder)(checkpoint, device)?, device })
     }
 
     /// The same model; the weights are shared, not copied. A clone can be sent to another thread.
@@ -39,22 +65,22 @@ impl Transformer {
 
     /// H.
     pub fn hidden_size(&self) -> usize {
-        self.model.config.hidden_size as usize
+        self.model.dimensions.hidden_size as usize
     }
 
     /// K.
     pub fn blocks(&self) -> usize {
-        self.model.config.num_hidden_layers
+        self.model.blocks.len()
     }
 
     /// V.
     pub fn vocab_size(&self) -> usize {
-        self.model.config.vocab_size as usize
+        self.model.dimensions.vocab_size as usize
     }
 
     /// The longest sequence that the model takes.
     pub fn context(&self) -> usize {
-        self.model.config.max_position_embeddings as usize
+        self.model.dimensions.context as usize
     }
 
     /// The hidden states at the last token of each sequence, at every level: (K + 1, N, H).
@@ -86,24 +112,4 @@ impl Transformer {
             Ok(Tensor::f_stack(&levels, 0)?.f_index_select(1, &pack.restore)?)
         })
     }
-}
-
-/// The head of any known architecture.
-pub(crate) fn load_head(
-    checkpoint: &mut Checkpoint,
-    device: Device,
-) -> Result<(RmsNorm, Unembedding), ModelError> {
-    known(checkpoint)?;
-    Llama::load_head(checkpoint, device)
-}
-
-fn known(checkpoint: &Checkpoint) -> Result<(), ModelError> {
-    let architecture = checkpoint.architecture()?;
-    if ARCHITECTURES.contains(&architecture) {
-        return Ok(());
-    }
-    Err(ModelError::checkpoint(
-        checkpoint.path(),
-        format!("model_type '{architecture}' is not supported; known: {}", ARCHITECTURES.join(", ")),
-    ))
 }

@@ -1,0 +1,112 @@
+//! Causal self-attention over a pack, with grouped keys and values.
+
+use tch::Tensor;
+
+use crate::ModelError;
+use crate::linear::Linear;
+use crate::norm::Norm;
+use crate::pack::Pack;
+use crate::rotary::{Angles, rotate};
+
+/// Self-attention with A heads of d values in G groups.
+pub(crate) struct Attention {
+    /// Queries, keys and values side by side: (H, (A + 2·G)·d).
+    pub qkv_proj: Linear,
+    /// (A·d, H).
+    pub o_proj: Linear,
+    /// Norms over a head's query and key, where the model has them.
+    pub query_key_norm: Option<(Norm, Norm)>,
+    pub heads: i64,
+    pub groups: i64,
+    pub width: i64,
+    /// A token attends to itself and the `window` − 1 tokens before it; to all without.
+    pub window: Option<i64>,
+}
+
+/// (cos, sin) of the rotary angles for all tokens, and for the last token of each sequence; none where
+/// positions are learned.
+pub(crate) struct PackAngles {
+    pub all: Angles,
+    pub last: Angles,
+}
+
+impl Attention {
+    /// (T, H) -> (T, H).
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        pack: &Pack,
+        angles: Option<&PackAngles>,
+    ) -> Result<Tensor, ModelError> {
+        let (heads, groups, width) = (self.heads, self.groups, self.width);
+        let tokens = x.size2()?.0;
+        let qkv = self.qkv_proj.forward(x)?.f_view([tokens, heads + 2 * groups, width])?;
+        let (query, key) = match (&self.query_key_norm, angles) {
+            // Queries and keys are rotated together.
+            (None, Some(angles)) => {
+                let rotated = rotate(&qkv.f_narrow(1, 0, heads + groups)?, &angles.all)?; // (T, A + G, d)
+                (rotated.f_narrow(1, 0, heads)?, rotated.f_narrow(1, heads, groups)?)
+            }
+            _ => (
+                self.query(&qkv.f_narrow(1, 0, heads)?, angles.map(|angles| &angles.all))?,
+                self.key(&qkv.f_narrow(1, heads, groups)?, angles)?,
+            ),
+        };
+        let value = qkv.f_narrow(1, heads + groups, groups)?;
+        self.o_proj.forward(&pack.causal_attention(&query, &key, &value, self.window)?)
+    }
+
+    /// (T, H) -> (N, H): the same for the last token of each sequence alone.
+    pub fn forward_last(
+        &self,
+        x: &Tensor,
+        pack: &Pack,
+        angles: Option<&PackAngles>,
+    ) -> Result<Tensor, ModelError> {
+        let (heads, groups, width) = (self.heads, self.groups, self.width);
+        let tokens = x.size2()?.0;
+        let last = x.f_index_select(0, &pack.last_rows)?;
+        let query = self.qkv_proj.forward_part(&last, 0, heads * width)?.f_view([-1, heads, width])?;
+        let query = self.query(&query, angles.map(|angles| &angles.last))?;
+        let key_value = self.qkv_proj.forward_part(x, heads * width, 2 * groups * width)?;
+        let key_value = key_value.f_view([tokens, 2 * groups, width])?;
+        let key = self.key(&key_value.f_narrow(1, 0, groups)?, angles)?;
+        let value = key_value.f_narrow(1, groups, groups)?;
+        self.o_proj.forward(&pack.last_attention(&query, &key, &value, self.window)?)
+    }
+
+    fn query(&self, query: &Tensor, angles: Option<&Angles>) -> Result<Tensor, ModelError> {
+        let normed = match &self.query_key_norm {
+            Some((norm, _)) => norm.forward(query)?,
+            None => query.shallow_clone(),
+        };
+        match angles {
+            Some(angles) => rotate(&normed, angles),
+            None => Ok(normed),
+        }
+    }
+
+    fn key(&self, key: &Tensor, angles: Option<&PackAngles>) -> Result<Tensor, ModelError> {
+        let normed = match &self.query_key_norm {
+            Some((_, norm)) => norm.forward(key)?,
+            None => key.shallow_clone(),
+        };
+        match angles {
+            Some(angles) => rotate(&normed, &angles.all),
+            None => Ok(normed),
+        }
+    }
+
+    pub fn shallow_clone(&self) -> Self {
+        let norms = self.query_key_norm.as_ref();
+        Self {
+            qkv_proj: self.qkv_proj.shallow_clone(),
+            o_proj: self.o_proj.shallow_clone(),
+            query_key_norm: norms.map(|(query, key)| (query.shallow_clone(), key.shallow_clone())),
+            heads: self.heads,
+            groups: self.groups,
+            width: self.width,
+            window: self.window,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! GPT-2 (Radford et al. 2019): LayerNorm, learned positions, a plain feed-forward part with the tanh
+//! approximation of gelu, tied head. Weight names are those of Hugging Face's `GPT2LMHeadModel`, with or
+//! without the prefix `transformer.`; its `Conv1D` stores (in, out).
+
+use serde::Deserialize;
+use tch::Device;
+
+use crate::ModelError;
+use crate::attention::Attention;
+use crate::checkpoint::Checkpoint;
+use crate::decoder::{Block, Decoder, Dimensions, Mlp, Positions};
+use crate::head::Head;
+use crate::linear::Linear;
+use crate::norm::Norm;
+
+/// config.json of a GPT-2.
+#[derive(Debug, Clone, Deserialize)]
+struct Config {
+    vocab_size: i64,
+    n_embd: i64,
+    n_layer: usize,
+    n_head: i64,
+    n_positions: i64,
+    n_inner: Option<i64>,
+    layer_norm_epsilon: f64,
+    activation_function: String,
+    #[serde(default)]
+    scale_attn_by_inverse_layer_idx: bool,
+}
+
+impl Config {
+    fn read(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
+        let config: Self = checkpoint.parse_config()?;
+        let wrong = |reason: String| Err(ModelError::checkpoint(checkpoint.path(), reason));
+        let activation = config.activation_function.as_str();
+        if !["gelu_new", "gelu_pytorch_tanh"].contains(&activation) {
+            return wrong(format!("activation_function '{activation}' is not supported; known: gelu_new"));
+        }
+        if config.scale_attn_by_inverse_layer_idx {
+            return wrong("scale_attn_by_inverse_layer_idx is not supported".into());
+        }
+        if config.n_head < 1 || config.n_embd % config.n_head != 0 || config.n_layer == 0 {
+            return wrong(format!(
+                "{} values do not divide into {} heads, or there are no blocks",
+                config.n_embd, config.n_head
+            ));
+        }
+        Ok(config)
+    }
+}
+
+/// `transformer.` where the names have it.
+fn prefix(checkpoint: &Checkpoint) -> &'static str {
+    if checkpoint.has_tensor("transformer.wte.weight") { "transformer." } else { "" }
+}
+
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, device: Device) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint)?;
+    let prefix = prefix(checkpoint);
+    let (hidden, context) = (config.n_embd, config.n_positions);
+    let embedding =
+        checkpoint.tensor(&format!("{prefix}wte.weight"), &[config.vocab_size, hidden], device)?;
+    let positions = checkpoint.tensor(&format!("{prefix}wpe.weight"), &[context, hidden], device)?;
+    let blocks = (0..config.n_layer)
+        .map(|index| block(checkpoint, &config, &format!("{prefix}h.{index}"), device))
+        .collect::<Result<_, _>>()?;
+    let dimensions = Dimensions { vocab_size: config.vocab_size, hidden_size: hidden, context };
+    Ok(Decoder { dimensions, embedding, positions: Positions::Learned(positions), blocks })
+}
+
+fn block(
+    checkpoint: &mut Checkpoint,
+    config: &Config,
+    prefix: &str,
+    device: Device,
+) -> Result<Block, ModelError> {
+    let (hidden, eps) = (config.n_embd, config.layer_norm_epsilon);
+    let inner = config.n_inner.unwrap_or(4 * hidden);
+    let name = |part: &str| format!("{prefix}.{part}");
+    let attention = Attention {
+        qkv_proj: Linear::load_conv1d(checkpoint, &name("attn.c_attn"), hidden, 3 * hidden, device)?,
+        o_proj: Linear::load_conv1d(checkpoint, &name("attn.c_proj"), hidden, hidden, device)?,
+        query_key_norm: None,
+        heads: config.n_head,
+        groups: config.n_head,
+        width: hidden / config.n_head,
+        window: None,
+    };
+    Ok(Block {
+        attention_norm: Norm::layer(checkpoint, &name("ln_1"), hidden, eps, device)?,
+        attention,
+        mlp_norm: Norm::layer(checkpoint, &name("ln_2"), hidden, eps, device)?,
+        mlp: Mlp::Plain {
+            fc: Linear::load_conv1d(checkpoint, &name("mlp.c_fc"), hidden, inner, device)?,
+            proj: Linear::load_conv1d(checkpoint, &name("mlp.c_proj"), inner, hidden, device)?,
+        },
+    })
+}
+
+/// Loads the final norm and the unembedding, without the blocks.
+pub(crate) fn head(checkpoint: &mut Checkpoint, device: Device) -> Result<Head, ModelError> {
+    let config = Config::read(checkpoint)?;
+    let prefix = prefix(checkpoint);
+    let (hidden, eps) = (config.n_embd, config.layer_norm_epsilon);
+    let norm = Norm::layer(checkpoint, &format!("{prefix}ln_f"), hidden, eps, device)?;
+    let tied = format!("{prefix}wte.weight");
+    let name = if checkpoint.has_tensor("lm_head.weight") { "lm_head.weight" } else { &tied };
+    let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], device)?;
+    Ok(Head { norm, unembedding })
+}

@@ -1,0 +1,110 @@
+//! Normalisation of a hidden state.
+
+use tch::{Device, Tensor};
+
+use crate::ModelError;
+use crate::checkpoint::Checkpoint;
+
+/// A normalisation over the last axis, with its gain.
+pub enum Norm {
+    /// x / √(mean(x²) + ε) ⊙ weight (Zhang and Sennrich 2019).
+    Rms {
+        /// The gain g, (H).
+        weight: Tensor,
+        /// ε.
+        eps: f64,
+    },
+    /// (x − mean) / √(var + ε) ⊙ weight + bias (Ba et al. 2016).
+    Layer {
+        /// The gain g, (H).
+        weight: Tensor,
+        /// (H).
+        bias: Tensor,
+        /// ε.
+        eps: f64,
+    },
+}
+
+impl Norm {
+    /// Loads `NAME.weight` of an RMSNorm.
+    pub(crate) fn rms(
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        size: i64,
+        eps: f64,
+        device: Device,
+    ) -> Result<Self, ModelError> {
+        Ok(Self::Rms { weight: checkpoint.tensor(&format!("{name}.weight"), &[size], device)?, eps })
+    }
+
+    /// Loads `NAME.weight` and `NAME.bias` of a LayerNorm.
+    pub(crate) fn layer(
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        size: i64,
+        eps: f64,
+        device: Device,
+    ) -> Result<Self, ModelError> {
+        let mut load = |part: &str| checkpoint.tensor(&format!("{name}.{part}"), &[size], device);
+        Ok(Self::Layer { weight: load("weight")?, bias: load("bias")?, eps })
+    }
+
+    /// The gain g.
+    pub fn weight(&self) -> &Tensor {
+        match self {
+            Self::Rms { weight, .. } | Self::Layer { weight, .. } => weight,
+        }
+    }
+
+    /// What is added at the end, if anything.
+    pub fn bias(&self) -> Option<&Tensor> {
+        match self {
+            Self::Rms { .. } => None,
+            Self::Layer { bias, .. } => Some(bias),
+        }
+    }
+
+    /// x without its mean over the last axis, where the norm takes that away; x itself otherwise.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if libtorch refuses.
+    pub fn centred(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(match self {
+            Self::Rms { .. } => x.shallow_clone(),
+            Self::Layer { .. } => x.f_sub(&x.f_mean_dim([-1i64].as_slice(), true, None)?)?,
+        })
+    }
+
+    /// 1 / √(mean(x²) + ε) of centred x: (N, H) -> (N, 1).
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if libtorch refuses.
+    pub fn inverse_scale(&self, centred: &Tensor) -> Result<Tensor, ModelError> {
+        let (Self::Rms { eps, .. } | Self::Layer { eps, .. }) = self;
+        let mean_square = centred.f_square()?.f_mean_dim([-1i64].as_slice(), true, None)?;
+        Ok(mean_square.f_add_scalar(*eps)?.f_rsqrt()?)
+    }
+
+    /// (N, H) -> (N, H).
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if `x` has another width.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        match self {
+            Self::Rms { weight, .. } => Ok(x.f_mul(&self.inverse_scale(x)?)?.f_mul_(weight)?),
+            Self::Layer { weight, bias, eps } => {
+                Ok(x.f_layer_norm(weight.size().as_slice(), Some(weight), Some(bias), *eps, false)?)
+            }
+        }
+    }
+
+    /// The same norm; the tensors are shared, not copied.
+    pub fn shallow_clone(&self) -> Self {
+        match self {
+            Self::Rms { weight, eps } => Self::Rms { weight: weight.shallow_clone(), eps: *eps },
+            Self::Layer { weight, bias, eps } => {
+                Self::Layer { weight: weight.shallow_clone(), bias: bias.shallow_clone(), eps: *eps }
+            }
+        }
+    }
+}

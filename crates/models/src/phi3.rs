@@ -1,0 +1,16 @@
+//! Phi-3 (Abdin et al. 2024, arXiv:2404.14219): Llama with q, k and v in one tensor, gate and up in one,
+//! a sliding window, and two tables of rotary factors. Weight names are those of Hugging Face's
+//! `Phi3ForCausalLM`.
+
+use tch::Device;
+
+use crate::ModelError;
+use crate::checkpoint::Checkpoint;
+use crate::decoder::Decoder;
+use crate::llama::{self, Config, Variant};
+
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, device: Device) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint)?;
+    let windows = vec![config.sliding_window; config.num_hidden_layers];
+    llama::load(checkpoint, &config, &Variant { fused: true, windows, ..Variant::default() }, device)
+}

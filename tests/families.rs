@@ -1,0 +1,62 @@
+//! Every architecture against Hugging Face transformers, on small random checkpoints
+//! (`parity/parity.py make tests/parity/cases`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+
+use onejump_models::checkpoint::Checkpoint;
+use onejump_models::head::Head;
+use onejump_store::hidden::HiddenStates;
+use onejump_tests::{Tensors, folder, relative_error, succeed};
+use tch::{Device, Tensor};
+
+/// Sums over a few dozen values in another order: a few roundings of f32 (6e-8) per block.
+const TOLERANCE: f64 = 1e-5;
+
+#[test]
+fn states_and_logits_are_transformers() {
+    let mut seen = 0;
+    for case in fs::read_dir(folder().join("parity/cases")).unwrap() {
+        let case = case.unwrap().path();
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let output = tempfile::tempdir().unwrap();
+        let out = output.path().join("hidden");
+        let (model, samples) = (case.display().to_string(), case.join("samples.jsonl").display().to_string());
+        succeed(
+            "onejump-capture",
+            &[
+                "--model",
+                &model,
+                "--samples",
+                &samples,
+                "--out",
+                &out.display().to_string(),
+                "--device",
+                "cpu",
+                "--batch-tokens",
+                "40",
+            ],
+        );
+        let hidden = HiddenStates::open(&out).unwrap();
+        let golden = Tensors::read(&case.join("golden.safetensors"));
+        let (expected, logits) = (golden.f32("hidden"), golden.f32("logits"));
+        let (n, levels, h) = (hidden.samples(), hidden.blocks() + 1, hidden.hidden_size());
+        assert_eq!(expected.len(), n * levels * h, "{name}");
+        for level in 0..levels {
+            let ours = hidden.level(level).unwrap();
+            for sample in 0..n {
+                let theirs = &expected[(sample * levels + level) * h..][..h];
+                let error = relative_error(&ours[sample * h..][..h], theirs);
+                assert!(error < TOLERANCE, "{name}, level {level}, sample {sample}: {error}");
+            }
+        }
+        let last = Tensor::from_slice(&hidden.level(levels - 1).unwrap()).reshape([n as i64, h as i64]);
+        let head = Head::load(&mut Checkpoint::open(&model).unwrap(), Device::Cpu).unwrap();
+        let ours = Vec::<f32>::try_from(head.logits(&last).unwrap().reshape([-1])).unwrap();
+        let error = relative_error(&ours, &logits);
+        assert!(error < TOLERANCE, "{name}, logits: {error}");
+        seen += 1;
+    }
+    assert!(seen >= 13, "only {seen} cases");
+}

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Small random checkpoints of every architecture, run by transformers and by Onejump.
+
+    python parity.py make DIR              one folder per case: the checkpoint, samples.jsonl, golden.safetensors
+    onejump-capture --model DIR/CASE --samples DIR/CASE/samples.jsonl --out DIR/CASE/hidden     for each case
+    python parity.py compare DIR           a table; exit status 1 if a case is worse than TOLERANCE
+
+`cargo xtask parity` does all three.  The cases that the ordinary tests read are made by the same script:
+`python parity.py make tests/parity/cases`.
+
+golden.safetensors: hidden [N, K+1, H] at the sampled position, level K before the final norm (taken by
+hooks: transformers' own `hidden_states[-1]` comes after it), and logits [N, V].
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+# Sums over a few dozen values in another order: a few roundings of f32 (6e-8) per block.
+TOLERANCE = 1e-5
+
+SIZES = dict(vocab_size=96, hidden_size=36, intermediate_size=52, num_hidden_layers=3, max_position_embeddings=64)
+HEADS = dict(num_attention_heads=6, num_key_value_heads=2)
+TRUNCATED = "the length up to the sampled token decides which rotary factors are used"
+
+
+def cases():
+    """(name, configuration, what is special)"""
+    auto = transformers.AutoConfig.for_model
+    llama = SIZES | HEADS
+    yield "gpt2", auto("gpt2", vocab_size=96, n_embd=36, n_layer=3, n_head=4, n_positions=64), None
+    yield "gpt2-bare", auto("gpt2", vocab_size=96, n_embd=36, n_layer=3, n_head=2, n_positions=64, n_inner=50), "bare"
+    yield "llama-grouped-tied", auto("llama", **llama, tie_word_embeddings=True), None
+    yield "llama-untied-biases", auto(
+        "llama", **SIZES, num_attention_heads=2, num_key_value_heads=2, attention_bias=True, mlp_bias=True, head_dim=10
+    ), None
+    yield "llama3-rope", auto("llama", **llama, rope_parameters=dict(
+        rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32)), None
+    yield "llama-linear-rope", auto("llama", **llama, rope_parameters=dict(
+        rope_type="linear", rope_theta=10000.0, factor=4.0)), None
+    yield "mistral-window", auto("mistral", **llama, sliding_window=7), None
+    yield "mistral-no-window", auto("mistral", **llama, sliding_window=None), None
+    yield "phi3-window", auto("phi3", **llama, sliding_window=9, pad_token_id=0), None
+    yield "phi3-longrope", auto("phi3", **llama, sliding_window=None, pad_token_id=0, original_max_position_embeddings=16,
+        rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=16,
+                             short_factor=[1.0, 1.1, 1.3], long_factor=[1.5, 3.0, 9.0])), TRUNCATED
+    yield "qwen2-biases", auto("qwen2", **llama, tie_word_embeddings=True), None
+    yield "qwen2-window", auto("qwen2", **llama, use_sliding_window=True, sliding_window=5, max_window_layers=1), None
+    yield "qwen3-norms", auto("qwen3", **llama, head_dim=10), None
+
+
+def states(model, ids, position):
+    """The residual stream at one position, levels 0..K, and the logits there."""
+    base = model.base_model
+    blocks, norm = (base.h, base.ln_f) if hasattr(base, "h") else (base.layers, base.norm)
+    seen = []
+    hooks = [blocks[0].register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(args[0] if args else kwargs["hidden_states"]), with_kwargs=True)]
+    hooks += [norm.register_forward_pre_hook(lambda module, args: seen.append(args[0]))]
+    for block in list(blocks)[1:]:
+        hooks.append(block.register_forward_pre_hook(
+            lambda module, args, kwargs: seen.append(args[0] if args else kwargs["hidden_states"]), with_kwargs=True))
+    with torch.no_grad():
+        logits = model(torch.tensor([ids]), use_cache=False).logits
+    for hook in hooks:
+        hook.remove()
+    # Order of the calls: block 1, block 2, ..., block K, norm.
+    return torch.stack([state[0, position] for state in seen]), logits[0, position]
+
+
+def make(folder):
+    for index, (name, config, special) in enumerate(cases()):
+        torch.manual_seed(index)
+        model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval().float()
+        for parameter in model.parameters():  # norms and biases too: 1 and 0 would hide mistakes
+            parameter.data += 0.2 * torch.randn_like(parameter)
+        case = folder / name
+        case.mkdir(parents=True, exist_ok=True)
+        model.save_pretrained(case)
+        if special == "bare":
+            weights = load_file(case / "model.safetensors")
+            save_file({k.removeprefix("transformer."): v for k, v in weights.items()}, case / "model.safetensors")
+        lengths = [1, 2, 3, 8, 16, 17, 30, 30, 41, 60]
+        samples, hidden, logits = [], [], []
+        for number, length in enumerate(lengths):
+            ids = torch.randint(0, config.vocab_size, (length,)).tolist()
+            position = length - 1 if number % 2 else int(torch.randint(0, length, (1,)))
+            run = ids[: position + 1] if special == TRUNCATED else ids
+            state, logit = states(model, run, position)
+            samples.append(json.dumps({"input_ids": ids, "position": position}))
+            hidden.append(state)
+            logits.append(logit)
+        (case / "samples.jsonl").write_text("\n".join(samples) + "\n")
+        save_file({"hidden": torch.stack(hidden), "logits": torch.stack(logits)}, case / "golden.safetensors")
+        (case / "generation_config.json").unlink(missing_ok=True)
+
+
+def head(case, config, hidden):
+    """Onejump stores states; its head is the checkpoint's final norm and unembedding."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(case) if config["model_type"] != "gpt2" else None
+    if model is None:
+        weights = load_file(case / "model.safetensors")
+        weights = {k.removeprefix("transformer."): v for k, v in weights.items()}
+        norm = torch.nn.functional.layer_norm(
+            hidden, hidden.shape[-1:], weights["ln_f.weight"], weights["ln_f.bias"], config["layer_norm_epsilon"])
+        return norm @ weights["wte.weight"].T
+    with torch.no_grad():
+        return model.lm_head(model.base_model.norm(hidden))
+
+
+def compare(folder):
+    import pyarrow.parquet as pq
+
+    print(f"{'case':<22} {'ids':<5} {'worst relative error per level':<44} {'logits':>8}")
+    failed = False
+    for case in sorted(path.parent for path in folder.glob("*/golden.safetensors")):
+        golden, config = load_file(case / "golden.safetensors"), json.loads((case / "config.json").read_text())
+        table = pq.read_table(case / "hidden" / "part-00000.parquet")
+        theirs = golden["hidden"]
+        ours = torch.stack([torch.tensor(table[f"level_{k:02}"].to_pylist()) for k in range(theirs.shape[1])], 1)
+        errors = ((ours - theirs).norm(dim=2) / theirs.norm(dim=2)).amax(0)
+        logits = (head(case, config, ours[:, -1]) - golden["logits"]).abs().max() / golden["logits"].abs().max()
+        expected = [json.loads(line)["input_ids"] for line in (case / "samples.jsonl").read_text().splitlines()]
+        same = table["token_ids"].to_pylist() == expected
+        bad = not same or errors.max() > TOLERANCE or logits > TOLERANCE
+        failed |= bool(bad)
+        levels = "  ".join(f"{error:.1e}" for error in errors)
+        print(f"{case.name:<22} {'same' if same else 'DIFFER':<5} {levels:<44} {logits:>8.1e}{'  FAILED' if bad else ''}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    verb, target = sys.argv[1], Path(sys.argv[2])
+    sys.exit(make(target) if verb == "make" else compare(target))

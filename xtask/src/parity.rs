@@ -1,0 +1,65 @@
+//! `cargo xtask parity`: every architecture against Hugging Face transformers, on small random
+//! checkpoints. Python packages go into a virtual environment in the user's cache.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use onejump_core::{cache, files};
+
+use crate::{process, setup};
+
+/// The pinned versions, which the golden values of the tests were made with too.
+const REQUIREMENTS: &str = "tests/golden/requirements.txt";
+
+/// Makes the checkpoints, captures their states, and prints the table of differences.
+pub fn parity() -> Result<()> {
+    setup::setup()?;
+    let binaries = process::build_stages()?;
+    let python = environment()?;
+    let script = process::root().join("tests/parity/parity.py");
+    let folder = tempfile::tempdir()?;
+    let run = |verb: &str| process::run(Command::new(&python).arg(&script).arg(verb).arg(folder.path()));
+    run("make")?;
+    for entry in fs::read_dir(folder.path())? {
+        capture(&binaries, &entry?.path())?;
+    }
+    run("compare")
+}
+
+fn capture(binaries: &Path, case: &Path) -> Result<()> {
+    let output = Command::new(binaries.join("onejump-capture"))
+        .args(["--device", "cpu", "--model"])
+        .arg(case)
+        .arg("--samples")
+        .arg(case.join("samples.jsonl"))
+        .arg("--out")
+        .arg(case.join("hidden"))
+        .output()
+        .context("cannot start onejump-capture")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "{}: {}",
+        case.file_name().unwrap_or_default().to_string_lossy(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// The Python of the virtual environment, made if its packages are not the pinned ones.
+fn environment() -> Result<PathBuf> {
+    let requirements = process::root().join(REQUIREMENTS);
+    let wanted = files::sha256_file(&requirements)?;
+    let folder = cache::directory().join("parity-python");
+    let (stamp, python) = (folder.join("onejump-requirements"), folder.join("bin/python"));
+    if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
+        return Ok(python);
+    }
+    eprintln!("parity: installing transformers and torch into {}", folder.display());
+    process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    process::run(Command::new(&python).args(pip).arg(&requirements))?;
+    files::write_bytes(&stamp, wanted.as_bytes())?;
+    Ok(python)
+}
