@@ -6,10 +6,11 @@
 use std::fs;
 
 use onejump_models::checkpoint::Checkpoint;
+use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_store::hidden::HiddenStates;
 use onejump_tests::{Tensors, folder, relative_error, succeed};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 /// Sums over a few dozen values in another order: a few roundings of f32 (6e-8) per block.
 const TOLERANCE: f64 = 1e-5;
@@ -52,7 +53,7 @@ fn states_and_logits_are_transformers() {
             }
         }
         let last = Tensor::from_slice(&hidden.level(levels - 1).unwrap()).reshape([n as i64, h as i64]);
-        let head = Head::load(&mut Checkpoint::open(&model).unwrap(), Device::Cpu).unwrap();
+        let head = Head::load(&mut Checkpoint::open(&model).unwrap(), Place::CPU).unwrap();
         let ours = Vec::<f32>::try_from(head.logits(&last).unwrap().reshape([-1])).unwrap();
         let error = relative_error(&ours, &logits);
         assert!(error < TOLERANCE, "{name}, logits: {error}");

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use onejump_core::cache::SMOLLM2_135M;
 use onejump_models::checkpoint::Checkpoint;
+use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_store::part::{read_level, read_positions, read_token_ids};
 use onejump_tests::{Tensors, golden, relative_error, repository, succeed};
@@ -77,7 +78,7 @@ fn check_head(part: &Path, tensors: &Tensors, samples: usize) {
     let states = read_level(part, K, H).unwrap();
     let states = tch::Tensor::from_slice(&states).reshape([samples as i64, H as i64]);
     let mut checkpoint = Checkpoint::open(SMOLLM2_135M.name).unwrap();
-    let head = Head::load(&mut checkpoint, tch::Device::Cpu).unwrap();
+    let head = Head::load(&mut checkpoint, Place::CPU).unwrap();
     let logits = head.logits(&states).unwrap();
     let totals = Vec::<f32>::try_from(logits.logsumexp([1i64].as_slice(), false)).unwrap();
     let tops = Vec::<i64>::try_from(logits.argmax(1, false)).unwrap();
@@ -242,7 +243,7 @@ fn write_directory(folder: &Path) {
         let file = format!("model-{:05}-of-00002.safetensors", shard + 1);
         let tensors: Vec<_> = names
             .iter()
-            .map(|(name, shape)| (name, checkpoint.tensor(name, shape, tch::Device::Cpu).unwrap()))
+            .map(|(name, shape)| (name, checkpoint.tensor(name, shape, Place::CPU).unwrap()))
             .collect();
         tch::Tensor::write_safetensors(&tensors, folder.join(&file)).unwrap();
         for (name, _) in names {

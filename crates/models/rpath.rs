@@ -1,5 +1,6 @@
 //! Build script of every crate that uses libtorch: the binaries find it without `LD_LIBRARY_PATH`,
-//! and know its version.
+//! and know its version. (Cargo tells a build script of torch-sys's folder only where torch-sys is a direct
+//! dependency: that is why crates list it that never name it.)
 
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@ use crate::process;
 const ARROWS: [(&str, &[&str]); 13] = [
     ("onejump-core", &[]),
     ("onejump-store", &["core"]),
-    ("onejump-gguf", &["core"]),
+    ("onejump-gguf", &[]),
     ("onejump-models", &["core", "gguf"]),
     ("onejump-shortcuts", &["core"]),
     ("onejump-corpus", &["core"]),

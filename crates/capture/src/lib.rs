@@ -3,6 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | run a whole capture, or go on with one | [`capture`] with a [`Config`] |
+//! | what a capture would need | [`plan`](fn@plan) |
 //! | turn sentences or JSON lines into samples | [`samples`] |
 //!
 //! ```no_run
@@ -19,8 +20,11 @@
 mod batches;
 mod error;
 mod output;
+mod plan;
 mod run;
 pub mod samples;
+mod workers;
 
 pub use error::CaptureError;
-pub use run::{Captured, Config, DEFAULT_BATCH_TOKENS, Input, Shard, capture};
+pub use plan::Plan;
+pub use run::{Captured, Config, DEFAULT_BATCH_TOKENS, Input, Shard, capture, plan};

@@ -2,22 +2,20 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use onejump_core::manifest::CaptureInputs;
 use onejump_core::telemetry::Progress;
 use onejump_models::checkpoint::Checkpoint;
-use onejump_models::{device, transformer::Transformer};
-use onejump_store::part::{PartRows, StoreDtype, write_part};
-use rayon::prelude::*;
-use tch::Device;
-use tokenizers::Tokenizer;
+use onejump_models::device::{self, Place};
+use onejump_models::transformer::{Outline, Transformer};
+use onejump_store::part::{StoreDtype, write_part};
 
 use crate::CaptureError;
-use crate::batches;
 use crate::output::Output;
-use crate::samples::{self, Sample, Sampling};
+use crate::plan::{Plan, Work};
+use crate::samples::{self, Bos, Samples, Sampling};
+use crate::workers::Workers;
 
 /// Uncompressed states in a part, about: small enough to repeat after an interruption, large
 /// enough to read at full speed.
@@ -74,8 +72,12 @@ pub struct Config {
     pub position_0: bool,
     /// Use the first lines only.
     pub limit: Option<usize>,
+    /// Whether a beginning-of-sequence token comes first.
+    pub bos: Bos,
     /// `cpu`, `cuda`, `cuda:N` or `auto`.
     pub device: String,
+    /// What the model computes in: `f32`, `bf16` or `f16`.
+    pub dtype: String,
     /// How states are stored.
     pub store_dtype: StoreDtype,
     /// Which parts to compute.
@@ -94,7 +96,9 @@ impl Config {
             seed: 0,
             position_0: true,
             limit: None,
+            bos: Bos::Auto,
             device: "auto".to_owned(),
+            dtype: "f32".to_owned(),
             store_dtype: StoreDtype::F32,
             shard: Shard { index: 0, count: 1 },
             batch_tokens: DEFAULT_BATCH_TOKENS,
@@ -124,149 +128,114 @@ pub struct Captured {
 /// # Errors
 /// [`CaptureError`]; parts that are written stay, and the same call goes on after them.
 pub fn capture(config: &Config) -> Result<Captured, CaptureError> {
-    let device = device::parse(&config.device)?;
-    let mut checkpoint = Checkpoint::open(&config.model)?;
-    let model = Transformer::load(&mut checkpoint, device)?;
-    let (input, bos, path) = match &config.input {
-        Input::Sentences(path) => {
-            let tokenizer = checkpoint.tokenizer()?;
-            let sampling = Sampling {
-                seed: config.seed,
-                position_0: config.position_0,
-                context: model.context(),
-                limit: config.limit,
-            };
-            (samples::from_sentences(path, &tokenizer, sampling)?, adds_special_tokens(&tokenizer), path)
-        }
-        Input::Samples(path) => {
-            let input = samples::from_json_lines(path, model.vocab_size(), model.context(), config.limit)?;
-            (input, false, path)
-        }
-    };
-    let inputs = CaptureInputs {
-        model: config.model.clone(),
-        architecture: checkpoint.architecture()?.to_owned(),
-        model_sha256: checkpoint.sha256()?,
-        hidden_size: model.hidden_size(),
-        blocks: model.blocks(),
-        vocab_size: model.vocab_size(),
-        sentences: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        sentences_sha256: input.sha256,
-        samples: input.samples.len(),
-        truncated: input.truncated,
-        seed: config.seed,
-        position_0: config.position_0,
-        bos,
-        dtype: "f32".to_owned(),
-        store_dtype: config.store_dtype.name().to_owned(),
-        onejump: env!("CARGO_PKG_VERSION").to_owned(),
-        libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
-    };
-    let row_bytes = (model.blocks() + 1) * model.hidden_size() * size_of::<f32>();
-    let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(1);
-    let output = Output::open(&config.out, inputs, samples_per_part)?;
+    let mut prepared = Prepared::new(config)?;
+    prepared.plan.check_memory(prepared.place)?;
+    let output = Output::open(&config.out, prepared.inputs(config)?, prepared.samples_per_part)?;
     let (mut todo, mut waiting) = (Vec::new(), 0);
-    for (part, samples) in input.samples.chunks(samples_per_part).enumerate() {
+    for (part, samples) in prepared.input.samples.chunks(prepared.samples_per_part).enumerate() {
         if part % config.shard.count == config.shard.index && !output.has_part(part)? {
             todo.push((part, samples));
             waiting += samples.len();
         }
     }
-    let workers = Workers::new(&model)?;
-    let progress = Progress::new("capture", "sentences", waiting as u64);
-    let (mut tokens, mut bytes) = (0, 0);
-    for (part, samples) in todo {
-        let first = part * samples_per_part;
-        let rows = workers.compute_part(samples, first, config.batch_tokens, &progress)?;
-        write_part(&output.part_path(part), &rows, model.hidden_size(), config.store_dtype)?;
-        bytes += output.add_part(part, samples.len())?;
-        tokens += samples.iter().map(|sample| sample.prefix().len()).sum::<usize>();
-    }
-    Ok(Captured {
-        samples: input.samples.len(),
-        computed: waiting,
-        tokens,
-        parts: output.parts_total(),
-        bytes,
-        elapsed: progress.finish(),
-    })
-}
-
-/// Whether the tokenizer puts a token of its own before a text.
-fn adds_special_tokens(tokenizer: &Tokenizer) -> bool {
-    let count = |special| tokenizer.encode("a", special).map_or(0, |encoding| encoding.len());
-    count(true) > count(false)
-}
-
-/// Threads that each take whole batches: a batch that is spread over threads makes them wait for each
-/// other several hundred times.
-struct Workers {
-    pool: rayon::ThreadPool,
-    /// One model for each thread; the weights are shared. A tensor can be sent to a thread, not shared.
-    models: Vec<Mutex<Transformer>>,
-    hidden_size: usize,
-    levels: usize,
-}
-
-impl Workers {
-    /// As many threads as there are processors; one for a GPU.
-    fn new(model: &Transformer) -> Result<Self, CaptureError> {
-        let on_cpu = model.device() == Device::Cpu;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(if on_cpu { 0 } else { 1 })
-            .start_handler(|_| tch::set_num_threads(1))
-            .build()
-            .map_err(|error| CaptureError::Usage(format!("cannot start threads: {error}")))?;
-        let models = (0..pool.current_num_threads()).map(|_| Mutex::new(model.shallow_clone())).collect();
-        Ok(Self { pool, models, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
-    }
-
-    /// The states of the samples of one part, in the samples' order.
-    fn compute_part(
-        &self,
-        samples: &[Sample],
-        first: usize,
-        batch_tokens: usize,
-        progress: &Progress,
-    ) -> Result<PartRows, CaptureError> {
-        let hidden = self.hidden_size;
-        // The longest batches first: threads end at about the same time.
-        let mut batches = batches::by_length(samples, batch_tokens);
-        batches.reverse();
-        let states = self.pool.install(|| {
-            let states = batches.par_iter().with_max_len(1).map(|batch| {
-                let states = self.compute_batch(samples, batch)?;
-                progress.advance(batch.len() as u64);
-                Ok(states)
-            });
-            states.collect::<Result<Vec<_>, CaptureError>>()
-        })?;
-        let mut levels = vec![vec![0f32; samples.len() * hidden]; self.levels];
-        for (batch, states) in batches.iter().zip(&states) {
-            for (level, rows) in levels.iter_mut().zip(states.chunks(batch.len() * hidden)) {
-                for (&place, row) in batch.iter().zip(rows.chunks(hidden)) {
-                    level[place * hidden..(place + 1) * hidden].copy_from_slice(row);
-                }
-            }
+    let (mut tokens, mut bytes, mut elapsed) = (0, 0, Duration::ZERO);
+    if !todo.is_empty() {
+        let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
+        let workers = Workers::new(&model)?;
+        let progress = Progress::new("capture", "sentences", waiting as u64);
+        for (part, samples) in todo {
+            let first = part * prepared.samples_per_part;
+            let rows = workers.compute_part(samples, first, config.batch_tokens, &progress)?;
+            write_part(&output.part_path(part), &rows, model.hidden_size(), config.store_dtype)?;
+            bytes += output.add_part(part, samples.len())?;
+            tokens += samples.iter().map(|sample| sample.prefix().len()).sum::<usize>();
         }
-        Ok(PartRows {
-            sample_ids: (first as u64..(first + samples.len()) as u64).collect(),
-            sentences: samples.iter().map(|sample| sample.sentence.clone()).collect(),
-            token_ids: samples.iter().map(|s| s.token_ids.iter().map(|&id| id as i32).collect()).collect(),
-            positions: samples.iter().map(|sample| sample.position as u32).collect(),
-            levels,
-        })
+        elapsed = progress.finish();
+    }
+    let (samples, parts) = (prepared.input.samples.len(), output.parts_total());
+    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed })
+}
+
+/// What a capture will need, with an estimate of its time; nothing is loaded or written.
+///
+/// # Errors
+/// [`CaptureError`] as [`capture`] would have before it loads the model.
+pub fn plan(config: &Config) -> Result<Plan, CaptureError> {
+    let prepared = Prepared::new(config)?;
+    prepared.plan.timed(&prepared.outline, prepared.place)
+}
+
+/// Everything that is known before the model is loaded.
+struct Prepared {
+    place: Place,
+    checkpoint: Checkpoint,
+    outline: Outline,
+    input: Samples,
+    /// Whether the samples begin with a beginning-of-sequence token.
+    bos: bool,
+    samples_per_part: usize,
+    plan: Plan,
+}
+
+impl Prepared {
+    fn new(config: &Config) -> Result<Self, CaptureError> {
+        let dtype = device::parse_dtype(&config.dtype)?;
+        let place = Place { device: device::parse(&config.device)?, dtype };
+        let checkpoint = Checkpoint::open(&config.model)?;
+        let outline = Outline::of(&checkpoint)?;
+        let (input, bos) = match &config.input {
+            Input::Sentences(path) => {
+                let sampling = Sampling {
+                    seed: config.seed,
+                    position_0: config.position_0,
+                    context: outline.context,
+                    limit: config.limit,
+                    bos: config.bos,
+                    bos_id: checkpoint.bos_id(),
+                };
+                let input = samples::from_sentences(path, &checkpoint.tokenizer()?, sampling)?;
+                let first = input.samples.first().and_then(|sample| sample.token_ids.first().copied());
+                (input, first.is_some() && first == sampling.bos_id)
+            }
+            Input::Samples(path) => {
+                let (vocab_size, context) = (outline.vocab_size, outline.context);
+                (samples::from_json_lines(path, vocab_size, context, config.limit)?, false)
+            }
+        };
+        let row_bytes = (outline.blocks + 1) * outline.hidden_size * size_of::<f32>();
+        let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(1);
+        let work = Work {
+            samples: input.samples.len(),
+            tokens: input.samples.iter().map(|sample| sample.prefix().len()).sum(),
+            batch_tokens: config.batch_tokens,
+            part_bytes: row_bytes * samples_per_part.min(input.samples.len()),
+            store_value_bytes: if config.store_dtype == StoreDtype::F16 { 2 } else { 4 },
+        };
+        let plan = Plan::new(&outline, place, work);
+        Ok(Self { place, checkpoint, outline, input, bos, samples_per_part, plan })
     }
 
-    /// The states of one batch, (K + 1, n, H) flat.
-    fn compute_batch(&self, samples: &[Sample], batch: &[usize]) -> Result<Vec<f32>, CaptureError> {
-        let thread = rayon::current_thread_index().unwrap_or(0);
-        let model = self.models[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        let sequences: Vec<&[i64]> = batch.iter().map(|&place| samples[place].prefix()).collect();
-        let states = model.states_at_last(&sequences)?.f_to_device(Device::Cpu)?;
-        let mut values = vec![0f32; self.levels * batch.len() * self.hidden_size];
-        let count = values.len();
-        states.f_copy_data(&mut values, count)?;
-        Ok(values)
+    /// What goes into the manifest.
+    fn inputs(&self, config: &Config) -> Result<CaptureInputs, CaptureError> {
+        let (Input::Sentences(path) | Input::Samples(path)) = &config.input;
+        Ok(CaptureInputs {
+            model: config.model.clone(),
+            architecture: self.checkpoint.architecture()?.to_owned(),
+            model_sha256: self.checkpoint.sha256()?,
+            hidden_size: self.outline.hidden_size,
+            blocks: self.outline.blocks,
+            vocab_size: self.outline.vocab_size,
+            sentences: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            sentences_sha256: self.input.sha256.clone(),
+            samples: self.input.samples.len(),
+            truncated: self.input.truncated,
+            seed: config.seed,
+            position_0: config.position_0,
+            bos: self.bos,
+            dtype: config.dtype.clone(),
+            store_dtype: config.store_dtype.name().to_owned(),
+            onejump: env!("CARGO_PKG_VERSION").to_owned(),
+            libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
+        })
     }
 }

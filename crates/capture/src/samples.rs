@@ -51,6 +51,49 @@ pub struct Sampling {
     pub context: usize,
     /// Use the first lines only.
     pub limit: Option<usize>,
+    /// Whether a beginning-of-sequence token comes first.
+    pub bos: Bos,
+    /// The id of that token, where the model has one.
+    pub bos_id: Option<i64>,
+}
+
+/// Whether a beginning-of-sequence token is put before a sentence; never two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bos {
+    /// As the model's tokenizer does by default.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl std::str::FromStr for Bos {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(format!("'{text}' is not known; known: auto, always, never")),
+        }
+    }
+}
+
+impl Sampling {
+    /// Puts the beginning-of-sequence token where it should be, once at most.
+    fn with_bos(&self, mut token_ids: Vec<i64>) -> Vec<i64> {
+        let Some(bos) = self.bos_id else { return token_ids };
+        let own = token_ids.iter().take_while(|&&id| id == bos).count();
+        let wanted = match self.bos {
+            Bos::Auto => own.min(1),
+            Bos::Always => 1,
+            Bos::Never => 0,
+        };
+        token_ids.splice(..own, std::iter::repeat_n(bos, wanted));
+        token_ids
+    }
 }
 
 /// Reads one sentence a line, tokenises it as the model's tokenizer does by default, and draws a
@@ -63,16 +106,22 @@ pub fn from_sentences(
     tokenizer: &Tokenizer,
     sampling: Sampling,
 ) -> Result<Samples, CaptureError> {
+    if sampling.bos == Bos::Always && sampling.bos_id.is_none() {
+        return Err(CaptureError::Usage(
+            "--bos always: the model's configuration names no beginning-of-sequence token".into(),
+        ));
+    }
     let text = read_text(path)?;
     let lines: Vec<&str> = text.lines().take(sampling.limit.unwrap_or(usize::MAX)).collect();
     let encodings = tokenizer
-        .encode_batch(lines.clone(), true)
+        .encode_batch(lines.clone(), sampling.bos == Bos::Auto)
         .map_err(|error| CaptureError::Usage(format!("{}: cannot tokenise: {error}", path.display())))?;
     let first = usize::from(!sampling.position_0);
     let (mut truncated, mut skipped) = (0, 0);
     let mut samples = Vec::with_capacity(lines.len());
     for (&line, encoding) in lines.iter().zip(&encodings) {
-        let mut token_ids: Vec<i64> = encoding.get_ids().iter().map(|&id| i64::from(id)).collect();
+        let token_ids = encoding.get_ids().iter().map(|&id| i64::from(id)).collect();
+        let mut token_ids = sampling.with_bos(token_ids);
         if token_ids.len() > sampling.context {
             token_ids.truncate(sampling.context);
             truncated += 1;
@@ -165,6 +214,19 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         from_json_lines(file.path(), 10, 4, None)
+    }
+
+    #[test]
+    fn bos_comes_once_or_never() {
+        let with = |bos, ids: &[i64]| {
+            Sampling { seed: 0, position_0: true, context: 9, limit: None, bos, bos_id: Some(1) }
+                .with_bos(ids.to_vec())
+        };
+        assert_eq!(with(Bos::Auto, &[1, 1, 5]), [1, 5]);
+        assert_eq!(with(Bos::Auto, &[5, 1]), [5, 1]);
+        assert_eq!(with(Bos::Always, &[5]), [1, 5]);
+        assert_eq!(with(Bos::Always, &[1, 5]), [1, 5]);
+        assert_eq!(with(Bos::Never, &[1, 5]), [5]);
     }
 
     #[test]

@@ -97,13 +97,6 @@ pub fn level_column(level: usize) -> String {
     format!("level_{level:02}")
 }
 
-/// The level that a Parquet column holds, if it is a level's column.
-pub fn column_level(column: &str) -> Option<usize> {
-    let digits = column.strip_prefix("level_")?;
-    let level = digits.parse().ok()?;
-    (level_column(level) == column).then_some(level)
-}
-
 /// The file name of a part: `part-00012.parquet`.
 pub fn part_file(part: usize) -> String {
     format!("part-{part:05}.parquet")
@@ -113,13 +106,15 @@ pub fn part_file(part: usize) -> String {
 mod tests {
     use super::*;
 
+    /// The names that scripts rely on.
     #[test]
-    fn a_level_column_names_its_level_and_only_that() {
-        for level in [0, 7, 30, 99, 100, 126] {
-            assert_eq!(column_level(&level_column(level)), Some(level));
-        }
-        for other in ["level_7", "level_007", "level_", "level_x", "sentence"] {
-            assert_eq!(column_level(other), None, "{other}");
-        }
+    fn names_are_pinned() {
+        assert_eq!([0, 7, 30, 126].map(level_column), ["level_00", "level_07", "level_30", "level_126"]);
+        assert_eq!(part_file(12), "part-00012.parquet");
+        let run = RunLayout::new("run");
+        assert_eq!(run.hidden(Split::Train), Path::new("run/hidden/train"));
+        assert_eq!(run.shortcuts("n-njtc-adam-r57"), Path::new("run/shortcuts/n-njtc-adam-r57.safetensors"));
+        assert_eq!(run.ojfa("-r57"), Path::new("run/ojfa-r57.safetensors"));
+        assert_eq!(run.scores(""), Path::new("run/scores.parquet"));
     }
 }

@@ -1,38 +1,12 @@
 //! `onejump-evaluate`: see `--help`.
 
-use std::path::PathBuf;
+mod args;
+
 use std::process::ExitCode;
 
+use args::Args;
 use clap::Parser;
 use onejump_evaluate::{Config, EvaluateError, evaluate};
-
-/// Measure shortcuts against the model's own predictions at every exit level. Of the model only the
-/// head is read.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    /// Folder of hidden states that are evaluated on: the test samples
-    #[arg(long, value_name = "DIR")]
-    hidden: PathBuf,
-    /// Folder of the training samples, for the constant baseline [default: train beside --hidden]
-    #[arg(long, value_name = "DIR")]
-    train_hidden: Option<PathBuf>,
-    /// The model that the states come from
-    #[arg(long, value_name = "MODEL")]
-    model: String,
-    /// Files of shortcuts, from onejump-train
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    shortcuts: Vec<PathBuf>,
-    /// Files of chosen jumps, from onejump-score
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    ojfa: Vec<PathBuf>,
-    /// Jumps that are also applied at every level [default: at 1/6, 3/6 and 5/6 of the blocks]
-    #[arg(long, value_name = "JUMPS", value_delimiter = ',')]
-    arbitrary: Option<Vec<usize>>,
-    /// Folder for per_level.parquet and summary.json
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-}
 
 fn main() -> ExitCode {
     onejump_core::telemetry::init();

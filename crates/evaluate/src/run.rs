@@ -6,13 +6,14 @@ use onejump_core::files;
 use onejump_core::results::{Average, Method, Metrics, Summary};
 use onejump_core::telemetry::Progress;
 use onejump_models::checkpoint::Checkpoint;
+use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_shortcuts::map::Map;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::tables::{PerLevel, write_per_level};
 use onejump_store::truth::Truth;
 use rayon::prelude::*;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
 use crate::constant::Constant;
@@ -71,7 +72,7 @@ pub fn evaluate(config: &Config) -> Result<Summary, EvaluateError> {
     let arbitrary = config.arbitrary.clone().unwrap_or_else(default_arbitrary);
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &arbitrary)?;
 
-    let head = Head::load(&mut checkpoint, Device::Cpu)?;
+    let head = Head::load(&mut checkpoint, Place::CPU)?;
     let train_truth = truth(&train, &head, &config.out.join("truth-train.parquet"))?;
     let truth = truth(&hidden, &head, &config.out.join("truth-test.parquet"))?;
     let positions = hidden.positions()?;

@@ -47,6 +47,9 @@ impl GgufFile {
         };
         config.insert("rope_theta".into(), json!(theta));
         self.refuse_rope_scaling(architecture)?;
+        if let Some(id) = self.value("tokenizer.ggml.bos_token_id") {
+            config.insert("bos_token_id".into(), integer(id).into());
+        }
         config.insert("hidden_act".into(), "silu".into());
         config.insert("tie_word_embeddings".into(), (!self.has_tensor("lm_head.weight")).into());
         Ok(Value::Object(config))

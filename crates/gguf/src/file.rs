@@ -38,6 +38,11 @@ impl GgufFile {
         Ok(Self { path: path.to_owned(), reader, content })
     }
 
+    /// How many values all tensors have together.
+    pub fn parameters(&self) -> u64 {
+        self.content.tensor_infos.values().map(|info| info.shape.elem_count() as u64).sum()
+    }
+
     /// Whether the file has a tensor for this Hugging Face name.
     pub fn has_tensor(&self, name: &str) -> bool {
         names::gguf_name(name).is_some_and(|name| self.content.tensor_infos.contains_key(&name))

@@ -26,6 +26,8 @@ pub(crate) struct Dimensions {
     pub vocab_size: i64,
     /// H.
     pub hidden_size: i64,
+    /// K.
+    pub blocks: usize,
     /// The longest sequence.
     pub context: i64,
 }

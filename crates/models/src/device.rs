@@ -1,8 +1,35 @@
-//! Where tensors live.
+//! Where tensors live, and in which type.
 
-use tch::Device;
+use tch::{Device, Kind};
 
 use crate::ModelError;
+
+/// Where a model computes, and in which type.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// CPU or a GPU.
+    pub device: Device,
+    /// `Float`, `BFloat16` or `Half`.
+    pub dtype: Kind,
+}
+
+impl Place {
+    /// f32 on the CPU.
+    pub const CPU: Self = Self { device: Device::Cpu, dtype: Kind::Float };
+}
+
+/// The type of a name: `f32`, `bf16` or `f16`.
+///
+/// # Errors
+/// [`ModelError::Usage`] for another name.
+pub fn parse_dtype(name: &str) -> Result<Kind, ModelError> {
+    match name {
+        "f32" => Ok(Kind::Float),
+        "bf16" => Ok(Kind::BFloat16),
+        "f16" => Ok(Kind::Half),
+        _ => Err(ModelError::Usage(format!("'{name}' is no type to compute in; known: f32, bf16, f16"))),
+    }
+}
 
 /// The device of a name: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is one.
 ///

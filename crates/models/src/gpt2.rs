@@ -3,12 +3,12 @@
 //! without the prefix `transformer.`; its `Conv1D` stores (in, out).
 
 use serde::Deserialize;
-use tch::Device;
 
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::{Block, Decoder, Dimensions, Mlp, Positions};
+use crate::device::Place;
 use crate::head::Head;
 use crate::linear::Linear;
 use crate::norm::Norm;
@@ -47,6 +47,20 @@ impl Config {
         }
         Ok(config)
     }
+
+    fn dimensions(&self) -> Dimensions {
+        Dimensions {
+            vocab_size: self.vocab_size,
+            hidden_size: self.n_embd,
+            blocks: self.n_layer,
+            context: self.n_positions,
+        }
+    }
+}
+
+/// The sizes of a GPT-2.
+pub(crate) fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
+    Ok(Config::read(checkpoint)?.dimensions())
 }
 
 /// `transformer.` where the names have it.
@@ -54,17 +68,16 @@ fn prefix(checkpoint: &Checkpoint) -> &'static str {
     if checkpoint.has_tensor("transformer.wte.weight") { "transformer." } else { "" }
 }
 
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, device: Device) -> Result<Decoder, ModelError> {
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
     let config = Config::read(checkpoint)?;
     let prefix = prefix(checkpoint);
     let (hidden, context) = (config.n_embd, config.n_positions);
-    let embedding =
-        checkpoint.tensor(&format!("{prefix}wte.weight"), &[config.vocab_size, hidden], device)?;
-    let positions = checkpoint.tensor(&format!("{prefix}wpe.weight"), &[context, hidden], device)?;
+    let embedding = checkpoint.tensor(&format!("{prefix}wte.weight"), &[config.vocab_size, hidden], place)?;
+    let positions = checkpoint.tensor(&format!("{prefix}wpe.weight"), &[context, hidden], place)?;
     let blocks = (0..config.n_layer)
-        .map(|index| block(checkpoint, &config, &format!("{prefix}h.{index}"), device))
+        .map(|index| block(checkpoint, &config, &format!("{prefix}h.{index}"), place))
         .collect::<Result<_, _>>()?;
-    let dimensions = Dimensions { vocab_size: config.vocab_size, hidden_size: hidden, context };
+    let dimensions = config.dimensions();
     Ok(Decoder { dimensions, embedding, positions: Positions::Learned(positions), blocks })
 }
 
@@ -72,14 +85,14 @@ fn block(
     checkpoint: &mut Checkpoint,
     config: &Config,
     prefix: &str,
-    device: Device,
+    place: Place,
 ) -> Result<Block, ModelError> {
     let (hidden, eps) = (config.n_embd, config.layer_norm_epsilon);
     let inner = config.n_inner.unwrap_or(4 * hidden);
     let name = |part: &str| format!("{prefix}.{part}");
     let attention = Attention {
-        qkv_proj: Linear::load_conv1d(checkpoint, &name("attn.c_attn"), hidden, 3 * hidden, device)?,
-        o_proj: Linear::load_conv1d(checkpoint, &name("attn.c_proj"), hidden, hidden, device)?,
+        qkv_proj: Linear::load_conv1d(checkpoint, &name("attn.c_attn"), hidden, 3 * hidden, place)?,
+        o_proj: Linear::load_conv1d(checkpoint, &name("attn.c_proj"), hidden, hidden, place)?,
         query_key_norm: None,
         heads: config.n_head,
         groups: config.n_head,
@@ -87,24 +100,24 @@ fn block(
         window: None,
     };
     Ok(Block {
-        attention_norm: Norm::layer(checkpoint, &name("ln_1"), hidden, eps, device)?,
+        attention_norm: Norm::layer(checkpoint, &name("ln_1"), hidden, eps, place)?,
         attention,
-        mlp_norm: Norm::layer(checkpoint, &name("ln_2"), hidden, eps, device)?,
+        mlp_norm: Norm::layer(checkpoint, &name("ln_2"), hidden, eps, place)?,
         mlp: Mlp::Plain {
-            fc: Linear::load_conv1d(checkpoint, &name("mlp.c_fc"), hidden, inner, device)?,
-            proj: Linear::load_conv1d(checkpoint, &name("mlp.c_proj"), inner, hidden, device)?,
+            fc: Linear::load_conv1d(checkpoint, &name("mlp.c_fc"), hidden, inner, place)?,
+            proj: Linear::load_conv1d(checkpoint, &name("mlp.c_proj"), inner, hidden, place)?,
         },
     })
 }
 
 /// Loads the final norm and the unembedding, without the blocks.
-pub(crate) fn head(checkpoint: &mut Checkpoint, device: Device) -> Result<Head, ModelError> {
+pub(crate) fn head(checkpoint: &mut Checkpoint, place: Place) -> Result<Head, ModelError> {
     let config = Config::read(checkpoint)?;
     let prefix = prefix(checkpoint);
     let (hidden, eps) = (config.n_embd, config.layer_norm_epsilon);
-    let norm = Norm::layer(checkpoint, &format!("{prefix}ln_f"), hidden, eps, device)?;
+    let norm = Norm::layer(checkpoint, &format!("{prefix}ln_f"), hidden, eps, place)?;
     let tied = format!("{prefix}wte.weight");
     let name = if checkpoint.has_tensor("lm_head.weight") { "lm_head.weight" } else { &tied };
-    let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], device)?;
+    let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
     Ok(Head { norm, unembedding })
 }

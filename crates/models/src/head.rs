@@ -1,9 +1,10 @@
 //! The head: final norm, then unembedding. `softmax(head(h))` is a next-token distribution.
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
+use crate::device::Place;
 use crate::norm::Norm;
 use crate::transformer;
 
@@ -20,8 +21,8 @@ impl Head {
     ///
     /// # Errors
     /// [`ModelError`] if the architecture is not known or a tensor is missing.
-    pub fn load(checkpoint: &mut Checkpoint, device: Device) -> Result<Self, ModelError> {
-        (transformer::family(checkpoint)?.head)(checkpoint, device)
+    pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
+        (transformer::family(checkpoint)?.head)(checkpoint, place)
     }
 
     /// The same head; the tensors are shared, not copied. A clone can be sent to another thread.

@@ -8,12 +8,12 @@
 //!
 //! ```no_run
 //! use onejump_models::{checkpoint::Checkpoint, head::Head, transformer::Transformer};
-//! use tch::Device;
+//! use onejump_models::device::Place;
 //!
 //! let mut checkpoint = Checkpoint::open("smollm2-135m")?;
-//! let model = Transformer::load(&mut checkpoint, Device::Cpu)?;
+//! let model = Transformer::load(&mut checkpoint, Place::CPU)?;
 //! let states = model.states_at_last(&[&[504, 3575, 282]])?; // (K + 1, 1, H)
-//! let head = Head::load(&mut checkpoint, Device::Cpu)?;
+//! let head = Head::load(&mut checkpoint, Place::CPU)?;
 //! let logits = head.logits(&states.get(-1))?; // (1, V)
 //! # Ok::<(), onejump_models::ModelError>(())
 //! ```

@@ -1,9 +1,10 @@
 //! Linear layers.
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
+use crate::device::Place;
 
 /// y = x·W + b.
 pub(crate) struct Linear {
@@ -20,14 +21,14 @@ impl Linear {
         names: &[(String, i64)],
         inputs: i64,
         bias: bool,
-        device: Device,
+        place: Place,
     ) -> Result<Self, ModelError> {
         let mut weights = Vec::with_capacity(names.len());
         let mut biases = Vec::new();
         for (name, outputs) in names {
-            weights.push(checkpoint.tensor(&format!("{name}.weight"), &[*outputs, inputs], device)?);
+            weights.push(checkpoint.tensor(&format!("{name}.weight"), &[*outputs, inputs], place)?);
             if bias {
-                biases.push(checkpoint.tensor(&format!("{name}.bias"), &[*outputs], device)?);
+                biases.push(checkpoint.tensor(&format!("{name}.bias"), &[*outputs], place)?);
             }
         }
         let weight = Tensor::f_cat(&weights, 0)?.f_transpose(0, 1)?;
@@ -41,10 +42,10 @@ impl Linear {
         name: &str,
         inputs: i64,
         outputs: i64,
-        device: Device,
+        place: Place,
     ) -> Result<Self, ModelError> {
-        let weight = checkpoint.tensor(&format!("{name}.weight"), &[inputs, outputs], device)?;
-        let bias = checkpoint.tensor(&format!("{name}.bias"), &[outputs], device)?;
+        let weight = checkpoint.tensor(&format!("{name}.weight"), &[inputs, outputs], place)?;
+        let bias = checkpoint.tensor(&format!("{name}.bias"), &[outputs], place)?;
         Ok(Self { weight, bias: Some(bias) })
     }
 

@@ -6,12 +6,12 @@
 //! and up into one.
 
 use serde::Deserialize;
-use tch::Device;
 
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::{Block, Decoder, Dimensions, Mlp, Positions};
+use crate::device::Place;
 use crate::head::Head;
 use crate::linear::Linear;
 use crate::norm::Norm;
@@ -81,6 +81,15 @@ impl Config {
         Ok(config)
     }
 
+    fn dimensions(&self) -> Dimensions {
+        Dimensions {
+            vocab_size: self.vocab_size,
+            hidden_size: self.hidden_size,
+            blocks: self.num_hidden_layers,
+            context: self.max_position_embeddings,
+        }
+    }
+
     /// Groups of heads that share keys and values.
     fn groups(&self) -> i64 {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
@@ -98,22 +107,27 @@ impl Config {
     }
 }
 
+/// The sizes of a Llama-like model.
+pub(crate) fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
+    Ok(Config::read(checkpoint)?.dimensions())
+}
+
 /// Loads the model as Llama has it.
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, device: Device) -> Result<Decoder, ModelError> {
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
     let config = Config::read(checkpoint)?;
     let bias = config.attention_bias;
     let variant = Variant { qkv_bias: bias, output_bias: bias, ..Variant::default() };
-    load(checkpoint, &config, &variant, device)
+    load(checkpoint, &config, &variant, place)
 }
 
 /// Loads the final norm and the unembedding, without the blocks.
-pub(crate) fn head(checkpoint: &mut Checkpoint, device: Device) -> Result<Head, ModelError> {
+pub(crate) fn head(checkpoint: &mut Checkpoint, place: Place) -> Result<Head, ModelError> {
     let config = Config::read(checkpoint)?;
     let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
-    let norm = Norm::rms(checkpoint, "model.norm", hidden, eps, device)?;
+    let norm = Norm::rms(checkpoint, "model.norm", hidden, eps, place)?;
     let tied = config.tie_word_embeddings || !checkpoint.has_tensor("lm_head.weight");
     let name = if tied { "model.embed_tokens.weight" } else { "lm_head.weight" };
-    let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], device)?;
+    let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
     Ok(Head { norm, unembedding })
 }
 
@@ -122,16 +136,16 @@ pub(crate) fn load(
     checkpoint: &mut Checkpoint,
     config: &Config,
     variant: &Variant,
-    device: Device,
+    place: Place,
 ) -> Result<Decoder, ModelError> {
     let shape = [config.vocab_size, config.hidden_size];
-    let embedding = checkpoint.tensor("model.embed_tokens.weight", &shape, device)?;
+    let embedding = checkpoint.tensor("model.embed_tokens.weight", &shape, place)?;
     let blocks = (0..config.num_hidden_layers)
-        .map(|index| block(checkpoint, config, variant, index, device))
+        .map(|index| block(checkpoint, config, variant, index, place))
         .collect::<Result<_, _>>()?;
     let context = config.max_position_embeddings;
-    let rotary = Rotary::new(&config.rotary, config.width(), context, device)?;
-    let dimensions = Dimensions { vocab_size: config.vocab_size, hidden_size: config.hidden_size, context };
+    let rotary = Rotary::new(&config.rotary, config.width(), context, place)?;
+    let dimensions = config.dimensions();
     Ok(Decoder { dimensions, embedding, positions: Positions::Rotary(rotary), blocks })
 }
 
@@ -140,15 +154,15 @@ fn block(
     config: &Config,
     variant: &Variant,
     index: usize,
-    device: Device,
+    place: Place,
 ) -> Result<Block, ModelError> {
     let prefix = format!("model.layers.{index}");
     let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
-    let mut norm = |name: &str| Norm::rms(checkpoint, &format!("{prefix}.{name}"), hidden, eps, device);
+    let mut norm = |name: &str| Norm::rms(checkpoint, &format!("{prefix}.{name}"), hidden, eps, place);
     let attention_norm = norm("input_layernorm")?;
     let mlp_norm = norm("post_attention_layernorm")?;
-    let attention = attention(checkpoint, config, variant, &prefix, index, device)?;
-    let mlp = mlp(checkpoint, config, variant, &prefix, device)?;
+    let attention = attention(checkpoint, config, variant, &prefix, index, place)?;
+    let mlp = mlp(checkpoint, config, variant, &prefix, place)?;
     Ok(Block { attention_norm, attention, mlp_norm, mlp })
 }
 
@@ -158,7 +172,7 @@ fn attention(
     variant: &Variant,
     prefix: &str,
     index: usize,
-    device: Device,
+    place: Place,
 ) -> Result<Attention, ModelError> {
     let (heads, groups, width) = (config.num_attention_heads, config.groups(), config.width());
     let hidden = config.hidden_size;
@@ -170,10 +184,10 @@ fn attention(
         sizes.map(|(part, count)| (name(part), count * width)).to_vec()
     };
     let output = [(name("o_proj"), hidden)];
-    let qkv_proj = Linear::load(checkpoint, &qkv, hidden, variant.qkv_bias, device)?;
-    let o_proj = Linear::load(checkpoint, &output, heads * width, variant.output_bias, device)?;
+    let qkv_proj = Linear::load(checkpoint, &qkv, hidden, variant.qkv_bias, place)?;
+    let o_proj = Linear::load(checkpoint, &output, heads * width, variant.output_bias, place)?;
     let query_key_norm = if variant.query_key_norm {
-        let mut norm = |part: &str| Norm::rms(checkpoint, &name(part), width, config.rms_norm_eps, device);
+        let mut norm = |part: &str| Norm::rms(checkpoint, &name(part), width, config.rms_norm_eps, place);
         Some((norm("q_norm")?, norm("k_norm")?))
     } else {
         None
@@ -187,7 +201,7 @@ fn mlp(
     config: &Config,
     variant: &Variant,
     prefix: &str,
-    device: Device,
+    place: Place,
 ) -> Result<Mlp, ModelError> {
     let (hidden, width, bias) = (config.hidden_size, config.intermediate_size, config.mlp_bias);
     let name = |part: &str| format!("{prefix}.mlp.{part}");
@@ -196,7 +210,7 @@ fn mlp(
     } else {
         vec![(name("gate_proj"), width), (name("up_proj"), width)]
     };
-    let gate_up_proj = Linear::load(checkpoint, &gate_up, hidden, bias, device)?;
-    let down_proj = Linear::load(checkpoint, &[(name("down_proj"), hidden)], width, bias, device)?;
+    let gate_up_proj = Linear::load(checkpoint, &gate_up, hidden, bias, place)?;
+    let down_proj = Linear::load(checkpoint, &[(name("down_proj"), hidden)], width, bias, place)?;
     Ok(Mlp::Gated { gate_up_proj, down_proj, width })
 }

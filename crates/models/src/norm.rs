@@ -1,9 +1,10 @@
 //! Normalisation of a hidden state.
 
-use tch::{Device, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
+use crate::device::Place;
 
 /// A normalisation over the last axis, with its gain.
 pub enum Norm {
@@ -32,9 +33,9 @@ impl Norm {
         name: &str,
         size: i64,
         eps: f64,
-        device: Device,
+        place: Place,
     ) -> Result<Self, ModelError> {
-        Ok(Self::Rms { weight: checkpoint.tensor(&format!("{name}.weight"), &[size], device)?, eps })
+        Ok(Self::Rms { weight: checkpoint.tensor(&format!("{name}.weight"), &[size], place)?, eps })
     }
 
     /// Loads `NAME.weight` and `NAME.bias` of a LayerNorm.
@@ -43,9 +44,9 @@ impl Norm {
         name: &str,
         size: i64,
         eps: f64,
-        device: Device,
+        place: Place,
     ) -> Result<Self, ModelError> {
-        let mut load = |part: &str| checkpoint.tensor(&format!("{name}.{part}"), &[size], device);
+        let mut load = |part: &str| checkpoint.tensor(&format!("{name}.{part}"), &[size], place);
         Ok(Self::Layer { weight: load("weight")?, bias: load("bias")?, eps })
     }
 
@@ -75,13 +76,14 @@ impl Norm {
         })
     }
 
-    /// 1 / √(mean(x²) + ε) of centred x: (N, H) -> (N, 1).
+    /// 1 / √(mean(x²) + ε) of centred x, in f32: (N, H) -> (N, 1).
     ///
     /// # Errors
     /// [`ModelError::Torch`] if libtorch refuses.
     pub fn inverse_scale(&self, centred: &Tensor) -> Result<Tensor, ModelError> {
         let (Self::Rms { eps, .. } | Self::Layer { eps, .. }) = self;
-        let mean_square = centred.f_square()?.f_mean_dim([-1i64].as_slice(), true, None)?;
+        let mean_square =
+            centred.f_to_kind(Kind::Float)?.f_square()?.f_mean_dim([-1i64].as_slice(), true, None)?;
         Ok(mean_square.f_add_scalar(*eps)?.f_rsqrt()?)
     }
 
@@ -91,7 +93,10 @@ impl Norm {
     /// [`ModelError::Torch`] if `x` has another width.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
-            Self::Rms { weight, .. } => Ok(x.f_mul(&self.inverse_scale(x)?)?.f_mul_(weight)?),
+            Self::Rms { weight, .. } => {
+                let scaled = x.f_mul(&self.inverse_scale(x)?)?; // f32
+                Ok(scaled.f_to_kind(x.kind())?.f_mul_(weight)?)
+            }
             Self::Layer { weight, bias, eps } => {
                 Ok(x.f_layer_norm(weight.size().as_slice(), Some(weight), Some(bias), *eps, false)?)
             }

@@ -142,7 +142,7 @@ impl Pack {
     ) -> Result<Tensor, ModelError> {
         let (_, heads, width) = query.size3()?;
         let (_, groups, _) = key.size3()?;
-        let output = Tensor::f_empty([query.size()[0], heads * width], (Kind::Float, query.device()))?;
+        let output = Tensor::f_empty([query.size()[0], heads * width], (query.kind(), query.device()))?;
         for run in &self.runs {
             let (start, queries) = query_rows(run);
             // (n·L, heads, d) -> (n, heads, L, d)

@@ -2,15 +2,14 @@
 //! a sliding window, and two tables of rotary factors. Weight names are those of Hugging Face's
 //! `Phi3ForCausalLM`.
 
-use tch::Device;
-
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::Decoder;
+use crate::device::Place;
 use crate::llama::{self, Config, Variant};
 
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, device: Device) -> Result<Decoder, ModelError> {
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
     let config = Config::read(checkpoint)?;
     let windows = vec![config.sliding_window; config.num_hidden_layers];
-    llama::load(checkpoint, &config, &Variant { fused: true, windows, ..Variant::default() }, device)
+    llama::load(checkpoint, &config, &Variant { fused: true, windows, ..Variant::default() }, place)
 }

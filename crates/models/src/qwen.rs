@@ -2,22 +2,21 @@
 //! over each head's query and key. Weight names are those of Hugging Face's `Qwen2ForCausalLM` and
 //! `Qwen3ForCausalLM`.
 
-use tch::Device;
-
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::Decoder;
+use crate::device::Place;
 use crate::llama::{self, Config, Variant};
 
-pub(crate) fn qwen2(checkpoint: &mut Checkpoint, device: Device) -> Result<Decoder, ModelError> {
-    load(checkpoint, Variant { qkv_bias: true, ..Variant::default() }, device)
+pub(crate) fn qwen2(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
+    load(checkpoint, Variant { qkv_bias: true, ..Variant::default() }, place)
 }
 
-pub(crate) fn qwen3(checkpoint: &mut Checkpoint, device: Device) -> Result<Decoder, ModelError> {
-    load(checkpoint, Variant { query_key_norm: true, ..Variant::default() }, device)
+pub(crate) fn qwen3(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
+    load(checkpoint, Variant { query_key_norm: true, ..Variant::default() }, place)
 }
 
-fn load(checkpoint: &mut Checkpoint, variant: Variant, device: Device) -> Result<Decoder, ModelError> {
+fn load(checkpoint: &mut Checkpoint, variant: Variant, place: Place) -> Result<Decoder, ModelError> {
     let config = Config::read(checkpoint)?;
     if config.use_sliding_window && config.layer_types.is_none() {
         return Err(ModelError::checkpoint(
@@ -26,5 +25,5 @@ fn load(checkpoint: &mut Checkpoint, variant: Variant, device: Device) -> Result
         ));
     }
     let windows = if config.use_sliding_window { config.windows_by_type() } else { Vec::new() };
-    llama::load(checkpoint, &config, &Variant { windows, ..variant }, device)
+    llama::load(checkpoint, &config, &Variant { windows, ..variant }, place)
 }

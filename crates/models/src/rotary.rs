@@ -5,6 +5,7 @@ use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
+use crate::device::Place;
 use crate::pack::Pack;
 
 /// Llama's base where config.json names none.
@@ -56,11 +57,12 @@ pub(crate) struct Angles {
 
 impl Table {
     /// Angles position · frequency, in f32 as Hugging Face computes them; `scale` multiplies both tables.
-    fn new(frequencies: &[f64], positions: i64, scale: f64, device: Device) -> Result<Self, ModelError> {
+    fn new(frequencies: &[f64], positions: i64, scale: f64, place: Place) -> Result<Self, ModelError> {
         let frequencies: Vec<f32> = frequencies.iter().map(|&frequency| frequency as f32).collect();
         let positions = Tensor::f_arange(positions, (Kind::Float, Device::Cpu))?;
         let angles = positions.f_outer(&Tensor::f_from_slice(&frequencies)?)?;
-        let scaled = |table: Tensor| table.f_mul_scalar(scale)?.f_to_device(device);
+        let scaled =
+            |table: Tensor| table.f_mul_scalar(scale)?.f_to_kind(place.dtype)?.f_to_device(place.device);
         Ok(Self { cos: scaled(angles.f_cos()?)?, sin: scaled(angles.f_sin()?)? })
     }
 
@@ -76,12 +78,7 @@ impl Table {
 
 impl Rotary {
     /// The tables for `positions` positions of heads of `width` values.
-    pub fn new(
-        config: &RotaryConfig,
-        width: i64,
-        positions: i64,
-        device: Device,
-    ) -> Result<Self, ModelError> {
+    pub fn new(config: &RotaryConfig, width: i64, positions: i64, place: Place) -> Result<Self, ModelError> {
         let parameters = config.rope_parameters.clone().or(config.rope_scaling.clone()).unwrap_or_default();
         let theta = parameters.rope_theta.or(config.rope_theta).unwrap_or(DEFAULT_THETA);
         let share = parameters.partial_rotary_factor.or(config.partial_rotary_factor).unwrap_or(1.0);
@@ -90,7 +87,7 @@ impl Rotary {
         let plain: Vec<f64> = (0..rotated / 2)
             .map(|i| f64::from(1.0 / (theta as f32).powf((2 * i) as f32 / rotated as f32)))
             .collect();
-        let table = |frequencies: &[f64], scale| Table::new(frequencies, positions, scale, device);
+        let table = |frequencies: &[f64], scale| Table::new(frequencies, positions, scale, place);
         let original = parameters
             .original_max_position_embeddings
             .or(config.original_max_position_embeddings)

@@ -1,10 +1,11 @@
 //! A transformer of any known architecture, tapped at every level.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Dimensions};
+use crate::device::Place;
 use crate::head::Head;
 use crate::pack::Pack;
 use crate::{gpt2, llama, mistral, phi3, qwen};
@@ -12,18 +13,24 @@ use crate::{gpt2, llama, mistral, phi3, qwen};
 /// An architecture: what `model_type` calls it, and how its parts are loaded.
 pub(crate) struct Family {
     model_type: &'static str,
-    decoder: fn(&mut Checkpoint, Device) -> Result<Decoder, ModelError>,
-    pub head: fn(&mut Checkpoint, Device) -> Result<Head, ModelError>,
+    dimensions: fn(&Checkpoint) -> Result<Dimensions, ModelError>,
+    decoder: fn(&mut Checkpoint, Place) -> Result<Decoder, ModelError>,
+    pub head: fn(&mut Checkpoint, Place) -> Result<Head, ModelError>,
 }
 
 /// The architectures that are known.
 const FAMILIES: [Family; 6] = [
-    Family { model_type: "gpt2", decoder: gpt2::decoder, head: gpt2::head },
-    Family { model_type: "llama", decoder: llama::decoder, head: llama::head },
-    Family { model_type: "mistral", decoder: mistral::decoder, head: llama::head },
-    Family { model_type: "phi3", decoder: phi3::decoder, head: llama::head },
-    Family { model_type: "qwen2", decoder: qwen::qwen2, head: llama::head },
-    Family { model_type: "qwen3", decoder: qwen::qwen3, head: llama::head },
+    Family { model_type: "gpt2", dimensions: gpt2::dimensions, decoder: gpt2::decoder, head: gpt2::head },
+    Family { model_type: "llama", dimensions: llama::dimensions, decoder: llama::decoder, head: llama::head },
+    Family {
+        model_type: "mistral",
+        dimensions: llama::dimensions,
+        decoder: mistral::decoder,
+        head: llama::head,
+    },
+    Family { model_type: "phi3", dimensions: llama::dimensions, decoder: phi3::decoder, head: llama::head },
+    Family { model_type: "qwen2", dimensions: llama::dimensions, decoder: qwen::qwen2, head: llama::head },
+    Family { model_type: "qwen3", dimensions: llama::dimensions, decoder: qwen::qwen3, head: llama::head },
 ];
 
 /// The family of a checkpoint.
@@ -38,29 +45,64 @@ pub(crate) fn family(checkpoint: &Checkpoint) -> Result<&'static Family, ModelEr
     })
 }
 
-/// A model without its head, in f32.
+/// What is known of a model before it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline {
+    /// H.
+    pub hidden_size: usize,
+    /// K.
+    pub blocks: usize,
+    /// V.
+    pub vocab_size: usize,
+    /// The longest sequence that the model takes.
+    pub context: usize,
+    /// Values in the checkpoint.
+    pub parameters: u64,
+    /// V×H matrices among them: 2 where the head is not tied to the embedding.
+    pub vocabulary_matrices: usize,
+}
+
+impl Outline {
+    /// Reads the configuration and the tensors' shapes.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the architecture is not known or its configuration not understood.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
+        let dimensions = (family(checkpoint)?.dimensions)(checkpoint)?;
+        Ok(Self {
+            hidden_size: dimensions.hidden_size as usize,
+            blocks: dimensions.blocks,
+            vocab_size: dimensions.vocab_size as usize,
+            context: dimensions.context as usize,
+            parameters: checkpoint.parameters(),
+            vocabulary_matrices: 1 + usize::from(checkpoint.has_tensor("lm_head.weight")),
+        })
+    }
+}
+
+/// A model without its head.
 pub struct Transformer {
     model: Decoder,
-    device: Device,
+    place: Place,
 }
 
 impl Transformer {
-    /// Loads the blocks and the embedding of a checkpoint.
+    /// Loads the blocks and the embedding of a checkpoint, to compute in `place`'s type.
     ///
     /// # Errors
     /// [`ModelError`] if the architecture is not known or a tensor is missing or misshapen.
-    pub fn load(checkpoint: &mut Checkpoint, device: Device) -> Result<Self, ModelError> {
-        Ok(Self { model: (family(checkpoint)?.decoder)(checkpoint, device)?, device })
+    pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
+        Ok(Self { model: (family(checkpoint)?.decoder)(checkpoint, place)?, place })
     }
 
     /// The same model; the weights are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
-        Self { model: self.model.shallow_clone(), device: self.device }
+        Self { model: self.model.shallow_clone(), place: self.place }
     }
 
     /// Where the model computes.
     pub fn device(&self) -> Device {
-        self.device
+        self.place.device
     }
 
     /// H.
@@ -73,17 +115,7 @@ impl Transformer {
         self.model.blocks.len()
     }
 
-    /// V.
-    pub fn vocab_size(&self) -> usize {
-        self.model.dimensions.vocab_size as usize
-    }
-
-    /// The longest sequence that the model takes.
-    pub fn context(&self) -> usize {
-        self.model.dimensions.context as usize
-    }
-
-    /// The hidden states at the last token of each sequence, at every level: (K + 1, N, H).
+    /// The hidden states at the last token of each sequence, at every level: (K + 1, N, H) f32.
     ///
     /// Level 0 is the embedding; level K is before the final norm.
     ///
@@ -91,25 +123,25 @@ impl Transformer {
     /// [`ModelError`] if a sequence is empty, too long, or has an id outside the vocabulary.
     pub fn states_at_last(&self, sequences: &[&[i64]]) -> Result<Tensor, ModelError> {
         for sequence in sequences {
-            if sequence.is_empty() || sequence.len() > self.context() {
+            if sequence.is_empty() || sequence.len() > self.model.dimensions.context as usize {
                 return Err(ModelError::Usage(format!(
                     "a sequence of {} tokens; the model takes 1 to {}",
                     sequence.len(),
-                    self.context()
+                    self.model.dimensions.context
                 )));
             }
-            let known = 0..self.vocab_size() as i64;
+            let known = 0..self.model.dimensions.vocab_size;
             if let Some(id) = sequence.iter().find(|id| !known.contains(id)) {
                 return Err(ModelError::Usage(format!(
                     "token id {id} is outside the vocabulary of {}",
-                    self.vocab_size()
+                    self.model.dimensions.vocab_size
                 )));
             }
         }
         tch::no_grad(|| {
-            let pack = Pack::new(sequences, self.device)?;
+            let pack = Pack::new(sequences, self.place.device)?;
             let levels = self.model.tap(&pack)?;
-            Ok(Tensor::f_stack(&levels, 0)?.f_index_select(1, &pack.restore)?)
+            Ok(Tensor::f_stack(&levels, 0)?.f_index_select(1, &pack.restore)?.f_to_kind(Kind::Float)?)
         })
     }
 }

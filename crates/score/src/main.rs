@@ -1,41 +1,16 @@
 //! `onejump-score`: see `--help`.
 
-use std::path::PathBuf;
+mod args;
+
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use args::{Args, Levels};
+use clap::Parser;
 use onejump_core::shortcut::LevelConvention;
 use onejump_score::{ScoreError, choose, one_jump, scores, softmax};
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::tables::write_scores;
-
-/// Score every jump at every level by the signed square of its cosine, and choose the one jump.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    /// Folder of hidden states that the jumps are scored on: the training samples
-    #[arg(long, value_name = "DIR")]
-    hidden: PathBuf,
-    /// The n-njtc shortcuts, from onejump-train
-    #[arg(long, value_name = "FILE")]
-    shortcuts: PathBuf,
-    /// Parquet to write: jump, level, mean_cosine, mean_signed_square
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// safetensors to write: the chosen jump alone
-    #[arg(long, value_name = "FILE")]
-    ojfa: Option<PathBuf>,
-    /// Which levels decide: exit (0 to K-1) or eq5 (1 to K, as Eq. 5 is printed)
-    #[arg(long, value_enum, default_value = "exit")]
-    levels: Levels,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Levels {
-    Exit,
-    Eq5,
-}
 
 fn main() -> ExitCode {
     onejump_core::telemetry::init();

@@ -52,6 +52,10 @@ impl Directory {
         Ok(Self { path: path.to_owned(), shards, tensors })
     }
 
+    pub(super) fn parameters(&self) -> u64 {
+        self.shards.iter().map(Shard::parameters).sum()
+    }
+
     pub(super) fn has_tensor(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }

@@ -9,10 +9,11 @@ use onejump_core::cache::{BUILTIN_MODELS, BuiltinModel};
 use onejump_core::files;
 use onejump_gguf::GgufFile;
 use serde_json::Value;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 use tokenizers::Tokenizer;
 
 use crate::ModelError;
+use crate::device::Place;
 use directory::Directory;
 
 /// An open checkpoint: a Hugging Face directory or a GGUF file. Tensors are read when asked for.
@@ -71,6 +72,19 @@ impl Checkpoint {
             .ok_or_else(|| ModelError::checkpoint(&self.path, "config.json has no 'model_type'"))
     }
 
+    /// The id of the beginning-of-sequence token, where the configuration names one.
+    pub fn bos_id(&self) -> Option<i64> {
+        self.config["bos_token_id"].as_i64()
+    }
+
+    /// How many values all tensors have together.
+    pub fn parameters(&self) -> u64 {
+        match &self.source {
+            Source::Directory(directory) => directory.parameters(),
+            Source::Gguf(gguf) => gguf.parameters(),
+        }
+    }
+
     /// Whether there is a tensor of this Hugging Face name.
     pub fn has_tensor(&self, name: &str) -> bool {
         match &self.source {
@@ -79,11 +93,11 @@ impl Checkpoint {
         }
     }
 
-    /// The tensor of a Hugging Face name in f32, of the shape given.
+    /// The tensor of a Hugging Face name, of the shape given, in the place's type.
     ///
     /// # Errors
     /// [`ModelError`] if it is missing, of another shape, or holds NaN or infinity.
-    pub fn tensor(&mut self, name: &str, shape: &[i64], device: Device) -> Result<Tensor, ModelError> {
+    pub fn tensor(&mut self, name: &str, shape: &[i64], place: Place) -> Result<Tensor, ModelError> {
         let tensor = match &mut self.source {
             Source::Directory(directory) => directory.tensor(name)?,
             Source::Gguf(gguf) => {
@@ -101,11 +115,11 @@ impl Checkpoint {
                 ),
             ));
         }
-        let tensor = tensor.f_to_kind(Kind::Float)?;
+        let tensor = tensor.f_to_kind(place.dtype)?;
         if tensor.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
             return Err(ModelError::checkpoint(&self.path, format!("tensor '{name}' has NaN or infinity")));
         }
-        Ok(tensor.f_to_device(device)?)
+        Ok(tensor.f_to_device(place.device)?)
     }
 
     /// The model's own tokenizer.

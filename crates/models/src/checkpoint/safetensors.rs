@@ -57,6 +57,11 @@ impl Shard {
         &self.path
     }
 
+    pub(super) fn parameters(&self) -> u64 {
+        let tensors = self.metadata.tensors();
+        tensors.values().map(|info| info.shape.iter().product::<usize>() as u64).sum()
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
         self.metadata.offset_keys().into_iter()
     }

@@ -1,0 +1,57 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use onejump_capture::Shard;
+use onejump_capture::samples::Bos;
+use onejump_store::part::StoreDtype;
+
+/// Run a model over sentences and store the hidden states of one sampled token per sentence, at
+/// every level, as Parquet parts with a manifest.
+#[derive(Parser)]
+#[command(version)]
+pub struct Args {
+    /// Model: a Hugging Face directory, a .gguf file, or a built-in name such as smollm2-135m
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// UTF-8 text, one sentence a line
+    #[arg(long, value_name = "FILE", required_unless_present = "samples", conflicts_with = "samples")]
+    pub sentences: Option<PathBuf>,
+    /// JSON lines {"input_ids": [...], "position": p}: exact inputs, tokenised by nobody
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
+    /// Folder for the parts and manifest.json; an interrupted capture goes on where it stopped
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Seed of the sampled positions
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Never sample position 0
+    #[arg(long)]
+    pub no_position_0: bool,
+    /// Whether a beginning-of-sequence token comes first: auto (as the tokenizer does), always, never
+    #[arg(long, default_value = "auto")]
+    pub bos: Bos,
+    /// What the model computes in: f32, bf16 or f16
+    #[arg(long, value_parser = ["f32", "bf16", "f16"], default_value = "f32")]
+    pub dtype: String,
+    /// What the states are stored in: f32 or f16
+    #[arg(long, default_value = "f32")]
+    pub store_dtype: StoreDtype,
+    /// cpu, cuda, cuda:N, or auto
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Compute every n-th part only, from the i-th: i/n
+    #[arg(long, value_name = "i/n", default_value = "0/1")]
+    pub shard: Shard,
+    /// Use the first N lines only
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Tokens in a batch, about
+    #[arg(long, value_name = "N", default_value_t = onejump_capture::DEFAULT_BATCH_TOKENS)]
+    pub batch_tokens: usize,
+    /// Say what it would need, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}

@@ -1,0 +1,149 @@
+//! What a capture will need, known before the model is loaded.
+
+use std::time::Instant;
+
+use onejump_models::device::Place;
+use onejump_models::transformer::Outline;
+use tch::{Device, Kind, Tensor};
+
+use crate::CaptureError;
+
+/// A capture reaches about this share of the machine's rate for plain matrix products (measured with
+/// SmolLM2-135M; norms, attention and activations take the rest).
+const EFFICIENCY: f64 = 0.75;
+
+/// Values that lie between layers for each token of a batch, as a multiple of H: the residual stream,
+/// its norm, queries, keys and values, the feed-forward part and what is freed a moment later.
+const ACTIVATIONS: usize = 24;
+
+/// What a capture will need.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Values in the checkpoint.
+    pub parameters: u64,
+    /// Bytes of the weights where the model computes.
+    pub weight_bytes: u64,
+    /// Bytes of batches and of the part that is being filled, about.
+    pub working_bytes: u64,
+    /// Bytes of the states before compression: an upper bound for the parts.
+    pub state_bytes: u64,
+    /// Tokens up to the sampled ones.
+    pub tokens: u64,
+    /// Seconds for all of them, estimated from a short matrix product; none where only the plan's
+    /// sizes were asked for.
+    pub seconds: Option<f64>,
+}
+
+/// What the plan depends on beside the model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work {
+    pub samples: usize,
+    pub tokens: usize,
+    pub batch_tokens: usize,
+    pub part_bytes: usize,
+    pub store_value_bytes: usize,
+}
+
+impl Plan {
+    pub(crate) fn new(outline: &Outline, place: Place, work: Work) -> Self {
+        let value_bytes = place.dtype.elt_size_in_bytes();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let per_thread = work.batch_tokens * outline.hidden_size * ACTIVATIONS * size_of::<f32>();
+        let values = work.samples * (outline.blocks + 1) * outline.hidden_size;
+        Self {
+            parameters: outline.parameters,
+            weight_bytes: outline.parameters * value_bytes as u64,
+            // A part is in memory twice: as batches come, and as it is written.
+            working_bytes: (per_thread * threads + 2 * work.part_bytes) as u64,
+            state_bytes: (values * work.store_value_bytes) as u64,
+            tokens: work.tokens as u64,
+            seconds: None,
+        }
+    }
+
+    /// The plan with a time, from a matrix product of the model's width that runs for a moment.
+    pub(crate) fn timed(mut self, outline: &Outline, place: Place) -> Result<Self, CaptureError> {
+        let hidden = outline.hidden_size as i64;
+        let random = |size: &[i64]| -> Result<Tensor, CaptureError> {
+            Ok(Tensor::f_randn(size, (Kind::Float, place.device))?.f_to_kind(place.dtype)?)
+        };
+        let (rows, x, w) = (512, random(&[512, hidden])?, random(&[hidden, 4 * hidden])?);
+        let _ = x.f_mm(&w)?;
+        let started = Instant::now();
+        let mut operations = 0.0;
+        while started.elapsed().as_secs_f64() < 0.3 {
+            // Reading a value waits for a GPU.
+            let _ = x.f_mm(&w)?.f_double_value(&[0, 0])?;
+            operations += 2.0 * (rows * hidden * 4 * hidden) as f64;
+        }
+        let rate = operations / started.elapsed().as_secs_f64() * EFFICIENCY;
+        let embeddings = (outline.vocab_size * outline.hidden_size) as u64;
+        let per_token = 2 * self.parameters.saturating_sub(embeddings * outline.vocabulary_matrices as u64);
+        self.seconds = Some(per_token as f64 * self.tokens as f64 / rate);
+        Ok(self)
+    }
+
+    /// Refuses what cannot fit, before anything is loaded.
+    pub(crate) fn check_memory(&self, place: Place) -> Result<(), CaptureError> {
+        let needed = self.weight_bytes + self.working_bytes;
+        match available_memory() {
+            Some(available) if place.device == Device::Cpu && needed > available => {
+                Err(CaptureError::Usage(format!(
+                    "this needs about {} of memory and {} are free: use --dtype bf16 (half the weights), a \
+                     smaller --batch-tokens, or --device cuda",
+                    gigabytes(needed),
+                    gigabytes(available)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Bytes that the system can give without swapping, as Linux estimates it.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "parameters            {:>10.1} M", self.parameters as f64 / 1e6)?;
+        writeln!(f, "memory: weights       {:>10}", gigabytes(self.weight_bytes))?;
+        writeln!(f, "memory: working       {:>10}", gigabytes(self.working_bytes))?;
+        write!(f, "states, uncompressed  {:>10}", gigabytes(self.state_bytes))?;
+        if let Some(seconds) = self.seconds {
+            write!(f, "\ntokens                {:>10}\ntime, about           {seconds:>8.0} s", self.tokens)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_cannot_fit_is_refused() {
+        let outline = Outline {
+            hidden_size: 4096,
+            blocks: 32,
+            vocab_size: 32_000,
+            context: 4096,
+            parameters: 1 << 50,
+            vocabulary_matrices: 2,
+        };
+        let work =
+            Work { samples: 10, tokens: 100, batch_tokens: 64, part_bytes: 1 << 20, store_value_bytes: 2 };
+        let plan = Plan::new(&outline, Place::CPU, work);
+        assert_eq!(plan.state_bytes, 10 * 33 * 4096 * 2);
+        let error = plan.check_memory(Place::CPU).unwrap_err().to_string();
+        assert!(error.contains("--dtype bf16"), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Threads that compute the states of a part.
+
+use std::sync::{Mutex, PoisonError};
+
+use onejump_core::telemetry::Progress;
+use onejump_models::transformer::Transformer;
+use onejump_store::part::PartRows;
+use rayon::prelude::*;
+use tch::Device;
+
+use crate::CaptureError;
+use crate::batches;
+use crate::samples::Sample;
+
+/// Threads that each take whole batches: a batch that is spread over threads makes them wait for each
+/// other several hundred times.
+pub(crate) struct Workers {
+    pool: rayon::ThreadPool,
+    /// One model for each thread; the weights are shared. A tensor can be sent to a thread, not shared.
+    models: Vec<Mutex<Transformer>>,
+    hidden_size: usize,
+    levels: usize,
+}
+
+impl Workers {
+    /// As many threads as there are processors; one for a GPU.
+    pub fn new(model: &Transformer) -> Result<Self, CaptureError> {
+        let on_cpu = model.device() == Device::Cpu;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(if on_cpu { 0 } else { 1 })
+            .start_handler(|_| tch::set_num_threads(1))
+            .build()
+            .map_err(|error| CaptureError::Usage(format!("cannot start threads: {error}")))?;
+        let models = (0..pool.current_num_threads()).map(|_| Mutex::new(model.shallow_clone())).collect();
+        Ok(Self { pool, models, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
+    }
+
+    /// The states of the samples of one part, in the samples' order.
+    pub fn compute_part(
+        &self,
+        samples: &[Sample],
+        first: usize,
+        batch_tokens: usize,
+        progress: &Progress,
+    ) -> Result<PartRows, CaptureError> {
+        let hidden = self.hidden_size;
+        // The longest batches first: threads end at about the same time.
+        let mut batches = batches::by_length(samples, batch_tokens);
+        batches.reverse();
+        let states = self.pool.install(|| {
+            let states = batches.par_iter().with_max_len(1).map(|batch| {
+                let states = self.compute_batch(samples, first, batch)?;
+                progress.advance(batch.len() as u64);
+                Ok(states)
+            });
+            states.collect::<Result<Vec<_>, CaptureError>>()
+        })?;
+        let mut levels = vec![vec![0f32; samples.len() * hidden]; self.levels];
+        for (batch, states) in batches.iter().zip(&states) {
+            for (level, rows) in levels.iter_mut().zip(states.chunks(batch.len() * hidden)) {
+                for (&place, row) in batch.iter().zip(rows.chunks(hidden)) {
+                    level[place * hidden..(place + 1) * hidden].copy_from_slice(row);
+                }
+            }
+        }
+        Ok(PartRows {
+            sample_ids: (first as u64..(first + samples.len()) as u64).collect(),
+            sentences: samples.iter().map(|sample| sample.sentence.clone()).collect(),
+            token_ids: samples.iter().map(|s| s.token_ids.iter().map(|&id| id as i32).collect()).collect(),
+            positions: samples.iter().map(|sample| sample.position as u32).collect(),
+            levels,
+        })
+    }
+
+    /// The states of one batch, (K + 1, n, H) flat.
+    fn compute_batch(
+        &self,
+        samples: &[Sample],
+        first: usize,
+        batch: &[usize],
+    ) -> Result<Vec<f32>, CaptureError> {
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        let model = self.models[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        let sequences: Vec<&[i64]> = batch.iter().map(|&place| samples[place].prefix()).collect();
+        let states = model.states_at_last(&sequences)?.f_to_device(Device::Cpu)?;
+        let mut values = vec![0f32; self.levels * batch.len() * self.hidden_size];
+        let count = values.len();
+        states.f_copy_data(&mut values, count)?;
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            let (level, row) =
+                (place / (batch.len() * self.hidden_size), place / self.hidden_size % batch.len());
+            return Err(CaptureError::Usage(format!(
+                "the state of sample {} at level {level} is {}; compute in a wider type (--dtype f32), or \
+                 check the checkpoint",
+                first + batch[row],
+                values[place]
+            )));
+        }
+        Ok(values)
+    }
+}

@@ -1,0 +1,32 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Score every jump at every level by the signed square of its cosine, and choose the one jump.
+#[derive(Parser)]
+#[command(version)]
+pub struct Args {
+    /// Folder of hidden states that the jumps are scored on: the training samples
+    #[arg(long, value_name = "DIR")]
+    pub hidden: PathBuf,
+    /// The n-njtc shortcuts, from onejump-train
+    #[arg(long, value_name = "FILE")]
+    pub shortcuts: PathBuf,
+    /// Parquet to write: jump, level, mean_cosine, mean_signed_square
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// safetensors to write: the chosen jump alone
+    #[arg(long, value_name = "FILE")]
+    pub ojfa: Option<PathBuf>,
+    /// Which levels decide: exit (0 to K-1) or eq5 (1 to K, as Eq. 5 is printed)
+    #[arg(long, value_enum, default_value = "exit")]
+    pub levels: Levels,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Levels {
+    Exit,
+    Eq5,
+}
