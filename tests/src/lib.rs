@@ -27,13 +27,18 @@ pub fn golden(file: &str) -> PathBuf {
 /// One program at a time: each uses all processors, and two that do so wait for each other.
 static RUNNING: Mutex<()> = Mutex::new(());
 
-/// Runs a binary of the workspace; `cargo xtask test` has built them beside the tests.
+/// The path of a binary of the workspace; `cargo xtask test` has built them beside the tests.
+pub fn binary(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap_or_default();
+    tests.ancestors().nth(2).unwrap_or(Path::new(".")).join(name)
+}
+
+/// Runs a binary of the workspace.
 ///
 /// # Panics
 /// If it cannot be started.
 pub fn run(binary: &str, arguments: &[&str]) -> Output {
-    let tests = std::env::current_exe().unwrap_or_default();
-    let path = tests.ancestors().nth(2).unwrap_or(Path::new(".")).join(binary);
+    let path = self::binary(binary);
     let _one = RUNNING.lock();
     match Command::new(&path).args(arguments).output() {
         Ok(output) => output,

@@ -8,11 +8,14 @@ use tracing_subscriber::EnvFilter;
 /// Where stderr is no terminal, a line in the log stands for the bar, this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(15);
 
+/// The unit of a [`Progress`] whose numbers are shown as kB, MB and GB.
+pub const BYTES: &str = "bytes";
+
 /// Sends `tracing` to stderr. `RUST_LOG` selects what is said; warnings by default, and what the
 /// stages themselves say at `info`.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        EnvFilter::new("warn,onejump_core=info,onejump_capture=info,onejump_train=info,onejump_evaluate=info")
+        EnvFilter::new("warn,onejump_core=info,onejump_models=info,onejump_capture=info,onejump_train=info,onejump_evaluate=info")
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -40,9 +43,12 @@ impl Progress {
     /// A bar of `total` steps, each one `unit`, for instance `sentences`.
     pub fn new(name: &'static str, unit: &'static str, total: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
-        let template = format!(
-            "{name:>10} [{{bar:32}}] {{human_pos}}/{{human_len}} {unit} · {{per_sec:.0}} · {{eta}} left"
-        );
+        let counts = if unit == BYTES {
+            "{bytes}/{total_bytes} · {bytes_per_sec}".to_owned()
+        } else {
+            format!("{{human_pos}}/{{human_len}} {unit} · {{per_sec:.0}}")
+        };
+        let template = format!("{name:>10} [{{bar:32}}] {counts} · {{eta}} left");
         // A template that does not parse would only cost the bar its looks.
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("━╸ "));

@@ -12,11 +12,11 @@ use tokenizers::Tokenizer;
 use super::safetensors::Shard;
 use crate::ModelError;
 
-const CONFIG: &str = "config.json";
-const TOKENIZER: &str = "tokenizer.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-const PICKLE: &str = "pytorch_model.bin";
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+pub(super) const WEIGHTS: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+pub(super) const PICKLE: &str = "pytorch_model.bin";
 
 /// The weights of a directory: each tensor's shard, and the open shards.
 pub(super) struct Directory {
@@ -100,7 +100,7 @@ impl Directory {
 }
 
 /// The files that hold the weights, each once.
-fn shard_files(path: &Path) -> Result<Vec<String>, ModelError> {
+pub(super) fn shard_files(path: &Path) -> Result<Vec<String>, ModelError> {
     if path.join(WEIGHTS).is_file() {
         return Ok(vec![WEIGHTS.to_owned()]);
     }

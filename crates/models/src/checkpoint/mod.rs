@@ -1,11 +1,12 @@
 //! Checkpoints on disk: where they lie, and configuration, tensors and tokenizer from either form.
 
 mod directory;
+mod hub;
+mod locate;
 mod safetensors;
 
 use std::path::{Path, PathBuf};
 
-use onejump_core::cache::{BUILTIN_MODELS, BuiltinModel};
 use onejump_core::files;
 use onejump_gguf::GgufFile;
 use serde_json::Value;
@@ -15,6 +16,7 @@ use tokenizers::Tokenizer;
 use crate::ModelError;
 use crate::device::Place;
 use directory::Directory;
+use locate::locate;
 
 /// An open checkpoint: a Hugging Face directory or a GGUF file. Tensors are read when asked for.
 pub struct Checkpoint {
@@ -29,7 +31,8 @@ enum Source {
 }
 
 impl Checkpoint {
-    /// Opens what the user named: a directory, a `.gguf` file, or a built-in model.
+    /// Opens what the user named: a directory, a `.gguf` file, a hub id such as
+    /// `openai-community/gpt2-xl`, or a built-in model.
     ///
     /// # Errors
     /// [`ModelError`] if there is no such model, or its files cannot be read.
@@ -144,37 +147,4 @@ impl Checkpoint {
             Source::Gguf(_) => Ok(files::sha256_file(&self.path)?),
         }
     }
-}
-
-/// The path that a model's name stands for.
-fn locate(model: &str) -> Result<PathBuf, ModelError> {
-    let path = PathBuf::from(model);
-    if let Some(builtin) = BuiltinModel::by_name(model) {
-        let path = builtin.path();
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(ModelError::Usage(format!(
-                "the built-in model '{model}' is not there yet ({}); run: cargo xtask setup",
-                path.display()
-            )))
-        };
-    }
-    if path.is_dir() {
-        return Ok(path);
-    }
-    if path.is_file() {
-        if path.extension().is_some_and(|ending| ending == "gguf") {
-            return Ok(path);
-        }
-        return Err(ModelError::checkpoint(
-            &path,
-            "is neither a directory nor a .gguf file; give the directory that holds config.json",
-        ));
-    }
-    let names: Vec<_> = BUILTIN_MODELS.iter().map(|model| model.name).collect();
-    Err(ModelError::Usage(format!(
-        "there is no model '{model}': no such directory or .gguf file, and the built-in models are {}",
-        names.join(", ")
-    )))
 }
