@@ -59,7 +59,9 @@ fn answer(
         Some(rest) => (rest.split("/revision/").next().unwrap(), None),
         None => path[1..].split_once("/resolve/main/").map(|(r, file)| (r, Some(file))).unwrap(),
     };
-    if repository == "tiny/closed" && headers.get("authorization").is_none_or(|token| token != "Bearer secret") {
+    if repository == "tiny/closed"
+        && headers.get("authorization").is_none_or(|token| token != "Bearer secret")
+    {
         return reply("401 Unauthorized", "", b"");
     }
     let Some(files) = repositories.get(repository) else { return reply("404 Not Found", "", b"") };

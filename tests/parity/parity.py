@@ -2,7 +2,8 @@
 """Small random checkpoints of every architecture, run by transformers and by Onejump.
 
     python parity.py make DIR              one folder per case: the checkpoint, samples.jsonl, golden.safetensors
-    onejump-capture --model DIR/CASE --samples DIR/CASE/samples.jsonl --out DIR/CASE/hidden     for each case
+    onejump-capture --model DIR/CASE --samples DIR/CASE/samples.jsonl --out DIR/CASE/hidden     for each case,
+    and with --model DIR/CASE/model.gguf --out DIR/CASE/hidden-gguf where there is such a file
     python parity.py compare DIR           a table; exit status 1 if a case is worse than TOLERANCE
 
 `cargo xtask parity` does all three.  The cases that the ordinary tests read are made by the same script:
@@ -19,6 +20,8 @@ from pathlib import Path
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+
+import gguf_file
 
 # Sums over a few dozen values in another order: a few roundings of f32 (6e-8) per block.
 TOLERANCE = 1e-5
@@ -85,6 +88,10 @@ def make(folder):
         if special == "bare":
             weights = load_file(case / "model.safetensors")
             save_file({k.removeprefix("transformer."): v for k, v in weights.items()}, case / "model.safetensors")
+        if name not in gguf_file.WITHOUT:
+            gguf_file.write(case / "model.gguf", name, config, model.state_dict() if config.tie_word_embeddings is False else
+                            {k: v for k, v in model.state_dict().items() if k != "lm_head.weight"})
+            gguf_file.check(case, name, config, model)
         lengths = [1, 2, 3, 8, 16, 17, 30, 30, 41, 60]
         samples, hidden, logits = [], [], []
         for number, length in enumerate(lengths):
@@ -116,21 +123,25 @@ def head(case, config, hidden):
 def compare(folder):
     import pyarrow.parquet as pq
 
-    print(f"{'case':<22} {'ids':<5} {'worst relative error per level':<44} {'logits':>8}")
+    print(f"{'case':<28} {'ids':<5} {'worst relative error per level':<44} {'logits':>8}")
     failed = False
     for case in sorted(path.parent for path in folder.glob("*/golden.safetensors")):
         golden, config = load_file(case / "golden.safetensors"), json.loads((case / "config.json").read_text())
-        table = pq.read_table(case / "hidden" / "part-00000.parquet")
         theirs = golden["hidden"]
-        ours = torch.stack([torch.tensor(table[f"level_{k:02}"].to_pylist()) for k in range(theirs.shape[1])], 1)
-        errors = ((ours - theirs).norm(dim=2) / theirs.norm(dim=2)).amax(0)
-        logits = (head(case, config, ours[:, -1]) - golden["logits"]).abs().max() / golden["logits"].abs().max()
-        expected = [json.loads(line)["input_ids"] for line in (case / "samples.jsonl").read_text().splitlines()]
-        same = table["token_ids"].to_pylist() == expected
-        bad = not same or errors.max() > TOLERANCE or logits > TOLERANCE
-        failed |= bool(bad)
-        levels = "  ".join(f"{error:.1e}" for error in errors)
-        print(f"{case.name:<22} {'same' if same else 'DIFFER':<5} {levels:<44} {logits:>8.1e}{'  FAILED' if bad else ''}")
+        for out in ("hidden", "hidden-gguf"):
+            if not (case / out).is_dir():
+                continue
+            table = pq.read_table(case / out / "part-00000.parquet")
+            ours = torch.stack([torch.tensor(table[f"level_{k:02}"].to_pylist()) for k in range(theirs.shape[1])], 1)
+            errors = ((ours - theirs).norm(dim=2) / theirs.norm(dim=2)).amax(0)
+            logits = (head(case, config, ours[:, -1]) - golden["logits"]).abs().max() / golden["logits"].abs().max()
+            expected = [json.loads(line)["input_ids"] for line in (case / "samples.jsonl").read_text().splitlines()]
+            same = table["token_ids"].to_pylist() == expected
+            bad = not same or errors.max() > TOLERANCE or logits > TOLERANCE
+            failed |= bool(bad)
+            levels = "  ".join(f"{error:.1e}" for error in errors)
+            name = case.name + (" (gguf)" if out == "hidden-gguf" else "")
+            print(f"{name:<28} {'same' if same else 'DIFFER':<5} {levels:<44} {logits:>8.1e}{'  FAILED' if bad else ''}")
     return 1 if failed else 0
 
 

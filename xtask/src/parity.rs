@@ -23,25 +23,30 @@ pub fn parity() -> Result<()> {
     let run = |verb: &str| process::run(Command::new(&python).arg(&script).arg(verb).arg(folder.path()));
     run("make")?;
     for entry in fs::read_dir(folder.path())? {
-        capture(&binaries, &entry?.path())?;
+        let case = entry?.path();
+        capture(&binaries, &case, &case, "hidden")?;
+        let gguf = case.join("model.gguf");
+        if gguf.is_file() {
+            capture(&binaries, &case, &gguf, "hidden-gguf")?;
+        }
     }
     run("compare")
 }
 
-fn capture(binaries: &Path, case: &Path) -> Result<()> {
+fn capture(binaries: &Path, case: &Path, model: &Path, out: &str) -> Result<()> {
     let output = Command::new(binaries.join("onejump-capture"))
         .args(["--device", "cpu", "--model"])
-        .arg(case)
+        .arg(model)
         .arg("--samples")
         .arg(case.join("samples.jsonl"))
         .arg("--out")
-        .arg(case.join("hidden"))
+        .arg(case.join(out))
         .output()
         .context("cannot start onejump-capture")?;
     anyhow::ensure!(
         output.status.success(),
         "{}: {}",
-        case.file_name().unwrap_or_default().to_string_lossy(),
+        model.display(),
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())

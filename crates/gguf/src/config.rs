@@ -4,68 +4,152 @@ use candle_core::quantized::gguf_file::Value as GgufValue;
 use serde_json::{Map, Value, json};
 
 use crate::file::integer;
+use crate::names::EMBEDDING;
 use crate::{GgufError, GgufFile};
 
-/// The values of `general.architecture` that [`GgufFile::config`] knows.
-const ARCHITECTURES: [&str; 1] = ["llama"];
+/// The values of `general.architecture` that [`GgufFile::config`] knows; Hugging Face's `model_type` has the
+/// same. (Mistral's files say `llama`.)
+const ARCHITECTURES: [&str; 5] = ["gpt2", "llama", "phi3", "qwen2", "qwen3"];
+
+/// llama.cpp's rotary base where the file is silent.
+const DEFAULT_THETA: f64 = 10_000.0;
 
 impl GgufFile {
     /// The configuration as `config.json` would say it.
     ///
     /// # Errors
     /// [`GgufError`] if the architecture is not known, or a required value is missing.
-    pub fn config(&self) -> Result<Value, GgufError> {
-        let architecture = self.string("general.architecture")?;
-        if !ARCHITECTURES.contains(&architecture) {
+    pub fn config(&mut self) -> Result<Value, GgufError> {
+        let architecture = self.architecture()?.to_owned();
+        if !ARCHITECTURES.contains(&architecture.as_str()) {
             return Err(self.content_error(format!(
                 "architecture '{architecture}' is not supported in GGUF; known: {}",
                 ARCHITECTURES.join(", ")
             )));
         }
         let mut config = Map::new();
-        config.insert("model_type".into(), architecture.into());
-        config.insert("vocab_size".into(), self.strings("tokenizer.ggml.tokens")?.len().into());
+        config.insert("model_type".into(), architecture.as_str().into());
+        config.insert("vocab_size".into(), self.shape(EMBEDDING)?.first().copied().into());
+        if let Some(id) = self.value("tokenizer.ggml.bos_token_id") {
+            config.insert("bos_token_id".into(), integer(id).into());
+        }
+        if architecture == "gpt2" {
+            self.gpt2(&mut config)?
+        } else {
+            self.llama(&mut config)?
+        }
+        Ok(Value::Object(config))
+    }
+
+    fn gpt2(&self, config: &mut Map<String, Value>) -> Result<(), GgufError> {
+        for (key, name) in [
+            ("n_embd", "embedding_length"),
+            ("n_inner", "feed_forward_length"),
+            ("n_layer", "block_count"),
+            ("n_positions", "context_length"),
+            ("n_head", "attention.head_count"),
+        ] {
+            config.insert(key.into(), self.integer(&self.own(name)?)?.into());
+        }
+        let epsilon = self.float(&self.own("attention.layer_norm_epsilon")?)?;
+        config.insert("layer_norm_epsilon".into(), json!(epsilon));
+        config.insert("activation_function".into(), "gelu_new".into());
+        Ok(())
+    }
+
+    fn llama(&mut self, config: &mut Map<String, Value>) -> Result<(), GgufError> {
         for (key, name) in [
             ("hidden_size", "embedding_length"),
             ("intermediate_size", "feed_forward_length"),
             ("num_hidden_layers", "block_count"),
             ("max_position_embeddings", "context_length"),
         ] {
-            config.insert(key.into(), self.integer(&format!("{architecture}.{name}"))?.into());
+            config.insert(key.into(), self.integer(&self.own(name)?)?.into());
         }
-        config.insert("num_attention_heads".into(), self.heads()?.into());
-        config.insert("num_key_value_heads".into(), self.kv_heads()?.into());
-        if let Some(width) = self.value(&format!("{architecture}.attention.key_length")) {
-            config.insert("head_dim".into(), integer(width).into());
-        }
-        let epsilon = self.float(&format!("{architecture}.attention.layer_norm_rms_epsilon"))?;
+        let (heads, groups) = (self.heads()?, self.kv_heads()?);
+        config.insert("num_attention_heads".into(), heads.into());
+        config.insert("num_key_value_heads".into(), groups.into());
+        let hidden = self.integer(&self.own("embedding_length")?)?;
+        let width = self.optional("attention.key_length")?.unwrap_or(hidden / (heads as u64).max(1));
+        config.insert("head_dim".into(), width.into());
+        let epsilon = self.float(&self.own("attention.layer_norm_rms_epsilon")?)?;
         config.insert("rms_norm_eps".into(), json!(epsilon));
-        // llama.cpp's default where the file is silent.
-        let theta = match self.value(&format!("{architecture}.rope.freq_base")) {
-            Some(_) => self.float(&format!("{architecture}.rope.freq_base"))?,
-            None => 10_000.0,
-        };
-        config.insert("rope_theta".into(), json!(theta));
-        self.refuse_rope_scaling(architecture)?;
-        if let Some(id) = self.value("tokenizer.ggml.bos_token_id") {
-            config.insert("bos_token_id".into(), integer(id).into());
+        if let Some(window) = self.optional("attention.sliding_window")?.filter(|&window| window > 0) {
+            config.insert("sliding_window".into(), window.into());
         }
         config.insert("hidden_act".into(), "silu".into());
+        config
+            .insert("attention_bias".into(), self.has_tensor("model.layers.0.self_attn.q_proj.bias").into());
+        config.insert("mlp_bias".into(), self.has_tensor("model.layers.0.mlp.down_proj.bias").into());
         config.insert("tie_word_embeddings".into(), (!self.has_tensor("lm_head.weight")).into());
-        Ok(Value::Object(config))
+        let original = self.optional("rope.scaling.original_context_length")?;
+        if let Some(original) = original {
+            config.insert("original_max_position_embeddings".into(), original.into());
+        }
+        let rotated = self.optional("rope.dimension_count")?.unwrap_or(width);
+        let rotary = self.rotary(rotated as f64 / width as f64)?;
+        config.insert("rope_parameters".into(), rotary);
+        Ok(())
+    }
+
+    /// The rotary embedding: base, rotated share, scaling. A scaling that was silently left out would
+    /// give wrong states, so an unknown one is refused.
+    fn rotary(&mut self, share: f64) -> Result<Value, GgufError> {
+        let theta_key = self.own("rope.freq_base")?;
+        let theta = if self.value(&theta_key).is_some() { self.float(&theta_key)? } else { DEFAULT_THETA };
+        let mut rotary = json!({"rope_theta": theta, "partial_rotary_factor": share});
+        let scaling = self.value(&self.own("rope.scaling.type")?);
+        let scaling =
+            scaling.and_then(|value| value.to_string().ok()).map_or("none", String::as_str).to_owned();
+        let [every, short, long] =
+            ["rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"];
+        if self.has(every) {
+            // Llama 3's scaling, as the divisor of each frequency: one table, whatever the length.
+            let factors = self.dequantised(every)?.values;
+            rotary["rope_type"] = "longrope".into();
+            rotary["attention_factor"] = json!(1.0);
+            rotary["short_factor"] = json!(factors);
+            rotary["long_factor"] = json!(factors);
+        } else if self.has(short) && self.has(long) {
+            rotary["rope_type"] = "longrope".into();
+            rotary["short_factor"] = json!(self.dequantised(short)?.values);
+            rotary["long_factor"] = json!(self.dequantised(long)?.values);
+            let attention = self.own("rope.scaling.attn_factor")?;
+            if self.value(&attention).is_some() {
+                rotary["attention_factor"] = json!(self.float(&attention)?);
+            }
+        } else if scaling == "linear" {
+            rotary["rope_type"] = "linear".into();
+            rotary["factor"] = json!(self.float(&self.own("rope.scaling.factor")?)?);
+        } else if scaling != "none" {
+            return Err(self.content_error(format!(
+                "rotary scaling '{scaling}' is not supported in GGUF; use the model's Hugging Face directory"
+            )));
+        }
+        Ok(rotary)
+    }
+
+    pub(crate) fn architecture(&self) -> Result<&str, GgufError> {
+        self.string("general.architecture")
+    }
+
+    /// The full key of a value that belongs to the file's architecture.
+    fn own(&self, name: &str) -> Result<String, GgufError> {
+        Ok(format!("{}.{name}", self.architecture()?))
     }
 
     pub(crate) fn heads(&self) -> Result<usize, GgufError> {
-        let architecture = self.string("general.architecture")?;
-        Ok(self.integer(&format!("{architecture}.attention.head_count"))? as usize)
+        Ok(self.integer(&self.own("attention.head_count")?)? as usize)
     }
 
     pub(crate) fn kv_heads(&self) -> Result<usize, GgufError> {
-        let architecture = self.string("general.architecture")?;
-        match self.value(&format!("{architecture}.attention.head_count_kv")) {
-            Some(_) => Ok(self.integer(&format!("{architecture}.attention.head_count_kv"))? as usize),
-            None => self.heads(),
-        }
+        Ok(self.optional("attention.head_count_kv")?.map_or(self.heads()?, |groups| groups as usize))
+    }
+
+    /// A whole number of the architecture, where the file has it.
+    fn optional(&self, name: &str) -> Result<Option<u64>, GgufError> {
+        let key = self.own(name)?;
+        if self.value(&key).is_some() { self.integer(&key).map(Some) } else { Ok(None) }
     }
 
     fn float(&self, key: &str) -> Result<f64, GgufError> {
@@ -74,17 +158,5 @@ impl GgufFile {
             GgufValue::F64(value) => Ok(*value),
             _ => Err(self.content_error(format!("'{key}' is no floating-point number"))),
         }
-    }
-
-    /// A scaled rotary embedding that was silently left out would give wrong states.
-    fn refuse_rope_scaling(&self, architecture: &str) -> Result<(), GgufError> {
-        let scaling = self.value(&format!("{architecture}.rope.scaling.type"));
-        let kind = scaling.and_then(|value| value.to_string().ok()).map_or("none", String::as_str);
-        if kind != "none" || self.has_rope_factors() {
-            return Err(self.content_error(format!(
-                "rotary scaling '{kind}' is not supported in GGUF; use the model's Hugging Face directory"
-            )));
-        }
-        Ok(())
     }
 }

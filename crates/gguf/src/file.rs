@@ -45,7 +45,7 @@ impl GgufFile {
 
     /// Whether the file has a tensor for this Hugging Face name.
     pub fn has_tensor(&self, name: &str) -> bool {
-        names::gguf_name(name).is_some_and(|name| self.content.tensor_infos.contains_key(&name))
+        names::gguf_name(name).is_some_and(|name| self.has(&name))
     }
 
     /// The tensor of a Hugging Face name, dequantised, in Hugging Face's layout.
@@ -55,20 +55,38 @@ impl GgufFile {
     pub fn tensor(&mut self, name: &str) -> Result<F32Tensor, GgufError> {
         let gguf_name = names::gguf_name(name)
             .ok_or_else(|| self.content_error(format!("no GGUF name is known for tensor '{name}'")))?;
-        if !self.content.tensor_infos.contains_key(&gguf_name) {
+        if !self.has(&gguf_name) {
             return Err(self.content_error(format!("has no tensor '{gguf_name}' (for '{name}')")));
         }
+        let F32Tensor { shape, values } = self.dequantised(&gguf_name)?;
+        Ok(match names::layout(name, self.architecture()?) {
+            Layout::Same => F32Tensor { shape, values },
+            Layout::RotaryQuery => self.undo_rotary_order(values, shape, self.heads()?)?,
+            Layout::RotaryKey => self.undo_rotary_order(values, shape, self.kv_heads()?)?,
+            Layout::Transposed => transposed(&values, &shape),
+        })
+    }
+
+    /// The tensor of llama.cpp's name, dequantised, as it lies in the file.
+    pub(crate) fn dequantised(&mut self, gguf_name: &str) -> Result<F32Tensor, GgufError> {
         let format = |source| format_error(&self.path, source);
-        let tensor = self.content.tensor(&mut self.reader, &gguf_name, &Device::Cpu).map_err(format)?;
+        let tensor = self.content.tensor(&mut self.reader, gguf_name, &Device::Cpu).map_err(format)?;
         let tensor = tensor.dequantize(&Device::Cpu).map_err(format)?;
         let shape = tensor.dims().to_vec();
         let values = tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(format)?;
-        let values = match names::layout(name) {
-            Layout::Same => values,
-            Layout::RotaryQuery => self.undo_rotary_order(values, &shape, self.heads()?)?,
-            Layout::RotaryKey => self.undo_rotary_order(values, &shape, self.kv_heads()?)?,
-        };
         Ok(F32Tensor { shape, values })
+    }
+
+    /// Whether the file has a tensor of llama.cpp's name.
+    pub(crate) fn has(&self, gguf_name: &str) -> bool {
+        self.content.tensor_infos.contains_key(gguf_name)
+    }
+
+    /// The shape of the tensor of llama.cpp's name.
+    pub(crate) fn shape(&self, gguf_name: &str) -> Result<&[usize], GgufError> {
+        let info = self.content.tensor_infos.get(gguf_name);
+        info.map(|info| info.shape.dims())
+            .ok_or_else(|| self.content_error(format!("has no tensor '{gguf_name}'")))
     }
 
     /// llama.cpp stores the rows of each head of a rotary projection as (d/2, 2); Hugging Face as
@@ -76,10 +94,15 @@ impl GgufFile {
     fn undo_rotary_order(
         &self,
         values: Vec<f32>,
-        shape: &[usize],
+        shape: Vec<usize>,
         heads: usize,
-    ) -> Result<Vec<f32>, GgufError> {
-        let &[rows, columns] = shape else { return Ok(values) };
+    ) -> Result<F32Tensor, GgufError> {
+        // A bias has one value where a weight has a row.
+        let (rows, columns) = match shape[..] {
+            [rows] => (rows, 1),
+            [rows, columns] => (rows, columns),
+            _ => return Ok(F32Tensor { shape, values }),
+        };
         if heads == 0 || rows % (2 * heads) != 0 {
             return Err(self.content_error(format!("{rows} rows do not divide into {heads} rotary heads")));
         }
@@ -93,12 +116,7 @@ impl GgufFile {
                 }
             }
         }
-        Ok(ordered)
-    }
-
-    /// Whether the file carries per-frequency rotary factors, as scaled Llama 3 models do.
-    pub(crate) fn has_rope_factors(&self) -> bool {
-        self.content.tensor_infos.keys().any(|name| name.starts_with("rope_"))
+        Ok(F32Tensor { shape, values: ordered })
     }
 
     pub(crate) fn value(&self, key: &str) -> Option<&Value> {
@@ -129,6 +147,18 @@ impl GgufFile {
     pub(crate) fn content_error(&self, reason: String) -> GgufError {
         GgufError::Content { path: self.path.clone(), reason }
     }
+}
+
+/// The transpose of a matrix.
+fn transposed(values: &[f32], shape: &[usize]) -> F32Tensor {
+    let &[rows, columns] = shape else {
+        return F32Tensor { shape: shape.to_vec(), values: values.to_vec() };
+    };
+    let mut turned = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        turned.extend((0..rows).map(|row| values[row * columns + column]));
+    }
+    F32Tensor { shape: vec![columns, rows], values: turned }
 }
 
 /// A metadata value as a whole number of 0 or more.

@@ -19,6 +19,7 @@ mod config;
 mod error;
 mod file;
 mod names;
+mod sentencepiece;
 mod tokenizer;
 
 pub use error::GgufError;

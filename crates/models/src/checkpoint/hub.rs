@@ -68,8 +68,9 @@ pub(super) fn directory(id: &Id) -> Result<PathBuf, ModelError> {
     }
     download(&cache, id).map_err(|error| refuse(explain(id, &error)))?;
     // What came is checked like what lay there: a repository without safetensors gets its own message.
-    cached(&cache, id)
-        .ok_or_else(|| refuse("the hub has no safetensors of it; convert its weights with transformers".into()))
+    cached(&cache, id).ok_or_else(|| {
+        refuse("the hub has no safetensors of it; convert its weights with transformers".into())
+    })
 }
 
 /// `HF_HUB_CACHE`, else `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else

@@ -42,7 +42,7 @@ impl Checkpoint {
             let directory = Directory::open(&path)?;
             (files::read_json(&path.join("config.json"))?, Source::Directory(directory))
         } else {
-            let gguf = GgufFile::open(&path)?;
+            let mut gguf = GgufFile::open(&path)?;
             (gguf.config()?, Source::Gguf(Box::new(gguf)))
         };
         Ok(Self { path, config, source })

@@ -1,0 +1,98 @@
+"""A small checkpoint as a GGUF file, laid out as llama.cpp's converter lays it out.
+
+Names come from the gguf package's own tables. What they do not say: the converter interleaves the rows of Llama's
+rotary projections, turns GPT-2's Conv1D weights round, and writes rotary scalings as tensors of divisors.
+`check` has transformers read the file back: its reader was written for llama.cpp's own files.
+"""
+
+import math
+
+import gguf
+import numpy as np
+import torch
+import transformers
+
+# What a GGUF file cannot say: Qwen2's window, names without their prefix; and Mistral, whose files are Llama's.
+WITHOUT = {"gpt2-bare", "mistral-window", "mistral-no-window", "qwen2-window"}
+# transformers' reader leaves rotary scalings out; of Llama it reads neither biases nor a head size of its own.
+UNREAD = {"llama3-rope", "llama-linear-rope", "phi3-longrope", "llama-untied-biases"}
+
+
+def interleaved(rows, heads):
+    """(2, d/2) within each head becomes (d/2, 2)."""
+    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
+def write(path, name, config, weights):
+    family = config.model_type
+    arch = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == family)
+    blocks, heads = config.num_hidden_layers, config.num_attention_heads
+    names = gguf.get_tensor_name_map(arch, blocks)
+    file = gguf.GGUFWriter(path, family)
+    file.add_context_length(config.max_position_embeddings)
+    file.add_embedding_length(config.hidden_size)
+    file.add_block_count(blocks)
+    file.add_head_count(heads)
+    if family == "gpt2":
+        file.add_feed_forward_length(config.n_inner or 4 * config.n_embd)
+        file.add_layer_norm_eps(config.layer_norm_epsilon)
+    else:
+        rope, width = config.rope_parameters, getattr(config, "head_dim", None) or config.hidden_size // heads
+        file.add_feed_forward_length(config.intermediate_size)
+        file.add_head_count_kv(config.num_key_value_heads)
+        file.add_layer_norm_rms_eps(config.rms_norm_eps)
+        file.add_rope_freq_base(rope["rope_theta"])
+        file.add_rope_dimension_count(width)
+        file.add_key_length(width)
+        if family == "phi3" and config.sliding_window:
+            file.add_sliding_window(config.sliding_window)
+        scaling(file, rope, config, width)
+    file.add_tokenizer_model("gpt2")
+    file.add_tokenizer_pre("gpt-2")
+    file.add_token_list([f"t{i}" for i in range(config.vocab_size)])
+    file.add_token_types([1] * config.vocab_size)
+    file.add_token_merges([])
+    for key, value in weights.items():
+        value = value.float().numpy()
+        if family == "llama" and ".q_proj." in key:
+            value = interleaved(value, heads)
+        if family == "llama" and ".k_proj." in key:
+            value = interleaved(value, config.num_key_value_heads)
+        if family == "gpt2" and key.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
+            value = value.T
+        file.add_tensor(names.get_name(key, try_suffixes=(".weight", ".bias")), np.ascontiguousarray(value))
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
+
+
+def scaling(file, rope, config, width):
+    kind = rope.get("rope_type", "default")
+    if kind == "linear":
+        file.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        file.add_rope_scaling_factor(rope["factor"])
+    if kind == "longrope":
+        file.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        factor = config.max_position_embeddings / rope["original_max_position_embeddings"]
+        attention = math.sqrt(1 + math.log(factor) / math.log(rope["original_max_position_embeddings"]))
+        file.add_rope_scaling_attn_factors(attention)
+        for length in ("short", "long"):
+            factors = np.array(rope[f"{length}_factor"], dtype=np.float32)
+            file.add_tensor(f"rope_factors_{length}.weight", factors)
+    if kind == "llama3":
+        plain = 1.0 / rope["rope_theta"] ** (np.arange(0, width, 2) / width)
+        scaled = transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")[0].double().numpy()
+        file.add_tensor("rope_freqs.weight", (plain / scaled).astype(np.float32))
+
+
+def check(case, name, config, model):
+    """The weights that transformers reads from the file are those of the model."""
+    if name in UNREAD:
+        return
+    read = transformers.AutoModelForCausalLM.from_pretrained(case, gguf_file="model.gguf", config=config, dtype=torch.float32)
+    ids = torch.arange(20)[None]
+    with torch.no_grad():
+        ours, theirs = read.eval()(ids).logits, model(ids).logits
+    error = (ours - theirs).abs().max() / theirs.abs().max()
+    assert error < 1e-5, f"{name}: transformers reads other weights from the GGUF file ({error})"
