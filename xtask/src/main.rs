@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask setup | reproduce | parity | test`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | full-size | test`.
 
+mod full_size;
 mod parity;
 mod process;
 mod reproduce;
@@ -27,6 +28,8 @@ enum Command {
     Reproduce(reproduce::Args),
     /// Compare every architecture with transformers on small random checkpoints
     Parity,
+    /// Run capture, training and score at the size of the paper's models, with random weights
+    FullSize(full_size::Args),
     /// Check format, lints, docs, the crates' edges, and run all tests
     Test,
     /// Check the crates' edges and the top level alone
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::setup(),
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Parity => parity::parity(),
+        Command::FullSize(args) => full_size::full_size(&args),
         Command::Test => test::test(),
         Command::Tidy => tidy::tidy(),
     };

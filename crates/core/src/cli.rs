@@ -1,4 +1,5 @@
-//! How every binary ends: 0 done, 1 a failure said on stderr, 2 wrong usage (clap's own).
+//! How every binary ends: 0 done, 1 a failure said on stderr, 2 wrong usage (clap's own). And numbers as
+//! people read them.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,6 +34,19 @@ fn describe(error: &dyn Error) -> String {
 /// The first line that says something: libraries append backtraces to their messages.
 fn one_line(message: &str) -> &str {
     message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown failure")
+}
+
+/// "57,600".
+pub fn thousands(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Methods {
             solver: Some(card.solver),
             rank: card.rank,
             jump: card.choice.as_ref().map(|choice| choice.level),
-            parameters: parameters(card.kind, card.hidden_size, card.rank.unwrap_or(0), card.blocks),
+            parameters: card.parameters(),
         };
         self.entries.push(Entry { method: base.clone(), file: Some(place) });
         if card.kind == Kind::NNjtc {

@@ -1,5 +1,6 @@
 //! Numbers as people read them.
 
+pub use onejump_core::cli::thousands;
 use onejump_core::shortcut::Solver;
 
 /// What stands where there is no number.
@@ -28,19 +29,6 @@ pub fn number(value: f64, decimals: usize, unit: &str) -> String {
     let digits = format!("{:.decimals$}", value.abs());
     let negative = value < 0.0 && digits.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
     format!("{}{digits}{unit}", if negative { "−" } else { "" })
-}
-
-/// "57,600".
-pub fn thousands(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// "1 level", "3 levels".

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use args::{Args, Levels};
 use clap::Parser;
+use onejump_core::cli::thousands;
 use onejump_core::shortcut::LevelConvention;
 use onejump_score::{ScoreError, choose, one_jump, scores, softmax};
 use onejump_shortcuts::file::ShortcutFile;
@@ -37,8 +38,10 @@ fn run(args: &Args) -> Result<(), ScoreError> {
         println!("  levels {convention}: jump {jump}, D = {score:.5}, {:.1} % of the softmax", share * 100.0);
     }
     if let Some(path) = &args.ojfa {
-        one_jump(&jumps, choice)?.write(path)?;
-        println!("{}: the one jump", path.display());
+        let one = one_jump(&jumps, choice)?;
+        one.write(path)?;
+        let (one, all) = (one.card.parameters(), jumps.card.parameters());
+        println!("{}: the one jump, {} of {} parameters", path.display(), thousands(one), thousands(all));
     }
     Ok(())
 }

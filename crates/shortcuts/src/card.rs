@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use onejump_core::shortcut::{Kind, LevelConvention, Solver};
+use onejump_core::shortcut::{Kind, LevelConvention, Solver, parameters};
 
 use crate::ShortcutError;
 
@@ -75,6 +75,11 @@ impl JumpChoice {
 }
 
 impl Card {
+    /// How many parameters all maps of the file have.
+    pub fn parameters(&self) -> u64 {
+        parameters(self.kind, self.hidden_size, self.rank.unwrap_or(0), self.blocks)
+    }
+
     pub(crate) fn to_metadata(&self) -> BTreeMap<String, String> {
         let list = |values: &[f64]| serde_json::to_string(values).unwrap_or_default();
         let mut metadata = BTreeMap::from([

@@ -14,7 +14,7 @@ use crate::TrainError;
 use crate::moments::Moments;
 
 /// Eigenvalues below this share of the largest are taken as 0: H·ε of f64, with a margin of 10.
-const CUTOFF: f64 = 1e-12;
+pub(crate) const CUTOFF: f64 = 1e-12;
 
 /// A Cholesky factor whose smallest pivot is this small a share of the largest is not trusted.
 const SAFE_PIVOT: f64 = 1e-5;
@@ -39,10 +39,7 @@ pub fn fit(kind: Kind, moments: &Moments, rank: usize, ridge: f64) -> Result<Fit
     let map = if kind.has_norm() {
         normalised(moments, rank, ridge)?
     } else {
-        // Columns of very different size are scaled to 1 first; the solution is scaled back.
-        let second = moments.xx.f_diagonal(0, 0, 1)?.f_div_scalar(n)?;
-        let scale = second.f_clamp_min(f64::MIN_POSITIVE)?.f_rsqrt()?.f_unsqueeze(1)?; // (H, 1)
-        let scale = scale.f_masked_fill(&second.f_unsqueeze(1)?.f_le(0.0)?, 1.0)?;
+        let scale = column_scale(&moments.xx.f_diagonal(0, 0, 1)?.f_div_scalar(n)?)?.f_unsqueeze(1)?; // (H, 1)
         let gram = moments.xx.f_div_scalar(n)?.f_mul(&scale)?.f_mul(&scale.f_transpose(0, 1)?)?;
         let cross = moments.xy.f_div_scalar(n)?.f_mul(&scale)?;
         let solved = solve(&gram, &cross, ridge)?;
@@ -72,15 +69,32 @@ fn normalised(moments: &Moments, rank: usize, ridge: f64) -> Result<Map, TrainEr
     let fitted = cross.f_transpose(0, 1)?.f_mm(&solved)?.f_add(&mean_y.f_outer(&mean_y)?)?;
     let b = leading(&fitted, rank)?; // (H, r)
     let a = solved.f_mm(&b)?; // (H, r)
-    let a0 = mean_y.f_unsqueeze(0)?.f_mm(&b)?; // (1, r)
+    assemble(&a, &b, &mean_x, &variance, &mean_y)
+}
+
+/// The n-njtc of A (H, r) and Bᵀ (H, r) for standardised inputs, and the targets' mean (H).
+pub(crate) fn assemble(
+    a: &Tensor,
+    b: &Tensor,
+    mean_x: &Tensor,
+    variance: &Tensor,
+    mean_y: &Tensor,
+) -> Result<Map, TrainError> {
+    let a0 = mean_y.f_unsqueeze(0)?.f_mm(b)?; // (1, r)
     let norm = Norm {
         weight: mean_x.f_ones_like()?.f_to_kind(tch::Kind::Float)?,
-        bias: single(&constant_bias(&a, &a0)?)?,
-        running_mean: single(&mean_x)?,
-        running_var: single(&variance)?,
+        bias: single(&constant_bias(a, &a0)?)?,
+        running_mean: single(mean_x)?,
+        running_var: single(variance)?,
         eps: BATCH_NORM_EPS,
     };
-    Ok(Map::LowRank { norm: Some(norm), a: single(&a)?, b: single(&b.f_transpose(0, 1)?)? })
+    Ok(Map::LowRank { norm: Some(norm), a: single(a)?, b: single(&b.f_transpose(0, 1)?)? })
+}
+
+/// What scales columns of very different mean squares (H) to 1 before a solution; 1 for those of zeros.
+pub(crate) fn column_scale(second: &Tensor) -> Result<Tensor, TrainError> {
+    let scale = second.f_clamp_min(f64::MIN_POSITIVE)?.f_rsqrt()?;
+    Ok(scale.f_masked_fill(&second.f_le(0.0)?, 1.0)?)
 }
 
 /// The shortest β (H) with β·A = a₀: a₀·(AᵀA)⁻¹·Aᵀ, for A (H, r) and a₀ (1, r).
@@ -115,11 +129,14 @@ fn solve(gram: &Tensor, cross: &Tensor, ridge: f64) -> Result<Tensor, TrainError
 fn leading(matrix: &Tensor, rank: usize) -> Result<Tensor, TrainError> {
     let (_, vectors) = eigen(matrix)?;
     let (size, rank) = (vectors.size2()?.0, rank as i64);
-    let leading = vectors.f_narrow(1, size - rank, rank)?.f_flip([1i64])?;
-    // An eigenvector's sign is arbitrary: its largest component is made positive, so that equal
-    // inputs give equal files.
-    let (_, place) = leading.f_abs()?.f_max_dim(0, true)?;
-    Ok(leading.f_mul(&leading.f_gather(0, &place, false)?.f_sign()?)?)
+    oriented(&vectors.f_narrow(1, size - rank, rank)?.f_flip([1i64])?)
+}
+
+/// The columns with signs that make their largest components positive: an eigenvector's sign is arbitrary,
+/// and equal inputs should give equal files.
+pub(crate) fn oriented(vectors: &Tensor) -> Result<Tensor, TrainError> {
+    let (_, place) = vectors.f_abs()?.f_max_dim(0, true)?;
+    Ok(vectors.f_mul(&vectors.f_gather(0, &place, false)?.f_sign()?)?)
 }
 
 /// Eigenvalues in ascending order and their vectors, of the symmetric part of a matrix.

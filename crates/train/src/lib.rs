@@ -22,6 +22,7 @@ pub mod adam;
 mod axes;
 pub mod closed_form;
 mod error;
+mod few_samples;
 pub mod moments;
 mod run;
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use args::Args;
 use clap::Parser;
+use onejump_core::cli::thousands;
 use onejump_train::adam::Options;
 use onejump_train::{Config, TrainError, train};
 
@@ -31,5 +32,10 @@ fn run(args: Args) -> Result<(), TrainError> {
     let losses = &trained.card.training_loss;
     let mean = losses.iter().sum::<f64>() / losses.len() as f64;
     println!("{}: {} ({}), mean training loss {mean:.2}", args.out.display(), args.kind, args.solver);
+    let parameters = thousands(trained.card.parameters());
+    match trained.card.rank {
+        Some(rank) => println!("  rank {rank}, {parameters} parameters"),
+        None => println!("  {parameters} parameters"),
+    }
     Ok(())
 }

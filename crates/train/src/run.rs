@@ -13,6 +13,7 @@ use tch::Tensor;
 
 use crate::adam::{self, Descended};
 use crate::closed_form::{self, Fitted};
+use crate::few_samples;
 use crate::moments::Moments;
 use crate::{TrainError, adam::Options};
 
@@ -151,7 +152,16 @@ impl Job<'_> {
         let progress = Progress::new("train", "levels", blocks as u64);
         let (mut maps, mut losses) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
         for k in 0..blocks {
-            let fitted = self.fit(&Moments::of(&level(self.hidden, k)?, self.targets)?)?;
+            let inputs = level(self.hidden, k)?;
+            let moments = Moments::of(&inputs, self.targets)?;
+            // With fewer samples than H the moments are singular, and matrices of the samples' size do.
+            let fitted = if self.hidden.samples() < self.hidden.hidden_size() {
+                let (kind, ridge) = (self.config.kind, self.config.ridge);
+                let map = few_samples::fit(kind, &inputs, self.targets, self.rank, ridge)?;
+                Fitted { loss: closed_form::loss(&map, &moments)?, map }
+            } else {
+                self.fit(&moments)?
+            };
             maps.push(fitted.map);
             losses.push(fitted.loss);
             progress.advance(1);
