@@ -5,6 +5,7 @@ mod parity;
 mod process;
 mod reproduce;
 mod setup;
+mod switches;
 mod test;
 mod tidy;
 
@@ -25,7 +26,7 @@ enum Command {
     /// Bring libtorch and the default model; does nothing where they are
     Setup,
     /// Run the whole experiment: capture, train, score, evaluate, report
-    Reproduce(reproduce::Args),
+    Reproduce(Box<reproduce::Args>),
     /// Compare every architecture with transformers on small random checkpoints
     Parity,
     /// Run capture, training and score at the size of the paper's models, with random weights

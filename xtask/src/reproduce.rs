@@ -13,6 +13,7 @@ use onejump_core::manifest::HiddenManifest;
 use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
 use serde::{Deserialize, Serialize};
 
+use crate::switches::Switches;
 use crate::{process, setup};
 
 /// Sentences of a quick run.
@@ -27,7 +28,7 @@ const BOTH_SOLVERS: [Kind; 2] = [Kind::NNjtc, Kind::Joint];
 /// Options of `cargo xtask reproduce`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Model: a Hugging Face directory, a .gguf file, or a built-in name
+    /// Model: a Hugging Face directory, a .gguf file, a hub id (owner/name), or a built-in name
     #[arg(long, default_value = SMOLLM2_135M.name)]
     model: String,
     /// Folder with train.txt and test.txt, one sentence a line [default: data/wikipedia]
@@ -48,9 +49,11 @@ pub struct Args {
     /// 900 and 300 sentences only
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    switches: Switches,
 }
 
-/// `run.toml`: what determines the hidden states of a run.
+/// `run.toml`: what determines the states and the shortcuts of a run.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct RunConfig {
     model: String,
@@ -59,6 +62,8 @@ struct RunConfig {
     test_sentences: Option<usize>,
     seed: u64,
     onejump: String,
+    #[serde(default)]
+    switches: Switches,
 }
 
 /// Runs the experiment; stages whose inputs did not change are not run again.
@@ -75,6 +80,7 @@ pub fn reproduce(args: &Args) -> Result<()> {
         test_sentences: limits.map(|limits| limits.1),
         seed: args.seed,
         onejump: env!("CARGO_PKG_VERSION").to_owned(),
+        switches: args.switches.clone(),
     };
     write_config(&layout, &config)?;
     let mut stages = Stages { layout: &layout, binaries, times: Vec::new() };
@@ -88,6 +94,7 @@ pub fn reproduce(args: &Args) -> Result<()> {
             .option("--device", &args.device)
             .input("--sentences", &file)
             .output("--out", &out.join(MANIFEST));
+        stage.arguments(&args.switches.capture());
         if let Some(limit) = limit {
             stage.option("--limit", &limit.to_string());
         }
@@ -103,7 +110,7 @@ pub fn reproduce(args: &Args) -> Result<()> {
     } else {
         args.ranks.clone()
     };
-    let (shortcuts, ojfa) = train_and_score(&mut stages, &ranks, hidden_size, args.seed)?;
+    let (shortcuts, ojfa) = train_and_score(&mut stages, &ranks, hidden_size, args)?;
     evaluate_and_report(&mut stages, &args.model, &shortcuts, &ojfa)?;
     println!("\n{}", stages.summary());
     println!("report: {}", layout.report().display());
@@ -112,7 +119,9 @@ pub fn reproduce(args: &Args) -> Result<()> {
 
 fn run_name(args: &Args) -> Result<String> {
     let name = args.run.clone().unwrap_or_else(|| {
-        let model = Path::new(&args.model).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = Path::new(&args.model).file_name().unwrap_or_default().to_string_lossy();
+        // A hub id may end in a revision; a version in a name, as in Qwen2.5-0.5B, is no ending.
+        let model = name.split('@').next().unwrap_or(&name).trim_end_matches(".gguf").to_owned();
         if args.quick { format!("{model}-quick") } else { model }
     });
     ensure!(
@@ -122,10 +131,10 @@ fn run_name(args: &Args) -> Result<String> {
     Ok(name)
 }
 
-/// A run keeps its experiment: other settings need another name.
+/// A run that has states keeps its experiment: other settings need another name.
 fn write_config(layout: &RunLayout, config: &RunConfig) -> Result<()> {
     let path = layout.config();
-    if path.is_file() {
+    if path.is_file() && layout.hidden(Split::Train).join(MANIFEST).is_file() {
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let there: RunConfig =
             toml::from_str(&text).with_context(|| format!("{} is not a run's", path.display()))?;
@@ -144,7 +153,7 @@ fn train_and_score(
     stages: &mut Stages,
     ranks: &[usize],
     hidden_size: usize,
-    seed: u64,
+    args: &Args,
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let layout = stages.layout;
     let hidden = layout.hidden(Split::Train);
@@ -159,16 +168,19 @@ fn train_and_score(
         let file = layout.shortcuts(&stem);
         let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
         stage.option("--kind", kind.name()).option("--solver", solver.name());
-        stage.option("--seed", &seed.to_string()).hidden(&hidden).output("--out", &file);
+        stage.option("--seed", &args.seed.to_string()).hidden(&hidden).output("--out", &file);
         if kind.low_rank() {
             stage.option("--rank", &rank.to_string());
+        }
+        if solver == Solver::Adam {
+            stage.arguments(&args.switches.adam());
         }
         stages.run(stage)?;
         if kind == Kind::NNjtc {
             let suffix = stem.trim_start_matches(kind.name());
             let one = layout.ojfa(suffix);
             let mut stage = stages.stage("onejump-score", &format!("score{suffix}"));
-            stage.hidden(&hidden).input("--shortcuts", &file);
+            stage.hidden(&hidden).input("--shortcuts", &file).arguments(&args.switches.score());
             stage.output("--out", &layout.scores(suffix)).output("--ojfa", &one);
             stages.run(stage)?;
             ojfa.push(one);
@@ -215,6 +227,11 @@ struct Stage {
 impl Stage {
     fn option(&mut self, name: &str, value: &str) -> &mut Self {
         self.command.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    fn arguments(&mut self, arguments: &[String]) -> &mut Self {
+        self.command.extend_from_slice(arguments);
         self
     }
 

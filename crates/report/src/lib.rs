@@ -41,6 +41,7 @@ pub mod findings;
 pub mod headlines;
 pub mod html;
 pub mod page;
+mod paper;
 pub mod run;
 pub mod sample;
 pub mod setting;

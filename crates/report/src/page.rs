@@ -8,6 +8,7 @@ use crate::claims::{Claim, Verdict};
 use crate::figures::{Figure, Piece};
 use crate::findings::findings;
 use crate::headlines::{Headline, headline, position_0};
+use crate::paper::{self, PaperPart};
 use crate::run::Run;
 use crate::setting::{Curve, Samples, Setting};
 use crate::words::{self, count, number, percent, thousands};
@@ -21,6 +22,7 @@ pub struct Page {
     position_0: String,
     settings: Vec<SettingPart>,
     claims: Vec<ClaimRow>,
+    paper: Option<PaperPart>,
     figures: Vec<FigurePart>,
     headings: [&'static str; 8],
     averages: Vec<AverageTable>,
@@ -130,6 +132,7 @@ impl Page {
             position_0: position_0(run, &settings),
             settings: settings.iter().map(|setting| setting_part(setting, run)).collect(),
             claims: claims.into(),
+            paper: paper::beside(summary, &settings),
             figures: figures.iter().map(figure_part).collect(),
             headings: HEADINGS,
             averages: average_tables(run),

@@ -1,0 +1,84 @@
+//! What the paper leaves open: each a switch of `cargo xtask reproduce`, recorded in `run.toml`.
+
+use serde::{Deserialize, Serialize};
+
+/// Switches for the stages. The stages check the values: they know what is possible.
+#[derive(Debug, Clone, PartialEq, clap::Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Switches {
+    /// What the model computes in: f32, bf16 or f16
+    #[arg(long, default_value = Self::DTYPE)]
+    pub dtype: String,
+    /// What the states are stored in: f32 or f16
+    #[arg(long, default_value = Self::STORE_DTYPE)]
+    pub store_dtype: String,
+    /// Whether a beginning-of-sequence token comes first: auto (as the tokenizer does), always, never
+    #[arg(long, default_value = Self::BOS)]
+    pub bos: String,
+    /// Never sample position 0
+    #[arg(long)]
+    pub no_position_0: bool,
+    /// Which levels decide the choice of the jump: exit (0 to K-1) or eq5 (1 to K, as Eq. 5 is printed)
+    #[arg(long, default_value = Self::LEVELS)]
+    pub levels: String,
+    /// Gradient descent: passes over the samples [default: that of onejump-train]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Gradient descent: samples in a step [default: that of onejump-train]
+    #[arg(long)]
+    pub batch_size: Option<usize>,
+    /// Gradient descent: learning rate of the first step [default: that of onejump-train]
+    #[arg(long)]
+    pub learning_rate: Option<f64>,
+}
+
+impl Switches {
+    const DTYPE: &str = "f32";
+    const STORE_DTYPE: &str = "f32";
+    const BOS: &str = "auto";
+    const LEVELS: &str = "exit";
+
+    /// Arguments of onejump-capture.
+    pub fn capture(&self) -> Vec<String> {
+        let mut arguments: Vec<String> =
+            ["--dtype", &self.dtype, "--store-dtype", &self.store_dtype, "--bos", &self.bos]
+                .map(Into::into)
+                .into();
+        if self.no_position_0 {
+            arguments.push("--no-position-0".to_owned());
+        }
+        arguments
+    }
+
+    /// Arguments of onejump-train with gradient descent.
+    pub fn adam(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let mut option = |name: &str, value: Option<String>| {
+            arguments.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+        };
+        option("--epochs", self.epochs.map(|epochs| epochs.to_string()));
+        option("--batch-size", self.batch_size.map(|size| size.to_string()));
+        option("--learning-rate", self.learning_rate.map(|rate| rate.to_string()));
+        arguments
+    }
+
+    /// Arguments of onejump-score.
+    pub fn score(&self) -> Vec<String> {
+        vec!["--levels".to_owned(), self.levels.clone()]
+    }
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            dtype: Self::DTYPE.into(),
+            store_dtype: Self::STORE_DTYPE.into(),
+            bos: Self::BOS.into(),
+            no_position_0: false,
+            levels: Self::LEVELS.into(),
+            epochs: None,
+            batch_size: None,
+            learning_rate: None,
+        }
+    }
+}
