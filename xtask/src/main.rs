@@ -1,8 +1,10 @@
-//! The project's own commands: `cargo xtask setup | reproduce | parity | full-size | test`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | test`.
 
+mod bench;
 mod full_size;
 mod parity;
 mod process;
+mod python;
 mod reproduce;
 mod setup;
 mod switches;
@@ -29,6 +31,8 @@ enum Command {
     Reproduce(Box<reproduce::Args>),
     /// Compare every architecture with transformers on small random checkpoints
     Parity,
+    /// Time every stage beside what a user would run instead
+    Bench(bench::Args),
     /// Run capture, training and score at the size of the paper's models, with random weights
     FullSize(full_size::Args),
     /// Check format, lints, docs, the crates' edges, and run all tests
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::setup(),
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Parity => parity::parity(),
+        Command::Bench(args) => bench::bench(&args),
         Command::FullSize(args) => full_size::full_size(&args),
         Command::Test => test::test(),
         Command::Tidy => tidy::tidy(),

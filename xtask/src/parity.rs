@@ -2,13 +2,12 @@
 //! checkpoints. Python packages go into a virtual environment in the user's cache.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use onejump_core::{cache, files};
 
-use crate::{process, setup};
+use crate::{process, python, setup};
 
 /// The pinned versions, which the golden values of the tests were made with too.
 const REQUIREMENTS: &str = "tests/golden/requirements.txt";
@@ -17,7 +16,7 @@ const REQUIREMENTS: &str = "tests/golden/requirements.txt";
 pub fn parity() -> Result<()> {
     setup::setup()?;
     let binaries = process::build_stages()?;
-    let python = environment()?;
+    let python = python::environment("parity", REQUIREMENTS)?;
     let script = process::root().join("tests/parity/parity.py");
     let folder = tempfile::tempdir()?;
     let run = |verb: &str| process::run(Command::new(&python).arg(&script).arg(verb).arg(folder.path()));
@@ -50,21 +49,4 @@ fn capture(binaries: &Path, case: &Path, model: &Path, out: &str) -> Result<()> 
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())
-}
-
-/// The Python of the virtual environment, made if its packages are not the pinned ones.
-fn environment() -> Result<PathBuf> {
-    let requirements = process::root().join(REQUIREMENTS);
-    let wanted = files::sha256_file(&requirements)?;
-    let folder = cache::directory().join("parity-python");
-    let (stamp, python) = (folder.join("onejump-requirements"), folder.join("bin/python"));
-    if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
-        return Ok(python);
-    }
-    eprintln!("parity: installing transformers and torch into {}", folder.display());
-    process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    process::run(Command::new(&python).args(pip).arg(&requirements))?;
-    files::write_bytes(&stamp, wanted.as_bytes())?;
-    Ok(python)
 }

@@ -40,7 +40,7 @@ fn run(args: Args) -> Result<(), CaptureError> {
     println!("{}: {} samples in {} parts", args.out.display(), captured.samples, captured.parts);
     if captured.computed > 0 {
         println!(
-            "  computed {} samples, {} tokens in {seconds:.1} s ({:.0} tokens/s); wrote {:.0} MB",
+            "  computed {} samples, {} tokens in {seconds:.2} s ({:.0} tokens/s); wrote {:.0} MB",
             captured.computed,
             captured.tokens,
             captured.tokens as f64 / seconds,

@@ -1,0 +1,42 @@
+//! How fast the store writes and reads the states of a folder: `throughput HIDDEN SCRATCH`. One line of JSON
+//! a type: bytes of the values as f32, bytes on disk, seconds to write all levels, seconds to read each once.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use onejump_store::hidden::HiddenStates;
+use onejump_store::part::{PartRows, StoreDtype, read_level, write_part};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let (Some(folder), Some(scratch)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: throughput HIDDEN SCRATCH".into());
+    };
+    let hidden = HiddenStates::open(folder)?;
+    let (samples, width, levels) = (hidden.samples(), hidden.hidden_size(), hidden.blocks() + 1);
+    let rows = PartRows {
+        sample_ids: (0..samples as u64).collect(),
+        sentences: vec![None; samples],
+        token_ids: vec![vec![0]; samples],
+        positions: vec![0; samples],
+        levels: (0..levels).map(|level| hidden.level(level)).collect::<Result<_, _>>()?,
+    };
+    for dtype in [StoreDtype::F32, StoreDtype::F16] {
+        let path = scratch.join(format!("{}.parquet", dtype.name()));
+        let started = Instant::now();
+        write_part(&path, &rows, width, dtype)?;
+        let write = started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        for level in 0..levels {
+            std::hint::black_box(read_level(&path, level, width)?);
+        }
+        let read = started.elapsed().as_secs_f64();
+        let (raw, disk) = (4 * samples * levels * width, std::fs::metadata(&path)?.len());
+        println!(
+            "{{\"format\": \"{}\", \"raw\": {raw}, \"disk\": {disk}, \"write\": {write}, \"read\": {read}}}",
+            dtype.name()
+        );
+    }
+    Ok(())
+}

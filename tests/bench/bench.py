@@ -1,0 +1,378 @@
+#!/usr/bin/env python3
+"""Onejump beside what a user would run instead, on this machine.
+
+    bench.py --release TARGET/release --model MODEL.gguf --out DIR [--rounds 3] [--only capture,train] [--quick]
+
+Every contender of a stage does the same work on the same files with the same number of threads; rounds are
+interleaved, medians reported.  Ours is the whole process of a binary (capture: its own time, without loading the
+model, as for the others); theirs is without imports.  Writes DIR/bench.parquet, bench.md and bench.svg.
+`cargo xtask bench` installs what this needs, and runs it.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+HERE = Path(__file__).parent
+DATA = HERE / "../../data/wikipedia"
+RANK = 57
+CAPTURED, TRAINED, TESTED = 300, 9000, 3000
+QUICK = (60, 900, 300)
+EPOCHS = 50
+# SmolLM2-135M: weights of a block, and of its last one for a sampled row; attention is counted apart.
+BLOCKS, HIDDEN, VOCABULARY = 30, 576, 49152
+
+
+class Bench:
+    def __init__(self, options, scratch):
+        self.options, self.scratch, self.rows = options, scratch, []
+        self.threads = options.threads or os.cpu_count()
+        self.machine = json.loads(self.python("machine.py").stdout.splitlines()[-1])
+        print(f"{self.machine['processor']}, {self.machine['threads']} threads: float32 products "
+              f"{self.machine['gemm_flops'] / 1e9:.0f} GFLOP/s, copies {self.machine['bytes_per_second'] / 1e9:.1f} GB/s\n")
+
+    def run(self, command):
+        environment = os.environ | {"OMP_NUM_THREADS": str(self.threads), "TRANSFORMERS_VERBOSITY": "error"}
+        started = time.perf_counter()
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
+        if done.returncode:
+            sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr[-2000:]}")
+        done.seconds = time.perf_counter() - started
+        return done
+
+    def python(self, script, *arguments):
+        return self.run([sys.executable, HERE / script, *arguments])
+
+    def ours(self, binary, *arguments):
+        return self.run([self.options.release / binary, *arguments])
+
+    def stage(self, name, contenders, operations=None):
+        """contenders: label -> function that runs it once and returns its seconds. The first is ours."""
+        seconds = {label: [] for label in contenders}
+        for _ in range(self.options.rounds):
+            for label, once in contenders.items():
+                seconds[label].append(once())
+        medians = {label: statistics.median(values) for label, values in seconds.items()}
+        first = next(iter(medians))
+        for label, median in medians.items():
+            share = operations / median / self.machine["gemm_flops"] if operations and label == first else None
+            self.row(name, label, median, median / medians[first], share, min(seconds[label]), max(seconds[label]))
+
+    def row(self, stage, contender, seconds, ratio=None, share=None, fastest=None, slowest=None, bytes=None):
+        self.rows.append(dict(stage=stage, contender=contender, seconds=seconds, ratio=ratio, share_of_gemm=share,
+                              fastest=fastest, slowest=slowest, bytes=bytes))
+        share = f"{share:6.0%}" if share else ""
+        size = f"{bytes / 1e6:8.1f} MB" if bytes else ""
+        print(f"{stage:<28} {contender:<42} {seconds:9.2f} s {f'{ratio:7.2f}x' if ratio else ''} {share}{size}", flush=True)
+
+    def reported(self, done):
+        return json.loads(done.stdout.splitlines()[-1])["seconds"]
+
+    # The stages.
+
+    def hidden(self, split, count):
+        out = self.scratch / split
+        self.ours("onejump-capture", "--model", self.options.model, "--sentences", DATA / f"{split}.txt",
+                  "--limit", count, "--out", out)
+        return out
+
+    def capture(self, count):
+        folder, rows = self.hidden("test", count), []
+        for part in sorted(folder.glob("part-*.parquet")):
+            rows += pq.read_table(part, columns=["token_ids", "position"]).to_pylist()
+        samples = self.scratch / "samples.jsonl"
+        samples.write_text("".join(json.dumps({"input_ids": r["token_ids"], "position": r["position"]}) + "\n" for r in rows))
+        model = Path(self.options.model)
+
+        def ours():
+            out = Path(tempfile.mkdtemp(dir=self.scratch)) / "hidden"
+            done = self.ours("onejump-capture", "--model", model, "--samples", samples, "--out", out)
+            return float(re.search(r"tokens in ([\d.]+) s", done.stdout)[1])
+
+        def theirs(how):
+            out = self.scratch / f"{how}.npy"
+            seconds = self.reported(self.python("capture.py", how, model, samples, out))
+            if how == "tuned":
+                self.agree("states", np.load(out)[:, BLOCKS], folder)
+            return seconds
+
+        self.stage(f"capture, {len(rows)} sentences", {
+            "onejump-capture": ours,
+            "transformers: tuned": lambda: theirs("tuned"),
+            "transformers: padded, all hidden states": lambda: theirs("plain"),
+        }, capture_operations(rows))
+
+    def agree(self, what, theirs, folder):
+        import states
+        ours = states.level(folder, BLOCKS)
+        error = np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+        assert error < 1e-4, f"{what}: {error}"
+
+    def train(self, hidden, samples):
+        file = self.scratch / "n-njtc.safetensors"
+        losses = {}
+
+        def ours(solver, *more):
+            out = self.scratch / f"ours-{solver}.safetensors"
+            return self.ours("onejump-train", "--hidden", hidden, "--kind", "n-njtc", "--rank", RANK, "--solver", solver,
+                             "--out", out, *more).seconds
+
+        def theirs(how, *more):
+            done = self.python("train.py", how, hidden, RANK, self.scratch / f"{how}.npz", *more)
+            losses[how] = json.loads(done.stdout.splitlines()[-1])["loss"]
+            return self.reported(done)
+
+        epochs = 5 if self.options.quick else EPOCHS
+        gram = 2 * BLOCKS * 2 * samples * HIDDEN * HIDDEN  # two H×H moments a level
+        self.stage(f"train {BLOCKS} jumps, {samples} samples", {
+            "closed form": lambda: ours("closed-form"),
+            "NumPy closed form, float64": lambda: theirs("closed-form"),
+        }, gram)
+        rounds, self.options.rounds = self.options.rounds, 1
+        self.stage(f"train, {epochs} epochs", {
+            "adam": lambda: ours("adam", "--epochs", epochs),
+            "PyTorch Adam": lambda: theirs("adam", epochs),
+        })
+        self.options.rounds = rounds
+        print(f"  mean losses: NumPy {losses['closed-form']:.1f}, PyTorch Adam {losses['adam']:.1f}")
+        return (self.scratch / "ours-closed-form.safetensors").rename(file)
+
+    def score(self, hidden, jumps, samples):
+        out = self.scratch / "scores.parquet"
+        rounds, self.options.rounds = self.options.rounds, min(self.options.rounds, 2)
+        table = {}
+
+        def theirs(how):
+            path = self.scratch / f"{how}.npy"
+            seconds = self.reported(self.python("score.py", how, hidden, jumps, path))
+            table[how] = np.load(path)
+            return seconds
+
+        self.stage(f"score {BLOCKS} x {BLOCKS + 1} pairs, {samples} samples", {
+            "onejump-score": lambda: self.ours("onejump-score", "--hidden", hidden, "--shortcuts", jumps, "--out", out).seconds,
+            "NumPy, r x r trick": lambda: theirs("trick"),
+            "PyTorch, pair by pair": lambda: theirs("pairs"),
+        }, 2 * BLOCKS * (BLOCKS + 1) * samples * HIDDEN * RANK)
+        self.options.rounds = rounds
+        ours = pq.read_table(out).to_pandas().pivot(index="jump", columns="level", values="mean_signed_square").to_numpy()
+        for how, theirs in table.items():
+            assert np.abs(ours - theirs).max() < 1e-4, f"{how}: {np.abs(ours - theirs).max()}"
+
+    def evaluate(self, hidden, jumps, samples):
+        table, timed = {}, {}
+
+        def ours():
+            out = self.scratch / "results"
+            done = self.run_logged("onejump-evaluate", "--hidden", hidden, "--train-hidden", hidden, "--model",
+                                   self.options.model, "--shortcuts", jumps, "--arbitrary", 0, "--out", out)
+            timed.update({name.strip(): float(seconds) for name, seconds in re.findall(r"evaluated (.+): ([\d.]+) s", done.stderr)})
+            return next(seconds for name, seconds in timed.items() if name.startswith("n-njtc"))
+
+        def theirs(how):
+            path = self.scratch / f"evaluated-{how}.npy"
+            seconds = self.reported(self.python("evaluate.py", how, hidden, jumps, self.options.model, path))
+            table[how] = np.load(path)
+            return seconds
+
+        rounds, self.options.rounds = self.options.rounds, min(self.options.rounds, 2)
+        self.stage(f"evaluate n-njtc, {samples} samples", {
+            "onejump-evaluate": ours,
+            "PyTorch, fused head": lambda: theirs("fused"),
+            "PyTorch, the model's head": lambda: theirs("head"),
+        }, 2 * BLOCKS * samples * RANK * VOCABULARY + 2 * BLOCKS * RANK * HIDDEN * VOCABULARY)
+        self.options.rounds = rounds
+        rows = pq.read_table(self.scratch / "results/per_level.parquet").to_pandas()
+        rows = rows[rows.method == "n-njtc"].sort_values("level")
+        ours = rows[["precision_1", "precision_5", "precision_10", "surprisal", "mat_surprisal"]].to_numpy()
+        for how, theirs in table.items():
+            # One sample in thousands may change sides at a near tie.
+            assert np.abs(ours - theirs).max() < 2e-3, f"{how}: {np.abs(ours - theirs).max()}"
+
+    def run_logged(self, binary, *arguments):
+        os.environ["RUST_LOG"] = "info"
+        try:
+            return self.ours(binary, *arguments)
+        finally:
+            del os.environ["RUST_LOG"]
+
+    def store(self, hidden):
+        done = self.run([self.options.release / "examples/throughput", hidden, self.scratch])
+        lines = done.stdout.splitlines()
+        folder = self.scratch / "formats"
+        folder.mkdir()
+        lines += self.python("store.py", hidden, folder).stdout.splitlines()
+        ours = [json.loads(line) for line in lines]
+        raw = ours[0]["raw"]
+        print(f"store: {raw / 1e6:.0f} MB of float32")
+        for row in ours:
+            mine = row["format"] in ("f32", "f16")
+            label = f"onejump {row['format']}" if mine else row["format"]
+            self.row("store, write all levels", label, row["write"], bytes=row["disk"])
+            self.row("store, read each level", label, row["read"], bytes=row["disk"])
+
+    def memory(self):
+        """The largest resident set of a capture must not depend on the number of sentences."""
+        for count in (300, 1200):
+            code = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
+                    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)")
+            out = Path(tempfile.mkdtemp(dir=self.scratch)) / "hidden"
+            done = self.run([sys.executable, "-c", code, self.options.release / "onejump-capture", "--model", self.options.model,
+                             "--sentences", DATA / "train.txt", "--limit", count, "--out", out])
+            self.row("memory of capture", f"{count} sentences", done.seconds, bytes=int(done.stdout.split()[-1]))
+
+    def scaling(self):
+        """Time of train and score against N, r, K and H doubled, on synthetic states: fitted exponents."""
+        base = dict(n=1000, r=32, k=8, h=256)
+        cells = [base | {key: base[key] * factor} for key in base for factor in ((1, 2, 4) if key == "n" else (1, 2))]
+        times = {}
+        for cell in {tuple(cell.items()): cell for cell in cells}.values():
+            folder = synthetic(Path(tempfile.mkdtemp(dir=self.scratch)), **cell)
+            jumps = folder / "jumps.safetensors"
+            train = lambda: self.ours("onejump-train", "--hidden", folder, "--kind", "n-njtc", "--rank", cell["r"], "--out", jumps).seconds
+            score = lambda: self.ours("onejump-score", "--hidden", folder, "--shortcuts", jumps, "--out", folder / "s.parquet").seconds
+            times[tuple(cell.values())] = [min(once() for _ in range(3)) for once in (train, score)]
+        for stage, place in (("train", 0), ("score", 1)):
+            for index, key in enumerate(base):
+                points = [(cell[key], times[tuple(cell.values())][place]) for cell in cells
+                          if all(cell[other] == base[other] for other in base if other != key)]
+                x, y = np.log([p[0] for p in points]), np.log([p[1] for p in points])
+                exponent = np.polyfit(x, y, 1)[0]
+                self.row(f"growth of {stage}", f"{key.upper() if key != 'r' else key}: exponent {exponent:.2f}", points[-1][1])
+
+
+def capture_operations(rows):
+    """Multiplications and additions that the states need: the tokens up to the position; in the last block keys and
+    values for all of them, the rest for the sampled one."""
+    kv, inner = 192, 1536
+    token = 2 * (HIDDEN * (HIDDEN + 2 * kv) + HIDDEN * HIDDEN + 3 * HIDDEN * inner)
+    lengths = np.array([row["position"] + 1 for row in rows])
+    attention = 2 * 2 * HIDDEN * (lengths * (lengths + 1) / 2)
+    last = lengths * 2 * HIDDEN * 2 * kv + 2 * (2 * HIDDEN * HIDDEN + 3 * HIDDEN * inner) + 4 * HIDDEN * lengths
+    return float(((BLOCKS - 1) * (lengths * token + attention) + last).sum())
+
+
+def synthetic(folder, n, r, k, h):
+    """Hidden states of a random walk from level to level, as Onejump stores them."""
+    import hashlib
+    random = np.random.default_rng(0)
+    x = random.normal(size=(n, h)).astype(np.float32)
+    columns = {"sample_id": pa.array(np.arange(n, dtype=np.uint64)), "sentence": pa.nulls(n, pa.string()),
+               "token_ids": pa.array([[0]] * n, pa.list_(pa.int32())), "position": pa.array(np.zeros(n, np.uint32))}
+    for level in range(k + 1):
+        columns[f"level_{level:02}"] = pa.FixedSizeListArray.from_arrays(pa.array(x.reshape(-1)), h)
+        x = x + random.normal(size=(n, h)).astype(np.float32)
+    path = folder / "part-00000.parquet"
+    pq.write_table(pa.table(columns), path)
+    part = {"file": path.name, "samples": n, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    inputs = dict(model="synthetic", architecture="none", model_sha256="0" * 64, hidden_size=h, blocks=k, vocab_size=1,
+                  sentences="none", sentences_sha256="0" * 64, samples=n, truncated=0, seed=0, position_0=True, bos=False,
+                  dtype="f32", store_dtype="f32", onejump="bench", libtorch="none")
+    manifest = dict(format=1, inputs=inputs, samples_per_part=n, parts=[part], parts_total=1)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def write(bench, out):
+    out.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema([("stage", pa.string()), ("contender", pa.string()), ("seconds", pa.float64()), ("ratio", pa.float64()),
+                        ("share_of_gemm", pa.float64()), ("fastest", pa.float64()), ("slowest", pa.float64()), ("bytes", pa.int64())])
+    table = pa.Table.from_pylist(bench.rows, schema).replace_schema_metadata({k: str(v) for k, v in bench.machine.items()})
+    pq.write_table(table, out / "bench.parquet")
+    machine = bench.machine
+    lines = [f"{machine['processor']}, {machine['threads']} threads; float32 products of the model's shapes run at "
+             f"{machine['gemm_flops'] / 1e9:.0f} GFLOP/s, copies at {machine['bytes_per_second'] / 1e9:.1f} GB/s. "
+             f"Medians of {bench.options.rounds} interleaved rounds (fewer for the slowest).", "",
+             "| stage | what | seconds | times ours | share of the product rate | on disk or in memory |",
+             "|---|---|---:|---:|---:|---:|"]
+    for row in bench.rows:
+        cells = [row["stage"], row["contender"], f"{row['seconds']:.2f}", f"{row['ratio']:.1f}" if row["ratio"] else "",
+                 f"{row['share_of_gemm']:.0%}" if row["share_of_gemm"] else "", f"{row['bytes'] / 1e6:.0f} MB" if row["bytes"] else ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    (out / "bench.md").write_text("\n".join(lines) + "\n")
+
+
+def picture(bench, path):
+    import matplotlib
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+    stages = {}
+    for row in bench.rows:
+        if row["ratio"]:
+            stages.setdefault(row["stage"], []).append(row)
+    bars = [(stage, row) for stage, rows in stages.items() for row in rows]
+    figure, axes = plt.subplots(figsize=(8, 0.34 * (len(bars) + len(stages)) + 0.6), layout="constrained")
+    y, ticks, labels = 0, [], []
+    for stage, rows in stages.items():
+        axes.text(0.8, y, stage, weight="bold", va="center", fontsize=9)
+        y += 1
+        for place, row in enumerate(rows):
+            axes.barh(y, row["ratio"], color="#1b6e53" if place == 0 else "#b9c2c9", height=0.7)
+            axes.text(row["ratio"] * 1.05, y, f"{row['seconds']:.1f} s", va="center", fontsize=8)
+            ticks.append(y), labels.append(row["contender"])
+            y += 1
+    axes.set_xscale("log")
+    axes.set_xlim(0.8, max(row["ratio"] for _, row in bars) * 2)
+    axes.set_yticks(ticks, labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("times ours (shorter is faster)")
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    figure.savefig(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--release", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--only", default="capture,train,score,evaluate,store,memory,scaling")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    captured, trained, tested = QUICK if options.quick else (CAPTURED, TRAINED, TESTED)
+    wanted = options.only.split(",")
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(options, Path(scratch))
+        if "capture" in wanted:
+            bench.capture(captured)
+            subprocess.run(["rm", "-r", Path(scratch) / "test"], check=True)
+        if {"train", "score", "evaluate", "store"} & set(wanted):
+            hidden = bench.hidden("train", trained)
+            jumps = Path(scratch) / "n-njtc.safetensors"
+            if "train" in wanted:
+                jumps = bench.train(hidden, trained)
+            else:
+                bench.ours("onejump-train", "--hidden", hidden, "--kind", "n-njtc", "--rank", RANK, "--out", jumps)
+            if "score" in wanted:
+                bench.score(hidden, jumps, trained)
+            if "evaluate" in wanted or "store" in wanted:
+                test = bench.hidden("test", tested)
+                if "evaluate" in wanted:
+                    bench.evaluate(test, jumps, tested)
+                if "store" in wanted:
+                    bench.store(test)
+        if "memory" in wanted:
+            bench.memory()
+        if "scaling" in wanted:
+            bench.scaling()
+        write(bench, options.out)
+        if any(row["ratio"] for row in bench.rows):
+            picture(bench, options.out / "bench.svg")
+        print(f"\n{options.out}: bench.md, bench.parquet, bench.svg")
+
+
+if __name__ == "__main__":
+    main()

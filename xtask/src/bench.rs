@@ -1,0 +1,51 @@
+//! `cargo xtask bench`: every stage beside what a user would run instead, and the machine's limits.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use onejump_core::cache::SMOLLM2_135M;
+
+use crate::{process, python, setup};
+
+/// Options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder for bench.md, bench.parquet and bench.svg
+    #[arg(long, value_name = "DIR", default_value = "data/runs/bench")]
+    out: PathBuf,
+    /// Rounds of each stage; medians are reported
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Threads for both sides [default: all processors]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Some of: capture,train,score,evaluate,store,memory,scaling
+    #[arg(long, value_name = "STAGES")]
+    only: Option<String>,
+    /// A tenth of the sentences: to see that it works, not to report
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Builds the stages, installs the peers' packages, and runs the scripts in `tests/bench`.
+pub fn bench(args: &Args) -> Result<()> {
+    setup::setup()?;
+    let release = process::build_stages()?;
+    process::run(process::cargo().args(["build", "--release", "--workspace", "--example", "throughput"]))?;
+    let python = python::environment("bench", "tests/bench/requirements.txt")?;
+    let mut command = Command::new(python);
+    command.arg(process::root().join("tests/bench/bench.py"));
+    command.arg("--release").arg(release).arg("--model").arg(SMOLLM2_135M.path());
+    command.arg("--out").arg(&args.out).arg("--rounds").arg(args.rounds.to_string());
+    if let Some(threads) = args.threads {
+        command.arg("--threads").arg(threads.to_string());
+    }
+    if let Some(only) = &args.only {
+        command.arg("--only").arg(only);
+    }
+    if args.quick {
+        command.arg("--quick");
+    }
+    process::run(&mut command)
+}
