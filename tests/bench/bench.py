@@ -43,7 +43,9 @@ class Bench:
               f"{self.machine['gemm_flops'] / 1e9:.0f} GFLOP/s, copies {self.machine['bytes_per_second'] / 1e9:.1f} GB/s\n")
 
     def run(self, command):
-        environment = os.environ | {"OMP_NUM_THREADS": str(self.threads), "TRANSFORMERS_VERBOSITY": "error"}
+        # OpenBLAS chooses its kernels for the processor, unless the environment makes it choose old ones.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+        environment |= {"OMP_NUM_THREADS": str(self.threads), "TRANSFORMERS_VERBOSITY": "error"}
         started = time.perf_counter()
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
         if done.returncode:

@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 
 def level(folder, k):
     """(N, H) float32."""
-    column = pq.read_table(folder, columns=[f"level_{k:02}"]).column(0).combine_chunks()
+    parts = [str(path) for path in sorted(folder.glob("part-*.parquet"))]
+    column = pq.ParquetDataset(parts).read(columns=[f"level_{k:02}"]).column(0).combine_chunks()
     return column.flatten().to_numpy().reshape(len(column), -1)
 
 

@@ -1,5 +1,6 @@
 //! Logs through `tracing` and progress bars, both on stderr; data goes to stdout.
 
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,6 +21,7 @@ pub fn init() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .init();
@@ -46,7 +48,7 @@ impl Progress {
         let counts = if unit == BYTES {
             "{bytes}/{total_bytes} · {bytes_per_sec}".to_owned()
         } else {
-            format!("{{human_pos}}/{{human_len}} {unit} · {{per_sec:.0}}")
+            format!("{{human_pos}}/{{human_len}} {unit} · {{per_sec:.1}}")
         };
         let template = format!("{name:>10} [{{bar:32}}] {counts} · {{eta}} left");
         // A template that does not parse would only cost the bar its looks.
@@ -73,7 +75,7 @@ impl Progress {
             let rate = state.done as f64 / seconds;
             let left = total.saturating_sub(state.done) as f64 / rate;
             tracing::info!(
-                "{}: {}/{total} {}, {rate:.0}/s, {left:.0} s left",
+                "{}: {}/{total} {}, {rate:.1}/s, {left:.0} s left",
                 self.name,
                 state.done,
                 self.unit
