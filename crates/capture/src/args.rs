@@ -12,7 +12,7 @@ use onejump_store::part::StoreDtype;
 #[derive(Parser)]
 #[command(version)]
 pub struct Args {
-    /// Model: a Hugging Face directory, a .gguf file, or a built-in name such as smollm2-135m
+    /// Model: a Hugging Face directory, a .gguf file, a hub id (owner/name), or smollm2-135m
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// UTF-8 text, one sentence a line

@@ -15,7 +15,7 @@ pub struct Args {
     /// Folder of the training samples, for the constant baseline [default: train beside --hidden]
     #[arg(long, value_name = "DIR")]
     pub train_hidden: Option<PathBuf>,
-    /// The model that the states come from
+    /// The model that the states come from, named as for onejump-capture
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Files of shortcuts, from onejump-train
