@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use onejump_core::files::sha256_file;
 use onejump_core::layout::part_file;
 use onejump_core::manifest::{CaptureInputs, FORMAT, HiddenManifest, Part};
 use onejump_core::results::Metrics;
@@ -111,7 +112,8 @@ impl Run {
             positions: positions.iter().map(|&position| position as u32).collect(),
             levels: (0..=K).map(level).collect(),
         };
-        write_part(&folder.join(part_file(0)), &rows, H, StoreDtype::F32).unwrap();
+        let path = folder.join(part_file(0));
+        write_part(&path, &rows, H, StoreDtype::F32).unwrap();
         let inputs = CaptureInputs {
             model: "tiny".into(),
             architecture: "llama".into(),
@@ -131,7 +133,8 @@ impl Run {
             onejump: String::new(),
             libtorch: String::new(),
         };
-        let part = Part { file: part_file(0), samples, bytes: 0, sha256: String::new() };
+        let (bytes, sha256) = (fs::metadata(&path).unwrap().len(), sha256_file(&path).unwrap());
+        let part = Part { file: part_file(0), samples, bytes, sha256 };
         HiddenManifest {
             format: FORMAT,
             inputs,

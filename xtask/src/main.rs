@@ -14,6 +14,7 @@ mod tidy;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use onejump_core::interrupt::{self, Interrupted};
 
 /// Onejump's own commands. Each sets up what it needs.
 #[derive(Parser)]
@@ -42,6 +43,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    interrupt::listen();
     let outcome = match Args::parse().command {
         Command::Setup => setup::setup(),
         Command::Reproduce(args) => reproduce::reproduce(&args),
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                eprintln!("{interrupted}");
+                return ExitCode::from(interrupted.status());
+            }
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use onejump_core::cache::SMOLLM2_135M;
 use onejump_core::files;
 use onejump_core::layout::{MANIFEST, RunLayout, Split};
+use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ const SECOND_RANK_DIVISOR: usize = 10;
 
 /// Solvers that are compared, and the kinds that both are run for.
 const BOTH_SOLVERS: [Kind; 2] = [Kind::NNjtc, Kind::Joint];
+
+/// The folder of a run in which each stage that has run leaves a stamp.
+const STAMPS: &str = ".stages";
 
 /// Options of `cargo xtask reproduce`.
 #[derive(clap::Args)]
@@ -82,6 +86,7 @@ pub fn reproduce(args: &Args) -> Result<()> {
         onejump: env!("CARGO_PKG_VERSION").to_owned(),
         switches: args.switches.clone(),
     };
+    let _locks = (lock::file(&layout.config())?, lock::folder(&layout.root().join(STAMPS))?);
     write_config(&layout, &config)?;
     let mut stages = Stages { layout: &layout, binaries, times: Vec::new() };
 
@@ -288,7 +293,7 @@ impl Stages<'_> {
 
     /// Runs a stage, unless it has run with these arguments and inputs and its outputs are there.
     fn run(&mut self, stage: Stage) -> Result<()> {
-        let stamp = self.layout.root().join(".stages").join(&stage.name);
+        let stamp = self.layout.root().join(STAMPS).join(&stage.name);
         let binary = self.binaries.join(&stage.binary);
         let key = stage.key(&binary)?;
         let done = !stage.outputs.is_empty()

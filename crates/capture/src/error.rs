@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use onejump_core::files::FileError;
+use onejump_core::interrupt::Interrupted;
 use onejump_models::ModelError;
 use onejump_store::StoreError;
 
 /// A capture that could not begin or go on. Parts that are written stay usable.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
+    /// SIGINT or SIGTERM.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
     /// The checkpoint or the model.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -24,6 +24,7 @@ mod plan;
 mod run;
 pub mod samples;
 mod workers;
+mod writers;
 
 pub use error::CaptureError;
 pub use plan::Plan;

@@ -1,6 +1,6 @@
 //! The folder that a capture writes: parts, and a manifest that always tells which are there.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::{self, FileError};
@@ -8,25 +8,44 @@ use onejump_core::layout::{MANIFEST, part_file};
 use onejump_core::manifest::{CaptureInputs, FORMAT, HiddenManifest, Part};
 
 use crate::CaptureError;
-
-/// Held while the manifest is changed, so that shards can share a folder.
-const LOCK: &str = ".lock";
+use crate::run::Shard;
+use crate::writers::{self, Writer};
 
 pub(crate) struct Output {
     dir: PathBuf,
     inputs: CaptureInputs,
     samples_per_part: usize,
+    _writer: Writer,
 }
 
 impl Output {
     /// Opens or makes the folder for a capture of these inputs.
     ///
     /// # Errors
-    /// [`CaptureError`] if it cannot be made, or holds the states of another capture.
-    pub fn open(dir: &Path, inputs: CaptureInputs, samples_per_part: usize) -> Result<Self, CaptureError> {
+    /// [`CaptureError`] if it cannot be made, holds the states of another capture, or another process
+    /// writes parts of this shard.
+    pub fn open(
+        dir: &Path,
+        inputs: CaptureInputs,
+        samples_per_part: usize,
+        shard: Shard,
+    ) -> Result<Self, CaptureError> {
         fs::create_dir_all(dir).map_err(FileError::writing(dir))?;
-        let output = Self { dir: dir.to_owned(), inputs, samples_per_part };
-        output.update(|_| {})?;
+        let output =
+            Self { dir: dir.to_owned(), inputs, samples_per_part, _writer: Writer::new(dir, shard)? };
+        let _change = writers::change(dir)?;
+        if dir.join(MANIFEST).is_file() {
+            output.same_capture(&HiddenManifest::read(dir)?)?;
+        } else {
+            let manifest = HiddenManifest {
+                format: FORMAT,
+                inputs: output.inputs.clone(),
+                samples_per_part,
+                parts: Vec::new(),
+                parts_total: output.parts_total(),
+            };
+            manifest.write(dir)?;
+        }
         Ok(output)
     }
 
@@ -50,42 +69,25 @@ impl Output {
         let path = self.part_path(part);
         let bytes = fs::metadata(&path).map_err(FileError::reading(&path))?.len();
         let entry = Part { file: part_file(part), samples, bytes, sha256: files::sha256_file(&path)? };
-        self.update(|manifest| {
-            manifest.parts.retain(|listed| listed.file != entry.file);
-            manifest.parts.push(entry);
-            manifest.parts.sort_by(|a, b| a.file.cmp(&b.file));
-        })?;
+        let _change = writers::change(&self.dir)?;
+        if !self.dir.join(MANIFEST).is_file() {
+            return Err(CaptureError::Usage(format!(
+                "{} was removed while it was written; the same command begins again",
+                self.dir.display()
+            )));
+        }
+        let mut manifest = HiddenManifest::read(&self.dir)?;
+        self.same_capture(&manifest)?;
+        manifest.parts.retain(|listed| listed.file != entry.file);
+        manifest.parts.push(entry);
+        manifest.parts.sort_by(|a, b| a.file.cmp(&b.file));
+        manifest.write(&self.dir)?;
         Ok(bytes)
     }
 
     /// How many parts the whole capture has.
     pub fn parts_total(&self) -> usize {
         self.inputs.samples.div_ceil(self.samples_per_part)
-    }
-
-    fn update(&self, change: impl FnOnce(&mut HiddenManifest)) -> Result<(), CaptureError> {
-        let lock_path = self.dir.join(LOCK);
-        let lock = File::create(&lock_path).map_err(FileError::writing(&lock_path))?;
-        lock.lock().map_err(FileError::writing(&lock_path))?;
-        let mut manifest = if self.dir.join(MANIFEST).is_file() {
-            let manifest = HiddenManifest::read(&self.dir)?;
-            self.same_capture(&manifest)?;
-            manifest
-        } else {
-            HiddenManifest {
-                format: FORMAT,
-                inputs: self.inputs.clone(),
-                samples_per_part: self.samples_per_part,
-                parts: Vec::new(),
-                parts_total: self.parts_total(),
-            }
-        };
-        let before = manifest.clone();
-        change(&mut manifest);
-        if manifest != before || !self.dir.join(MANIFEST).is_file() {
-            manifest.write(&self.dir)?;
-        }
-        Ok(())
     }
 
     /// Parts of different captures must not meet in one folder.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use onejump_core::interrupt;
 use onejump_core::manifest::CaptureInputs;
 use onejump_core::telemetry::Progress;
 use onejump_models::checkpoint::Checkpoint;
@@ -130,7 +131,8 @@ pub struct Captured {
 pub fn capture(config: &Config) -> Result<Captured, CaptureError> {
     let mut prepared = Prepared::new(config)?;
     prepared.plan.check_memory(prepared.place)?;
-    let output = Output::open(&config.out, prepared.inputs(config)?, prepared.samples_per_part)?;
+    let inputs = prepared.inputs(config)?;
+    let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
     let (mut todo, mut waiting) = (Vec::new(), 0);
     for (part, samples) in prepared.input.samples.chunks(prepared.samples_per_part).enumerate() {
         if part % config.shard.count == config.shard.index && !output.has_part(part)? {
@@ -144,6 +146,7 @@ pub fn capture(config: &Config) -> Result<Captured, CaptureError> {
         let workers = Workers::new(&model)?;
         let progress = Progress::new("capture", "sentences", waiting as u64);
         for (part, samples) in todo {
+            interrupt::check()?;
             let first = part * prepared.samples_per_part;
             let rows = workers.compute_part(samples, first, config.batch_tokens, &progress)?;
             write_part(&output.part_path(part), &rows, model.hidden_size(), config.store_dtype)?;

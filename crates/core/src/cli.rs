@@ -1,18 +1,37 @@
-//! How every binary ends: 0 done, 1 a failure said on stderr, 2 wrong usage (clap's own). And numbers as
-//! people read them.
+//! How every binary ends: 0 done, 1 a failure said on stderr, 2 wrong usage (clap's own), 130 or 143
+//! stopped by SIGINT or SIGTERM. And numbers as people read them.
 
 use std::error::Error;
 use std::process::ExitCode;
+
+use crate::interrupt::Interrupted;
 
 /// Maps a stage's outcome to the exit status, saying an error in one line plus a line per cause.
 pub fn exit<E: Into<Box<dyn Error>>>(outcome: Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", describe(error.into().as_ref()));
+            let error = error.into();
+            if let Some(interrupted) = interruption(error.as_ref()) {
+                eprintln!("{interrupted}");
+                return ExitCode::from(interrupted.status());
+            }
+            eprintln!("{}", describe(error.as_ref()));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The interruption behind an error, if there is one.
+fn interruption(error: &(dyn Error + 'static)) -> Option<Interrupted> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(interrupted) = error.downcast_ref() {
+            return Some(*interrupted);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// An error and its causes. A cause that its parent's message already contains is not repeated.

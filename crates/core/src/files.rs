@@ -8,6 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+/// How the name of a file ends that is not whole yet.
+const TEMPORARY: &str = ".tmp";
+
 /// A file that could not be read or written, or does not hold what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -28,6 +31,17 @@ pub enum FileError {
         /// The system's reason.
         #[source]
         source: io::Error,
+    },
+    /// Another process writes there.
+    #[error(
+        "{} is being written by {process}; wait for it, or choose another output",
+        path.display()
+    )]
+    Busy {
+        /// The file or folder.
+        path: PathBuf,
+        /// Who writes it.
+        process: String,
     },
     /// The content is not what it should be.
     #[error("{} {reason}", path.display())]
@@ -63,14 +77,12 @@ pub fn write_with<E: From<FileError>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(FileError::writing(folder))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = tempfile::Builder::new()
-        .prefix(".onejump-")
-        .suffix(".tmp")
+        .prefix(&format!(".{name}."))
+        .suffix(TEMPORARY)
         .permissions(permissions())
         .tempfile_in(folder)
         .map_err(FileError::writing(path))?;
@@ -80,6 +92,32 @@ pub fn write_with<E: From<FileError>>(
     drop(writer);
     temporary.as_file().sync_all().map_err(FileError::writing(path))?;
     temporary.persist(path).map_err(|error| FileError::writing(path)(error.error))?;
+    Ok(())
+}
+
+/// The folder that a file lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Removes the unfinished files that a process which was killed has left in a folder: those of the
+/// file `name`, or of all files where it is empty. Nobody may be writing them.
+///
+/// # Errors
+/// [`FileError`] if the folder cannot be read or written.
+pub fn remove_leftovers(folder: &Path, name: &str) -> Result<(), FileError> {
+    let prefix = if name.is_empty() { ".".to_owned() } else { format!(".{name}.") };
+    for entry in fs::read_dir(folder).map_err(FileError::reading(folder))? {
+        let entry = entry.map_err(FileError::reading(folder))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(&prefix) && name.ends_with(TEMPORARY) {
+            fs::remove_file(entry.path()).map_err(FileError::writing(&entry.path()))?;
+        }
+    }
     Ok(())
 }
 

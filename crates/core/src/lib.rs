@@ -9,6 +9,8 @@
 //! | write or read `results/summary.json` | [`results::Summary`] |
 //! | draw something from the seed | [`seed`] |
 //! | write a file so that nobody sees half of it | [`files`] |
+//! | keep a second writer out | [`lock`] |
+//! | stop when asked to | [`interrupt`] |
 //! | find libtorch and the built-in models | [`cache`] |
 //! | progress bars, logs, exit status | [`telemetry`], [`cli`] |
 //!
@@ -24,7 +26,9 @@
 pub mod cache;
 pub mod cli;
 pub mod files;
+pub mod interrupt;
 pub mod layout;
+pub mod lock;
 pub mod manifest;
 pub mod results;
 pub mod seed;

@@ -94,7 +94,41 @@ impl HiddenManifest {
                 ),
             });
         }
-        Ok(manifest)
+        match manifest.contradiction() {
+            Some(reason) => Err(FileError::Content { path, reason }),
+            None => Ok(manifest),
+        }
+    }
+
+    /// The first way in which the manifest's numbers and names make no sense.
+    fn contradiction(&self) -> Option<String> {
+        let inputs = &self.inputs;
+        // A part's name alone: a manifest cannot reach outside its folder.
+        let strange = |part: &&Part| Path::new(&part.file).file_name() != Some(part.file.as_ref());
+        if let Some(part) = self.parts.iter().find(strange) {
+            return Some(format!("names the part '{}' outside its folder", part.file));
+        }
+        let mut files: Vec<_> = self.parts.iter().map(|part| &part.file).collect();
+        files.sort();
+        if let Some(pair) = files.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Some(format!("lists {} twice", pair[0]));
+        }
+        if self.samples_per_part == 0 || inputs.samples.div_ceil(self.samples_per_part) != self.parts_total {
+            return Some(format!(
+                "has {} parts in all, but {} samples in parts of {}",
+                self.parts_total, inputs.samples, self.samples_per_part
+            ));
+        }
+        let listed = self.parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.samples));
+        if listed
+            .is_none_or(|listed| listed > inputs.samples || self.is_complete() && listed < inputs.samples)
+        {
+            return Some(format!("lists parts that do not add up to its {} samples", inputs.samples));
+        }
+        if inputs.hidden_size == 0 || inputs.blocks == 0 {
+            return Some(format!("has H = {} and {} blocks", inputs.hidden_size, inputs.blocks));
+        }
+        None
     }
 
     /// Writes the manifest into the folder `dir`.

@@ -4,10 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use onejump_core::files::FileError;
+use onejump_core::interrupt::Interrupted;
 
 /// Why no sentences were written.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
+    /// SIGINT or SIGTERM.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),

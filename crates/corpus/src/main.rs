@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use onejump_core::{cli, telemetry};
+use onejump_core::{cli, interrupt, telemetry};
 use onejump_corpus::{Config, CorpusError, DEFAULT_SEED, DEFAULT_TEST, DEFAULT_TRAIN, build};
 
 /// Draws well-formed sentences at random from a Wikipedia dump.
@@ -35,6 +35,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     telemetry::init();
+    interrupt::listen();
     let config = Config {
         dump: args.dump,
         out: args.out,

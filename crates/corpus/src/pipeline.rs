@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use onejump_core::files::FileError;
+use onejump_core::{interrupt, lock};
 use rayon::prelude::*;
 
 use crate::dump::{Article, DumpReader};
@@ -33,6 +34,7 @@ pub fn build(config: &Config) -> Result<Summary, CorpusError> {
     let mut summary = Summary::default();
     let progress = Progress::new(bytes);
     loop {
+        interrupt::check()?;
         let batch = next_batch(&mut dump)?;
         if batch.is_empty() {
             break;
@@ -60,6 +62,7 @@ pub fn build(config: &Config) -> Result<Summary, CorpusError> {
     let (test, train) = drawn.split_at(config.test);
     summary.train = train.len();
     summary.test = test.len();
+    let _lock = lock::folder(&config.out)?;
     summary.written = output::write(config, train, test)?;
     Ok(summary)
 }

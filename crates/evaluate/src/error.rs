@@ -1,6 +1,7 @@
 //! What can stop an evaluation.
 
 use onejump_core::files::FileError;
+use onejump_core::interrupt::Interrupted;
 use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
@@ -8,6 +9,9 @@ use onejump_store::StoreError;
 /// An evaluation that could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
+    /// SIGINT or SIGTERM.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
     /// The checkpoint's head.
     #[error(transparent)]
     Model(#[from] ModelError),

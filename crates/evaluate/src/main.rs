@@ -10,6 +10,7 @@ use onejump_evaluate::{Config, EvaluateError, evaluate};
 
 fn main() -> ExitCode {
     onejump_core::telemetry::init();
+    onejump_core::interrupt::listen();
     onejump_core::cli::exit(run(Args::parse()))
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use onejump_core::files;
+use onejump_core::interrupt;
+use onejump_core::lock;
 use onejump_core::results::{Average, Method, Metrics, Summary};
 use onejump_core::telemetry::Progress;
 use onejump_models::checkpoint::Checkpoint;
@@ -71,6 +73,7 @@ pub fn evaluate(config: &Config) -> Result<Summary, EvaluateError> {
     let default_arbitrary = || vec![blocks / 6, blocks / 2, blocks * 5 / 6];
     let arbitrary = config.arbitrary.clone().unwrap_or_else(default_arbitrary);
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &arbitrary)?;
+    let _lock = lock::folder(&config.out)?;
 
     let head = Head::load(&mut checkpoint, Place::CPU)?;
     let train_truth = truth(&train, &head, &config.out.join("truth-train.parquet"))?;
@@ -172,6 +175,7 @@ fn all_levels(
             .map(|(level, samples, exits)| {
                 let states = tensor(&hidden.level(level)?, hidden.hidden_size())?;
                 let evaluate = |(name, exit): (&String, Exit)| {
+                    interrupt::check()?;
                     let name = format!("{name} at level {level}");
                     let exit = exit.prepare(&samples)?;
                     let tally = levels::evaluate(&name, &exit, &states, &samples, truth, positions);

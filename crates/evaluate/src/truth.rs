@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use onejump_core::files;
+use onejump_core::interrupt;
 use onejump_core::telemetry::Progress;
 use onejump_models::head::Head;
 use onejump_store::hidden::HiddenStates;
@@ -34,6 +35,7 @@ fn compute(states: &Tensor, head: &Head) -> Result<Truth, EvaluateError> {
     let mut truth = Truth::default();
     let mut start = 0;
     while start < samples {
+        interrupt::check()?;
         let rows = CHUNK.min(samples - start);
         let approximated = exit.approximate(&states.f_narrow(0, start, rows)?)?;
         // No token is asked about yet: any reference will do.

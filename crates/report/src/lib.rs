@@ -30,8 +30,8 @@
 
 use std::path::{Path, PathBuf};
 
-use onejump_core::files;
 use onejump_core::layout::RunLayout;
+use onejump_core::{files, lock};
 
 pub mod averages;
 pub mod claims;
@@ -66,6 +66,7 @@ pub fn figures(run: &Run) -> Vec<Figure> {
 /// [`ReportError`] if a file cannot be written.
 pub fn report(run: &Run, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let layout = RunLayout::new(folder);
+    let _locks = (lock::file(&layout.report())?, lock::folder(&layout.figures())?);
     let drawn = figures(run);
     let page = html::html(run, &drawn)?;
     let mut written = Vec::new();

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use args::{Args, Levels};
 use clap::Parser;
 use onejump_core::cli::thousands;
+use onejump_core::lock;
 use onejump_core::shortcut::LevelConvention;
 use onejump_score::{ScoreError, choose, one_jump, scores, softmax};
 use onejump_shortcuts::file::ShortcutFile;
@@ -15,10 +16,13 @@ use onejump_store::tables::write_scores;
 
 fn main() -> ExitCode {
     onejump_core::telemetry::init();
+    onejump_core::interrupt::listen();
     onejump_core::cli::exit(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), ScoreError> {
+    let outputs = [Some(&args.out), args.ojfa.as_ref()];
+    let _locks = outputs.into_iter().flatten().map(|path| lock::file(path)).collect::<Result<Vec<_>, _>>()?;
     let hidden = HiddenStates::open(&args.hidden)?;
     let jumps = ShortcutFile::read(&args.shortcuts)?;
     let inputs = &hidden.manifest().inputs;

@@ -3,6 +3,7 @@
 //! With u = norm_m(h)·A_m: ĥ·h_K = u·(B_m·h_K) and ‖ĥ‖² = u·(B_m·B_mᵀ)·uᵀ. The u of all jumps at a
 //! level are one product of (N, H) by (H, K·r), and so are the B_m·h_K, once for all levels.
 
+use onejump_core::interrupt;
 use onejump_core::telemetry::Progress;
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
@@ -27,6 +28,7 @@ pub fn scores(hidden: &HiddenStates, jumps: &ShortcutFile) -> Result<Vec<Score>,
     let progress = Progress::new("score", "levels", levels as u64);
     let mut by_level = Vec::with_capacity(levels);
     for level in 0..levels {
+        interrupt::check()?;
         by_level.push(level_scores(hidden, level, &jumps, &targets)?);
         progress.advance(1);
     }

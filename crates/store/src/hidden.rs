@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use onejump_core::manifest::HiddenManifest;
+use onejump_core::files;
+use onejump_core::manifest::{HiddenManifest, Part};
 use rayon::prelude::*;
 
 use crate::StoreError;
@@ -19,7 +20,7 @@ impl HiddenStates {
     /// Opens a folder that `onejump-capture` has completed.
     ///
     /// # Errors
-    /// [`StoreError`] if there is no manifest, or parts are missing.
+    /// [`StoreError`] if there is no manifest, or a part is missing or not the file that it lists.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let dir = dir.into();
         if !dir.is_dir() {
@@ -39,13 +40,8 @@ impl HiddenStates {
                 ),
             ));
         }
-        let missing = manifest.parts.iter().find(|part| !dir.join(&part.file).is_file());
-        if let Some(part) = missing {
-            return Err(StoreError::content(
-                &dir,
-                format!("lacks {}, which its manifest lists; capture again into an empty folder", part.file),
-            ));
-        }
+        // States of another run have the same shape: only the content tells.
+        manifest.parts.par_iter().try_for_each(|part| check_file(&dir, part))?;
         Ok(Self { dir, manifest })
     }
 
@@ -122,4 +118,25 @@ impl HiddenStates {
         }
         Ok(whole)
     }
+}
+
+/// Compares a part with the size and the hash in the manifest.
+pub(crate) fn check_file(dir: &Path, part: &Part) -> Result<(), StoreError> {
+    let path = dir.join(&part.file);
+    let advice = "onejump-capture with the same arguments mends it";
+    let Ok(metadata) = std::fs::metadata(&path) else {
+        return Err(StoreError::content(
+            &path,
+            format!("is missing, though the manifest lists it; {advice}"),
+        ));
+    };
+    if metadata.len() != part.bytes {
+        let reason = format!("has {} bytes, its manifest says {}; {advice}", metadata.len(), part.bytes);
+        return Err(StoreError::content(&path, reason));
+    }
+    if files::sha256_file(&path)? != part.sha256 {
+        let reason = format!("is damaged, or of another run: its SHA-256 is not the manifest's; {advice}");
+        return Err(StoreError::content(&path, reason));
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | read one level of a captured folder | [`hidden::HiddenStates`] |
 //! | write the parts of a folder | [`part::write_part`] |
+//! | check a whole folder against its manifest | [`verify::verify`] |
 //! | the tables of scores and metrics | [`tables`] |
 //! | the model's own predictions | [`truth`] |
 //!
@@ -32,5 +33,6 @@ pub mod part;
 mod table;
 pub mod tables;
 pub mod truth;
+pub mod verify;
 
 pub use error::StoreError;

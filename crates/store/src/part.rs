@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use crate::StoreError;
-use crate::table::{self, column, wrong_type};
+use crate::table::{self, column, full_column, wrong_type};
 
 /// How the states are stored. Computing is another matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,13 +176,23 @@ pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f
     Ok(states)
 }
 
+/// Reads the samples' numbers.
+///
+/// # Errors
+/// [`StoreError`] if the column is missing or of another type.
+pub fn read_sample_ids(path: &Path) -> Result<Vec<u64>, StoreError> {
+    let batch = table::read(path, &["sample_id"])?;
+    let ids: &UInt64Array = full_column(path, &batch, "sample_id", "uint64")?;
+    Ok(ids.values().to_vec())
+}
+
 /// Reads the sampled positions of a part.
 ///
 /// # Errors
 /// [`StoreError`] if the column is missing or of another type.
 pub fn read_positions(path: &Path) -> Result<Vec<u32>, StoreError> {
     let batch = table::read(path, &["position"])?;
-    let positions: &UInt32Array = column(path, &batch, "position", "uint32")?;
+    let positions: &UInt32Array = full_column(path, &batch, "position", "uint32")?;
     Ok(positions.values().to_vec())
 }
 
@@ -192,7 +202,7 @@ pub fn read_positions(path: &Path) -> Result<Vec<u32>, StoreError> {
 /// [`StoreError`] if the column is missing or of another type.
 pub fn read_token_ids(path: &Path) -> Result<Vec<Vec<i32>>, StoreError> {
     let batch = table::read(path, &["token_ids"])?;
-    let lists: &ListArray = column(path, &batch, "token_ids", "lists of int32")?;
+    let lists: &ListArray = full_column(path, &batch, "token_ids", "lists of int32")?;
     let row = |row| {
         let values = lists.value(row);
         let values = values.as_any().downcast_ref::<Int32Array>();
@@ -201,6 +211,23 @@ pub fn read_token_ids(path: &Path) -> Result<Vec<Vec<i32>>, StoreError> {
         Ok(values.values().to_vec())
     };
     (0..batch.num_rows()).map(row).collect()
+}
+
+/// The names and types of a part's columns.
+pub(crate) fn columns(levels: usize, hidden_size: usize, dtype: StoreDtype) -> Vec<(String, DataType)> {
+    let value = match dtype {
+        StoreDtype::F32 => DataType::Float32,
+        StoreDtype::F16 => DataType::Float16,
+    };
+    let mut columns = vec![
+        ("sample_id".to_owned(), DataType::UInt64),
+        ("sentence".to_owned(), DataType::Utf8),
+        ("token_ids".to_owned(), DataType::List(item(DataType::Int32))),
+        ("position".to_owned(), DataType::UInt32),
+    ];
+    let level = DataType::FixedSizeList(item(value), hidden_size as i32);
+    columns.extend((0..levels).map(|number| (level_column(number), level.clone())));
+    columns
 }
 
 #[cfg(test)]

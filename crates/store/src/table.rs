@@ -86,6 +86,20 @@ pub(crate) fn column<'a, A: Array + 'static>(
     array.as_any().downcast_ref::<A>().ok_or_else(|| wrong_type(path, name, expected, array.data_type()))
 }
 
+/// A column in which every row has a value.
+pub(crate) fn full_column<'a, A: Array + 'static>(
+    path: &Path,
+    batch: &'a RecordBatch,
+    name: &str,
+    expected: &str,
+) -> Result<&'a A, StoreError> {
+    let array: &A = column(path, batch, name, expected)?;
+    if array.null_count() > 0 {
+        return Err(StoreError::content(path, format!("column '{name}' has missing values")));
+    }
+    Ok(array)
+}
+
 /// The error for a column of another type than expected.
 pub(crate) fn wrong_type(path: &Path, name: &str, expected: &str, found: &DataType) -> StoreError {
     StoreError::content(path, format!("column '{name}' should be {expected}, but is {found}"))

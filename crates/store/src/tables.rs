@@ -11,7 +11,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use crate::StoreError;
-use crate::table::{self, column};
+use crate::table::{self, column, full_column};
 
 /// The score of one jump at one level, over the training samples (Eq. 4 and 5).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,10 +53,10 @@ pub fn write_scores(path: &Path, scores: &[Score]) -> Result<(), StoreError> {
 /// [`StoreError`] if it is not such a table.
 pub fn read_scores(path: &Path) -> Result<Vec<Score>, StoreError> {
     let batch = table::read(path, &["jump", "level", "mean_cosine", "mean_signed_square"])?;
-    let jump: &UInt32Array = column(path, &batch, "jump", "uint32")?;
-    let level: &UInt32Array = column(path, &batch, "level", "uint32")?;
-    let cosine: &Float64Array = column(path, &batch, "mean_cosine", "float64")?;
-    let square: &Float64Array = column(path, &batch, "mean_signed_square", "float64")?;
+    let jump: &UInt32Array = full_column(path, &batch, "jump", "uint32")?;
+    let level: &UInt32Array = full_column(path, &batch, "level", "uint32")?;
+    let cosine: &Float64Array = full_column(path, &batch, "mean_cosine", "float64")?;
+    let square: &Float64Array = full_column(path, &batch, "mean_signed_square", "float64")?;
     Ok((0..batch.num_rows())
         .map(|row| Score {
             jump: jump.value(row) as usize,
@@ -128,12 +128,12 @@ pub fn read_per_level(path: &Path) -> Result<Vec<PerLevel>, StoreError> {
     names.extend(METRICS.iter().map(|name| (*name).to_owned()));
     names.extend(METRICS.iter().map(|name| format!("{name}{WITHOUT_0}")));
     let batch = table::read(path, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let method: &StringArray = column(path, &batch, "method", "a string")?;
+    let method: &StringArray = full_column(path, &batch, "method", "a string")?;
     let solver: &StringArray = column(path, &batch, "solver", "a string")?;
     let rank: &UInt32Array = column(path, &batch, "rank", "uint32")?;
     let jump: &UInt32Array = column(path, &batch, "jump", "uint32")?;
-    let parameters: &UInt64Array = column(path, &batch, "parameters", "uint64")?;
-    let level: &UInt32Array = column(path, &batch, "level", "uint32")?;
+    let parameters: &UInt64Array = full_column(path, &batch, "parameters", "uint64")?;
+    let level: &UInt32Array = full_column(path, &batch, "level", "uint32")?;
     let all = metric_columns(path, &batch, "")?;
     let without_0 = metric_columns(path, &batch, WITHOUT_0)?;
     let some = |array: &UInt32Array, row| array.is_valid(row).then(|| array.value(row) as usize);

@@ -10,7 +10,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::StoreError;
-use crate::table::{self, column};
+use crate::table::{self, full_column};
 
 /// The key of the metadata that says which states and which head the table belongs to.
 const FINGERPRINT: &str = "onejump.fingerprint";
@@ -57,8 +57,8 @@ pub fn read_truth(path: &Path, fingerprint: &str) -> Result<Option<Truth>, Store
         return Ok(None);
     }
     let batch = table::read(path, &["token", "logsumexp"])?;
-    let tokens: &UInt32Array = column(path, &batch, "token", "uint32")?;
-    let logsumexp: &Float32Array = column(path, &batch, "logsumexp", "float32")?;
+    let tokens: &UInt32Array = full_column(path, &batch, "token", "uint32")?;
+    let logsumexp: &Float32Array = full_column(path, &batch, "logsumexp", "float32")?;
     Ok(Some(Truth { tokens: tokens.values().to_vec(), logsumexp: logsumexp.values().to_vec() }))
 }
 

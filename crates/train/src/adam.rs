@@ -71,10 +71,10 @@ pub struct Descended {
 }
 
 /// Trains a map on `inputs` and `targets`, both (N, H) f32. `stream` separates the randomness of
-/// levels; `after_epoch` is called as the work goes on.
+/// levels; `after_epoch` is called as the work goes on, and can end it.
 ///
 /// # Errors
-/// [`TrainError::Diverged`] if the loss is not finite.
+/// [`TrainError::Diverged`] if the loss is not finite, or what `after_epoch` returns.
 pub fn descend(
     kind: Kind,
     inputs: &Tensor,
@@ -82,7 +82,7 @@ pub fn descend(
     rank: usize,
     options: &Options,
     stream: u64,
-    after_epoch: &dyn Fn(),
+    after_epoch: &dyn Fn() -> Result<(), TrainError>,
 ) -> Result<Descended, TrainError> {
     let (samples, hidden) = inputs.size2()?;
     let batch_size = (options.batch_size as i64).min(samples);
@@ -116,7 +116,7 @@ pub fn descend(
             )));
         }
         curve.push(loss);
-        after_epoch();
+        after_epoch()?;
     }
     Ok(Descended { map: axes.fold(model.found())?, curve })
 }

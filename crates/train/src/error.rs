@@ -1,11 +1,19 @@
 //! What can stop a training.
 
+use onejump_core::files::FileError;
+use onejump_core::interrupt::Interrupted;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
 
 /// A shortcut that could not be trained.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
+    /// SIGINT or SIGTERM.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// A file or its lock.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The hidden states.
     #[error(transparent)]
     Store(#[from] StoreError),

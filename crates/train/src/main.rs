@@ -7,15 +7,18 @@ use std::process::ExitCode;
 use args::Args;
 use clap::Parser;
 use onejump_core::cli::thousands;
+use onejump_core::lock;
 use onejump_train::adam::Options;
 use onejump_train::{Config, TrainError, train};
 
 fn main() -> ExitCode {
     onejump_core::telemetry::init();
+    onejump_core::interrupt::listen();
     onejump_core::cli::exit(run(Args::parse()))
 }
 
 fn run(args: Args) -> Result<(), TrainError> {
+    let _lock = lock::file(&args.out)?;
     let trained = train(&Config {
         solver: args.solver,
         rank: args.rank,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use onejump_core::interrupt;
 use onejump_core::shortcut::{BATCH_NORM_EPS, Kind, Solver, default_rank};
 use onejump_core::telemetry::Progress;
 use onejump_shortcuts::card::Card;
@@ -152,6 +153,7 @@ impl Job<'_> {
         let progress = Progress::new("train", "levels", blocks as u64);
         let (mut maps, mut losses) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
         for k in 0..blocks {
+            interrupt::check()?;
             let inputs = level(self.hidden, k)?;
             let moments = Moments::of(&inputs, self.targets)?;
             // With fewer samples than H the moments are singular, and matrices of the samples' size do.
@@ -176,6 +178,7 @@ impl Job<'_> {
         let progress = Progress::new("train", "levels", blocks as u64);
         let mut together: Option<Moments> = None;
         for k in 0..blocks {
+            interrupt::check()?;
             let moments = Moments::of(&level(self.hidden, k)?, self.targets)?;
             match &mut together {
                 Some(together) => together.add(&moments)?,
@@ -241,8 +244,12 @@ fn descend(
     progress: &Progress,
 ) -> Result<(Map, f64, Vec<f64>), TrainError> {
     let kind = config.kind;
+    let after_epoch = || {
+        progress.advance(1);
+        Ok(interrupt::check()?)
+    };
     let Descended { map, curve } =
-        adam::descend(kind, inputs, targets, rank, &config.adam, stream, &|| progress.advance(1))?;
+        adam::descend(kind, inputs, targets, rank, &config.adam, stream, &after_epoch)?;
     let loss = closed_form::loss(&map, &Moments::of(inputs, targets)?)?;
     if !loss.is_finite() {
         return Err(TrainError::Diverged(format!("the {kind} of level {stream} has a loss of {loss}")));

@@ -1,0 +1,100 @@
+//! Who writes a folder: shards share it, but no two processes write the same part.
+
+use std::fs;
+use std::path::Path;
+
+use onejump_core::files::{self, FileError};
+use onejump_core::lock::{self, Lock};
+
+use crate::run::Shard;
+
+/// Held for a moment while the manifest, or the list of writers, changes.
+const CHANGE: &str = ".lock";
+
+/// A writer's lock is this, `0-of-2`, and [`WRITER_END`].
+const WRITER: &str = ".writer-";
+const WRITER_END: &str = ".lock";
+
+/// The right to write the parts of one shard.
+pub(crate) struct Writer(#[allow(dead_code, reason = "held, not read")] Lock);
+
+impl Writer {
+    /// Refuses a shard that shares parts with one that another process writes.
+    pub fn new(dir: &Path, shard: Shard) -> Result<Self, FileError> {
+        let _change = change(dir)?;
+        let mut alone = true;
+        for entry in fs::read_dir(dir).map_err(FileError::reading(dir))? {
+            let entry = entry.map_err(FileError::reading(dir))?;
+            let Some(other) = shard_of(&entry.file_name().to_string_lossy()) else { continue };
+            if let Err(busy) = lock::check(&entry.path(), dir) {
+                if overlap(shard, other) {
+                    return Err(busy);
+                }
+                alone = false;
+            }
+        }
+        if alone {
+            files::remove_leftovers(dir, "")?;
+        }
+        Ok(Self(lock::take(&dir.join(name(shard)), dir)?))
+    }
+}
+
+/// The right to change the manifest, for a moment.
+pub(crate) fn change(dir: &Path) -> Result<Lock, FileError> {
+    lock::wait(&dir.join(CHANGE))
+}
+
+fn name(shard: Shard) -> String {
+    format!("{WRITER}{}-of-{}{WRITER_END}", shard.index, shard.count)
+}
+
+fn shard_of(name: &str) -> Option<Shard> {
+    let shard = name.strip_prefix(WRITER)?.strip_suffix(WRITER_END)?;
+    shard.replace("-of-", "/").parse().ok()
+}
+
+/// Whether a part belongs to both: i + a·n = j + b·m has a solution where gcd(n, m) divides i − j.
+fn overlap(one: Shard, other: Shard) -> bool {
+    let (mut divisor, mut rest) = (one.count, other.count);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    one.index.abs_diff(other.index) % divisor == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_overlap_where_they_share_a_part() {
+        let shards: Vec<Shard> =
+            (1..6).flat_map(|count| (0..count).map(move |index| Shard { index, count })).collect();
+        for &one in &shards {
+            assert_eq!(shard_of(&name(one)), Some(one));
+            for &other in &shards {
+                let parts = |shard: Shard| (0..60).filter(move |part| part % shard.count == shard.index);
+                let shared = parts(one).any(|part| parts(other).any(|theirs| theirs == part));
+                assert_eq!(overlap(one, other), shared, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn shards_share_a_folder_and_nobody_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = |shard: &str| Writer::new(dir.path(), shard.parse().unwrap());
+        fs::write(dir.path().join(".writer-0-of-1.lock"), "1").unwrap();
+        fs::write(dir.path().join(".part-00000.parquet.x.tmp"), "half").unwrap();
+        let first = writer("0/2").unwrap();
+        assert!(!dir.path().join(".part-00000.parquet.x.tmp").exists());
+        let second = writer("1/2").unwrap();
+        for refused in ["0/2", "0/1", "2/3"] {
+            let error = writer(refused).err().unwrap().to_string();
+            assert!(error.contains("is being written by process"), "{error}");
+        }
+        drop((first, second));
+        writer("0/1").unwrap();
+    }
+}
