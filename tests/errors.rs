@@ -4,17 +4,7 @@
 
 use std::fs;
 
-use onejump_tests::run;
-
-/// Runs a binary that must fail with status 1; returns what it said.
-fn fail(binary: &str, arguments: &[&str]) -> String {
-    let output = run(binary, arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{binary} {arguments:?}: {said}");
-    assert!(said.starts_with("error: ") && said.lines().count() <= 2, "{said}");
-    assert!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "{said}");
-    said
-}
+use onejump_tests::{fail, run};
 
 #[test]
 fn a_wrong_model_is_named() {

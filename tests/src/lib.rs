@@ -3,6 +3,10 @@
 //! The golden values in `golden/` come from Hugging Face transformers and from float64 NumPy, with the
 //! scripts that made them beside them. The tests need no Python.
 
+pub mod mutate;
+pub mod synthetic;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -27,7 +31,7 @@ pub fn golden(file: &str) -> PathBuf {
 /// One program at a time: each uses all processors, and two that do so wait for each other.
 static RUNNING: Mutex<()> = Mutex::new(());
 
-/// The path of a binary of the workspace; `cargo xtask test` has built them beside the tests.
+/// A binary of the workspace; `cargo xtask test` has built them beside the tests.
 pub fn binary(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap_or_default();
     tests.ancestors().nth(2).unwrap_or(Path::new(".")).join(name)
@@ -37,13 +41,26 @@ pub fn binary(name: &str) -> PathBuf {
 ///
 /// # Panics
 /// If it cannot be started.
-pub fn run(binary: &str, arguments: &[&str]) -> Output {
-    let path = self::binary(binary);
+pub fn run(name: &str, arguments: &[&str]) -> Output {
+    let path = binary(name);
     let _one = RUNNING.lock();
     match Command::new(&path).args(arguments).output() {
         Ok(output) => output,
         Err(error) => panic!("cannot start {}: {error}; build the binaries first", path.display()),
     }
+}
+
+/// Runs a binary that must fail with status 1 and one clear line; returns what it said.
+///
+/// # Panics
+/// If it does otherwise.
+pub fn fail(binary: &str, arguments: &[&str]) -> String {
+    let output = run(binary, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{binary} {arguments:?}: {said}");
+    assert!(said.starts_with("error: ") && said.lines().count() <= 2, "{said}");
+    assert!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "{said}");
+    said
 }
 
 /// Runs a binary that must succeed; returns what it wrote on stdout.
@@ -55,6 +72,28 @@ pub fn succeed(binary: &str, arguments: &[&str]) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{binary} {arguments:?}: {said}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Every file below a folder, by its path from there.
+///
+/// # Panics
+/// If one cannot be read.
+pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let entries = std::fs::read_dir(&path).map(|entries| entries.flatten().map(|entry| entry.path()));
+        match entries {
+            Ok(entries) => waiting.extend(entries),
+            Err(_) => match std::fs::read(&path) {
+                Ok(bytes) => {
+                    files.insert(path.strip_prefix(folder).unwrap_or(&path).to_owned(), bytes);
+                }
+                Err(error) => panic!("{}: {error}", path.display()),
+            },
+        }
+    }
+    files
 }
 
 /// A safetensors file in memory.

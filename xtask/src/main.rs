@@ -1,7 +1,8 @@
-//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | test`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | interrupt | test`.
 
 mod bench;
 mod full_size;
+mod interrupt;
 mod parity;
 mod process;
 mod python;
@@ -14,7 +15,7 @@ mod tidy;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use onejump_core::interrupt::{self, Interrupted};
+use onejump_core::interrupt::Interrupted;
 
 /// Onejump's own commands. Each sets up what it needs.
 #[derive(Parser)]
@@ -36,6 +37,8 @@ enum Command {
     Bench(bench::Args),
     /// Run capture, training and score at the size of the paper's models, with random weights
     FullSize(full_size::Args),
+    /// Kill the quick reproduction at random moments and compare its files with an undisturbed one's
+    Interrupt(interrupt::Args),
     /// Check format, lints, docs, the crates' edges, and run all tests
     Test,
     /// Check the crates' edges and the top level alone
@@ -43,13 +46,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    interrupt::listen();
+    onejump_core::interrupt::listen();
     let outcome = match Args::parse().command {
         Command::Setup => setup::setup(),
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Parity => parity::parity(),
         Command::Bench(args) => bench::bench(&args),
         Command::FullSize(args) => full_size::full_size(&args),
+        Command::Interrupt(args) => interrupt::interrupt(&args),
         Command::Test => test::test(),
         Command::Tidy => tidy::tidy(),
     };

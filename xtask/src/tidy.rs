@@ -11,7 +11,7 @@ use crate::process;
 const ARROWS: [(&str, &[&str]); 13] = [
     ("onejump-core", &[]),
     ("onejump-store", &["core"]),
-    ("onejump-gguf", &[]),
+    ("onejump-gguf", &["core"]),
     ("onejump-models", &["core", "gguf"]),
     ("onejump-shortcuts", &["core"]),
     ("onejump-corpus", &["core"]),
@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("onejump-evaluate", &["core", "store", "models", "shortcuts"]),
     ("onejump-report", &["core", "store"]),
     ("xtask", &["core"]),
-    ("onejump-tests", &["core", "store", "models", "shortcuts"]),
+    ("onejump-tests", &["core", "store", "models", "shortcuts", "capture", "corpus"]),
 ];
 
 /// Crates that build in seconds: torch must not be among what they need.

@@ -10,6 +10,7 @@
 //! | draw something from the seed | [`seed`] |
 //! | write a file so that nobody sees half of it | [`files`] |
 //! | keep a second writer out | [`lock`] |
+//! | survive a parser that panics | [`guard`] |
 //! | stop when asked to | [`interrupt`] |
 //! | find libtorch and the built-in models | [`cache`] |
 //! | progress bars, logs, exit status | [`telemetry`], [`cli`] |
@@ -26,6 +27,7 @@
 pub mod cache;
 pub mod cli;
 pub mod files;
+pub mod guard;
 pub mod interrupt;
 pub mod layout;
 pub mod lock;

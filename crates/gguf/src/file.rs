@@ -5,7 +5,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
+use onejump_core::guard;
 
 use crate::GgufError;
 use crate::names::{self, Layout};
@@ -33,9 +34,34 @@ impl GgufFile {
     /// [`GgufError`] if it cannot be read or is not GGUF.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
         let file = File::open(path).map_err(|source| GgufError::Read { path: path.to_owned(), source })?;
+        let size = file.metadata().map_err(|source| GgufError::Read { path: path.to_owned(), source })?.len();
         let mut reader = BufReader::new(file);
-        let content = Content::read(&mut reader).map_err(|source| format_error(path, source))?;
-        Ok(Self { path: path.to_owned(), reader, content })
+        // The library divides by the alignment in the file, which may be 0 (candle 0.11).
+        let content = guard::catch(|| Content::read(&mut reader)).ok_or_else(|| GgufError::Content {
+            path: path.to_owned(),
+            reason: "its header makes no sense, for instance an alignment of 0".into(),
+        })?;
+        let content = content.map_err(|source| format_error(path, source))?;
+        let gguf = Self { path: path.to_owned(), reader, content };
+        match gguf.tensor_outside(size) {
+            Some(name) => Err(gguf.content_error(format!(
+                "tensor '{name}' lies beyond the end of the file, which has {size} bytes; the download may be incomplete"
+            ))),
+            None => Ok(gguf),
+        }
+    }
+
+    /// The first tensor whose data do not lie in a file of this size.
+    fn tensor_outside(&self, size: u64) -> Option<&str> {
+        let inside = |info: &TensorInfo| -> Option<bool> {
+            let lengths = info.shape.dims().iter();
+            let values = lengths.copied().try_fold(1usize, usize::checked_mul)?;
+            let bytes = (values / info.ggml_dtype.block_size()).checked_mul(info.ggml_dtype.type_size())?;
+            let start = self.content.tensor_data_offset.checked_add(info.offset)?;
+            Some(start.checked_add(bytes as u64)? <= size)
+        };
+        let outside = self.content.tensor_infos.iter().filter(|(_, info)| inside(info) != Some(true));
+        outside.map(|(name, _)| name.as_str()).min()
     }
 
     /// How many values all tensors have together.

@@ -18,6 +18,9 @@ pub(crate) struct Family {
     pub head: fn(&mut Checkpoint, Place) -> Result<Head, ModelError>,
 }
 
+/// No vocabulary, width, depth or context is larger; the longest contexts are of 10 million tokens.
+const MAX_SIZE: i64 = 1 << 24;
+
 /// The architectures that are known.
 const FAMILIES: [Family; 6] = [
     Family { model_type: "gpt2", dimensions: gpt2::dimensions, decoder: gpt2::decoder, head: gpt2::head },
@@ -45,6 +48,24 @@ pub(crate) fn family(checkpoint: &Checkpoint) -> Result<&'static Family, ModelEr
     })
 }
 
+/// The sizes in the configuration, if they are possible: memory is taken by them.
+fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
+    let dimensions = (family(checkpoint)?.dimensions)(checkpoint)?;
+    let Dimensions { vocab_size, hidden_size, blocks, context } = dimensions;
+    for (what, size) in [
+        ("a vocabulary", vocab_size),
+        ("a hidden size", hidden_size),
+        ("a number of blocks", blocks as i64),
+        ("a context", context),
+    ] {
+        if !(1..=MAX_SIZE).contains(&size) {
+            let reason = format!("its configuration has {what} of {size}; possible are 1 to {MAX_SIZE}");
+            return Err(ModelError::checkpoint(checkpoint.path(), reason));
+        }
+    }
+    Ok(dimensions)
+}
+
 /// What is known of a model before it is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outline {
@@ -68,7 +89,7 @@ impl Outline {
     /// # Errors
     /// [`ModelError`] if the architecture is not known or its configuration not understood.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let dimensions = (family(checkpoint)?.dimensions)(checkpoint)?;
+        let dimensions = dimensions(checkpoint)?;
         Ok(Self {
             hidden_size: dimensions.hidden_size as usize,
             blocks: dimensions.blocks,
@@ -92,6 +113,7 @@ impl Transformer {
     /// # Errors
     /// [`ModelError`] if the architecture is not known or a tensor is missing or misshapen.
     pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
+        dimensions(checkpoint)?;
         Ok(Self { model: (family(checkpoint)?.decoder)(checkpoint, place)?, place })
     }
 

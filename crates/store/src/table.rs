@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Schema};
 use onejump_core::files::{self, FileError};
+use onejump_core::guard;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -32,7 +33,14 @@ pub(crate) fn write(
 /// Opens a Parquet file.
 pub(crate) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, StoreError> {
     let file = File::open(path).map_err(FileError::reading(path))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(StoreError::parquet(path))
+    guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file).map_err(StoreError::parquet(path)))
+}
+
+/// The library panics at some damaged files (parquet 60: a negative offset of a column, a page
+/// without its dictionary).
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    guard::catch(read)
+        .unwrap_or_else(|| Err(StoreError::content(path, "is damaged; Parquet cannot be read there")))
 }
 
 /// Reads the named top-level columns of a Parquet file as one record batch.
@@ -50,18 +58,16 @@ pub(crate) fn read(path: &Path, columns: &[&str]) -> Result<RecordBatch, StoreEr
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows())
         .map_err(|_| StoreError::content(path, "says that it has a negative number of rows"))?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-    let reader = builder
-        .with_projection(mask)
-        .with_batch_size(rows.clamp(1, 1 << 16))
-        .build()
-        .map_err(StoreError::parquet(path))?;
-    let schema = parquet_schema_of(&reader);
-    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(StoreError::arrow(path))?;
-    concat_batches(&schema, &batches).map_err(StoreError::arrow(path))
-}
-
-fn parquet_schema_of(reader: &impl arrow::array::RecordBatchReader) -> arrow::datatypes::SchemaRef {
-    reader.schema()
+    guarded(path, || {
+        let reader = builder
+            .with_projection(mask)
+            .with_batch_size(rows.clamp(1, 1 << 16))
+            .build()
+            .map_err(StoreError::parquet(path))?;
+        let schema = reader.schema();
+        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(StoreError::arrow(path))?;
+        concat_batches(&schema, &batches).map_err(StoreError::arrow(path))
+    })
 }
 
 fn names(schema: &Schema) -> String {

@@ -1,8 +1,6 @@
 //! Keeps one strange article from ending the run.
 
-use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use onejump_core::guard;
 
 /// Deeper nesting than this is vandalism or damage, and would cost stack.
 const MAX_NESTING: usize = 200;
@@ -47,25 +45,9 @@ pub(super) fn check_nesting(wikitext: &str) -> Result<(), MarkupError> {
     Ok(())
 }
 
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Runs a parse; a panic in it becomes an error, and is not reported on stderr.
 pub(super) fn catch<T>(parse: impl FnOnce() -> Result<T, MarkupError>) -> Result<T, MarkupError> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let report = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !QUIET.get() {
-                report(info);
-            }
-        }));
-    });
-    QUIET.set(true);
-    let outcome = panic::catch_unwind(AssertUnwindSafe(parse));
-    QUIET.set(false);
-    outcome.unwrap_or(Err(MarkupError::Panicked))
+    guard::catch(parse).unwrap_or(Err(MarkupError::Panicked))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use onejump_core::files;
+use onejump_core::{files, guard};
 use serde::Deserialize;
 use tch::Tensor;
 use tokenizers::Tokenizer;
@@ -77,7 +77,9 @@ impl Directory {
             ));
         }
         let bytes = std::fs::read(&path).map_err(files::FileError::reading(&path))?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes)
+        // The library panics at some errors of syntax (tokenizers 0.23: `expect("Helper")`).
+        let mut tokenizer = guard::catch(|| Tokenizer::from_bytes(&bytes))
+            .ok_or_else(|| ModelError::checkpoint(&path, "is no tokenizer: its JSON is malformed"))?
             .map_err(|error| ModelError::checkpoint(&path, format!("is no tokenizer: {error}")))?;
         // Some files ask for padding or truncation; a sentence is taken as it is.
         tokenizer.with_padding(None);
