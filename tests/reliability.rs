@@ -97,7 +97,7 @@ fn a_second_writer_is_refused() {
         drop::<lock::Lock>(lock);
         succeed(stage, arguments);
     };
-    let writer = path("hidden/train/.writer-0-of-1.lock");
+    let writer = path("hidden/train/.writer-0-of-1.onejump.lock");
     refused("onejump-capture", &capture, lock::take(&writer, &path("hidden")).unwrap());
     refused("onejump-train", &train, lock::file(Path::new(&jumps)).unwrap());
     refused("onejump-evaluate", &evaluate, lock::folder(Path::new(&results)).unwrap());
@@ -124,11 +124,11 @@ fn signals_stop_a_stage_between_two_parts() {
     let arguments =
         ["--hidden", &hidden, "--kind", "njtc", "--solver", "adam", "--epochs", "100000", "--out", &out];
     let child = bench.spawn("onejump-train", &arguments.map(str::to_owned));
-    wait_for(|| bench.path(".x.safetensors.lock").is_file());
+    wait_for(|| bench.path(".x.safetensors.onejump.lock").is_file());
     let (status, said) = stop(child, Signal::TERM);
     assert_eq!(status, Some(143), "{said}");
     assert!(said.contains("stopped by SIGTERM"), "{said}");
-    assert!(!bench.path("x.safetensors").exists() && !bench.path(".x.safetensors.lock").exists());
+    assert!(!bench.path("x.safetensors").exists() && !bench.path(".x.safetensors.onejump.lock").exists());
 }
 
 /// `cargo xtask interrupt` does this many times, to all stages.

@@ -13,6 +13,7 @@ use onejump_core::files;
 use onejump_core::interrupt;
 use onejump_core::seed::{self, Purpose};
 use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
 
 use crate::process;
 
@@ -29,6 +30,9 @@ pub struct Args {
     /// How many times to kill
     #[arg(long, default_value_t = 30)]
     kills: usize,
+    /// Use so many training sentences, and a third of that to test, in place of --quick's
+    #[arg(long, value_name = "N")]
+    sentences: Option<usize>,
     /// Seed of the moments
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -41,6 +45,8 @@ pub fn interrupt(args: &Args) -> Result<()> {
     for folder in [&run, &undisturbed] {
         remove(folder)?;
     }
+    let sentences = args.sentences.map(few_sentences).transpose()?;
+    let start = || start(sentences.as_ref());
     let started = Instant::now();
     ensure!(start()?.wait()?.success(), "the undisturbed run failed");
     let time = started.elapsed();
@@ -76,11 +82,26 @@ pub fn interrupt(args: &Args) -> Result<()> {
 }
 
 /// A reproduction in a process group of its own: killing the group kills the stage too.
-fn start() -> Result<Child> {
+fn start(sentences: Option<&TempDir>) -> Result<Child> {
     let xtask = std::env::current_exe().context("cannot find this program")?;
     let mut command = Command::new(xtask);
-    command.args(["reproduce", "--quick", "--device", "cpu", "--run", RUN]).process_group(0);
+    command.args(["reproduce", "--device", "cpu", "--run", RUN]).process_group(0);
+    match sentences {
+        Some(folder) => command.arg("--sentences").arg(folder.path()),
+        None => command.arg("--quick"),
+    };
     command.spawn().context("cannot start the reproduction")
+}
+
+/// A folder with the first of the sentences that ship.
+fn few_sentences(train: usize) -> Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    for (file, count) in [("train.txt", train), ("test.txt", train.div_ceil(3))] {
+        let text = fs::read_to_string(process::root().join("data/wikipedia").join(file))?;
+        let lines: Vec<_> = text.lines().take(count).collect();
+        fs::write(folder.path().join(file), lines.join("\n"))?;
+    }
+    Ok(folder)
 }
 
 /// Whether it succeeded, if it ends in this time.

@@ -8,6 +8,7 @@ mod process;
 mod python;
 mod reproduce;
 mod setup;
+mod supply;
 mod switches;
 mod test;
 mod tidy;
@@ -41,7 +42,7 @@ enum Command {
     Interrupt(interrupt::Args),
     /// Check format, lints, docs, the crates' edges, and run all tests
     Test,
-    /// Check the crates' edges and the top level alone
+    /// Check the crates' edges, licences and sources, and the top level alone
     Tidy,
 }
 

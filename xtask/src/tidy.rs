@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-use crate::process;
+use crate::{process, supply};
 
 /// The crates of the house from the ground up; an arrow only points to what is listed with it.
 const ARROWS: [(&str, &[&str]); 13] = [
@@ -41,12 +41,14 @@ const TOP_LEVEL: [&str; 9] = [
     "xtask",
 ];
 
-/// Fails on a forbidden edge, on torch where it must not be, and on a stranger at the top level.
+/// Fails on a forbidden edge, on torch where it must not be, on a stranger at the top level, and on
+/// what must not be built on.
 pub fn tidy() -> Result<()> {
     let metadata = MetadataCommand::new().current_dir(process::root()).exec()?;
     let mut problems = forbidden_edges(&metadata);
     problems.extend(unwanted_torch(&metadata)?);
     problems.extend(strangers()?);
+    problems.extend(supply::problems(&metadata)?);
     if problems.is_empty() {
         return Ok(());
     }

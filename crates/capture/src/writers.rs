@@ -9,11 +9,11 @@ use onejump_core::lock::{self, Lock};
 use crate::run::Shard;
 
 /// Held for a moment while the manifest, or the list of writers, changes.
-const CHANGE: &str = ".lock";
+const CHANGE: &str = ".onejump.lock";
 
 /// A writer's lock is this, `0-of-2`, and [`WRITER_END`].
 const WRITER: &str = ".writer-";
-const WRITER_END: &str = ".lock";
+const WRITER_END: &str = ".onejump.lock";
 
 /// The right to write the parts of one shard.
 pub(crate) struct Writer(#[allow(dead_code, reason = "held, not read")] Lock);
@@ -85,10 +85,10 @@ mod tests {
     fn shards_share_a_folder_and_nobody_else_does() {
         let dir = tempfile::tempdir().unwrap();
         let writer = |shard: &str| Writer::new(dir.path(), shard.parse().unwrap());
-        fs::write(dir.path().join(".writer-0-of-1.lock"), "1").unwrap();
-        fs::write(dir.path().join(".part-00000.parquet.x.tmp"), "half").unwrap();
+        fs::write(dir.path().join(".writer-0-of-1.onejump.lock"), "1").unwrap();
+        fs::write(dir.path().join(".part-00000.parquet.x.onejump.tmp"), "half").unwrap();
         let first = writer("0/2").unwrap();
-        assert!(!dir.path().join(".part-00000.parquet.x.tmp").exists());
+        assert!(!dir.path().join(".part-00000.parquet.x.onejump.tmp").exists());
         let second = writer("1/2").unwrap();
         for refused in ["0/2", "0/1", "2/3"] {
             let error = writer(refused).err().unwrap().to_string();

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 /// How the name of a file ends that is not whole yet.
-const TEMPORARY: &str = ".tmp";
+const TEMPORARY: &str = ".onejump.tmp";
 
 /// A file that could not be read or written, or does not hold what it should.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@
 //! | stop when asked to | [`interrupt`] |
 //! | find libtorch and the built-in models | [`cache`] |
 //! | progress bars, logs, exit status | [`telemetry`], [`cli`] |
+//! | what is promised about files | [`reliability`] |
 //!
 //! ```
 //! use onejump_core::shortcut::{default_rank, parameters, Kind};
@@ -32,6 +33,8 @@ pub mod interrupt;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
+#[doc = include_str!("reliability.md")]
+pub mod reliability {}
 pub mod results;
 pub mod seed;
 pub mod shortcut;

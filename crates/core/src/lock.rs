@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::files::{self, FileError};
 
 /// Name of the lock of a folder that one process writes.
-const FOLDER_LOCK: &str = ".lock";
+const FOLDER_LOCK: &str = ".onejump.lock";
 
 /// Held while an output is written; dropping it lets the next writer in.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Drop for Lock {
 /// [`FileError::Busy`] if another process writes it, [`FileError::Write`] if its folder cannot be written.
 pub fn file(path: &Path) -> Result<Lock, FileError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let lock = take(&path.with_file_name(format!(".{name}.lock")), path)?;
+    let lock = take(&path.with_file_name(format!(".{name}.onejump.lock")), path)?;
     files::remove_leftovers(files::folder_of(path), &name)?;
     Ok(lock)
 }
@@ -127,7 +127,9 @@ mod tests {
     fn what_a_crash_leaves_is_no_obstacle_and_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        for stale in [".x.lock", ".x.abc.tmp", ".lock", ".y.abc.tmp"] {
+        for stale in
+            [".x.onejump.lock", ".x.abc.onejump.tmp", ".onejump.lock", ".y.abc.onejump.tmp", ".z.tmp"]
+        {
             fs::write(dir.path().join(stale), "1").unwrap();
         }
         let names = || {
@@ -137,9 +139,9 @@ mod tests {
             names
         };
         drop(file(&path).unwrap());
-        assert_eq!(names(), [".lock", ".y.abc.tmp"]);
+        assert_eq!(names(), [".onejump.lock", ".y.abc.onejump.tmp", ".z.tmp"]);
         drop(super::folder(dir.path()).unwrap());
-        assert_eq!(names(), Vec::<&str>::new());
+        assert_eq!(names(), [".z.tmp"]);
     }
 
     /// Writers that come and go: each has the output alone.
