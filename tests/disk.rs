@@ -14,7 +14,7 @@ use onejump_tests::synthetic::{Sizes, write_model, write_samples};
 use onejump_tests::{binary, fail, succeed};
 
 /// Parts of 64 MB before compression, about 60 after: random states do not compress.
-const SIZES: Sizes = Sizes { hidden: 64, blocks: 32, vocabulary: 96 };
+const SIZES: Sizes = Sizes { hidden: 64, blocks: 32, vocabulary: 4096 };
 
 /// Two parts.
 const SAMPLES: usize = 12_000;

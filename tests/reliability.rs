@@ -17,7 +17,7 @@ use onejump_tests::{binary, fail, folder, succeed, tree};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Many levels, so that a part of 64 MB is full after 7,943 samples of little work each.
-const SIZES: Sizes = Sizes { hidden: 64, blocks: 32, vocabulary: 96 };
+const SIZES: Sizes = Sizes { hidden: 64, blocks: 32, vocabulary: 4096 };
 
 /// Three parts.
 const SAMPLES: usize = 18_000;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use onejump_tests::synthetic::{Sizes, write_model, write_samples};
 use onejump_tests::{binary, succeed};
 
-const SIZES: Sizes = Sizes { hidden: 64, blocks: 16, vocabulary: 96 };
+const SIZES: Sizes = Sizes { hidden: 64, blocks: 16, vocabulary: 4096 };
 
 #[test]
 #[ignore = "takes minutes"]
