@@ -60,7 +60,7 @@ fn overlap(one: Shard, other: Shard) -> bool {
     while rest > 0 {
         (divisor, rest) = (rest, divisor % rest);
     }
-    one.index.abs_diff(other.index) % divisor == 0
+    one.index.abs_diff(other.index).is_multiple_of(divisor)
 }
 
 #[cfg(test)]

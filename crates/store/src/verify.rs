@@ -82,15 +82,22 @@ struct Check<'a> {
 impl Check<'_> {
     fn problems(&self) -> Vec<String> {
         let path = self.dir.join(&self.part.file);
-        let checks = [check_file(self.dir, self.part), self.schema(&path), self.samples(&path)];
-        let levels = (0..=self.manifest.inputs.blocks).map(|level| self.level(&path, level));
         let mut problems: Vec<String> = Vec::new();
-        for error in checks.into_iter().chain(levels).filter_map(Result::err) {
+        let mut add = |error: StoreError| {
             let problem = error.to_string();
-            // A file that is no Parquet is so in every column.
+            // A file that is damaged may say so of every column.
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
+        };
+        check_file(self.dir, self.part).unwrap_or_else(&mut add);
+        if let Err(error) = self.schema(&path) {
+            add(error);
+            return problems;
+        }
+        self.samples(&path).unwrap_or_else(&mut add);
+        for level in 0..=self.manifest.inputs.blocks {
+            self.level(&path, level).unwrap_or_else(&mut add);
         }
         problems
     }
