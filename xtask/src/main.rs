@@ -16,7 +16,6 @@ mod tidy;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use onejump_core::interrupt::Interrupted;
 
 /// Onejump's own commands. Each sets up what it needs.
 #[derive(Parser)]
@@ -48,7 +47,7 @@ enum Command {
 
 fn main() -> ExitCode {
     onejump_core::interrupt::listen();
-    let outcome = match Args::parse().command {
+    process::exit(match Args::parse().command {
         Command::Setup => setup::setup(),
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Parity => parity::parity(),
@@ -57,16 +56,5 @@ fn main() -> ExitCode {
         Command::Interrupt(args) => interrupt::interrupt(&args),
         Command::Test => test::test(),
         Command::Tidy => tidy::tidy(),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-                eprintln!("{interrupted}");
-                return ExitCode::from(interrupted.status());
-            }
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

@@ -1,7 +1,7 @@
 //! Running other programs, and where the checkout is.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +21,17 @@ pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
+}
+
+/// The exit status of an outcome, with an error in one line.
+pub fn exit(outcome: Result<()>) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        eprintln!("{interrupted}");
+        return ExitCode::from(interrupted.status());
+    }
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// How often a running program is looked at.
