@@ -17,6 +17,8 @@ pub enum Purpose {
     Order = 3,
     /// Which sentences are drawn from a corpus.
     Corpus = 4,
+    /// Which samples a bootstrap draws again; the index is the resample.
+    Bootstrap = 5,
 }
 
 /// The stream of random numbers for one purpose and one index.

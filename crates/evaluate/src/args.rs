@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use onejump_evaluate::{Analysis, DEFAULT_TRAIN_SAMPLES};
 
 /// Measure shortcuts against the model's own predictions at every exit level. Of the model only the
 /// head is read.
@@ -27,7 +28,17 @@ pub struct Args {
     /// Jumps that are also applied at every level [default: at 1/6, 3/6 and 5/6 of the blocks]
     #[arg(long, value_name = "JUMPS", value_delimiter = ',')]
     pub arbitrary: Option<Vec<usize>>,
-    /// Folder for per_level.parquet and summary.json
+    /// Instead of the metrics, analyses that go further: averages (with intervals), transfer (every jump
+    /// at every level), exit (dynamic exit)
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub analyses: Vec<Analysis>,
+    /// Analyses: training samples by which jumps and thresholds are chosen, from the first on
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_TRAIN_SAMPLES)]
+    pub train_samples: usize,
+    /// Analyses: seed of the bootstrap
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Folder for per_level.parquet and summary.json, or for the tables of the analyses
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }

@@ -6,7 +6,8 @@ use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
 use crate::exit_head::{Approximated, ExitHead};
-use crate::metrics::{Outcome, Tally};
+use crate::metrics::Outcome;
+use crate::scan::RowScan;
 
 /// Samples at a time: each batch reads all of the unembedding.
 pub(crate) const CHUNK: i64 = 128;
@@ -17,6 +18,8 @@ pub(crate) struct Samples {
     pub targets: Tensor,
     /// The same after the final norm, (N, H).
     pub normed_targets: Tensor,
+    /// Eᵀp of the true distributions p, (N, H); none if no KL divergence is asked for.
+    pub expected: Option<Tensor>,
     pub head: Head,
 }
 
@@ -25,6 +28,7 @@ impl Samples {
         Self {
             targets: self.targets.shallow_clone(),
             normed_targets: self.normed_targets.shallow_clone(),
+            expected: self.expected.as_ref().map(Tensor::shallow_clone),
             head: self.head.shallow_clone(),
         }
     }
@@ -44,19 +48,40 @@ impl Samples {
         let totals = &truth.logsumexp[start as usize..start as usize + tokens.len()];
         Ok(totals.iter().zip(logits).map(|(&total, logit)| f64::from(total) - f64::from(logit)).collect())
     }
+
+    /// KL(p ‖ q) of a range of rows, for approximations with the given ln Σ exp.
+    ///
+    /// With true logits z and the shortcut's ẑ, KL = Σ p·(z − ẑ) − lse(z) + lse(ẑ), and
+    /// Σ p·(z − ẑ) = (norm(h_K) − norm(ĥ))·(Eᵀp): H operations instead of V.
+    fn divergences(
+        &self,
+        truth: &Truth,
+        start: i64,
+        normed: &Tensor,
+        logsumexp: &[f64],
+    ) -> Result<Option<Vec<f64>>, EvaluateError> {
+        let Some(expected) = &self.expected else { return Ok(None) };
+        let rows = logsumexp.len() as i64;
+        let apart = self.normed_targets.f_narrow(0, start, rows)?.f_sub(normed)?;
+        let products = apart.f_mul(&expected.f_narrow(0, start, rows)?)?;
+        let products = products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?;
+        let products = Vec::<f64>::try_from(products)?;
+        let totals = &truth.logsumexp[start as usize..start as usize + logsumexp.len()];
+        let kl = |((product, &ours), &theirs): ((f64, &f64), &f32)| product - f64::from(theirs) + ours;
+        Ok(Some(products.into_iter().zip(logsumexp).zip(totals).map(kl).collect()))
+    }
 }
 
-/// Evaluates a map with the head behind it on the states (N, H) of one level.
-pub(crate) fn evaluate(
+/// The outcome of each sample: a map with the head behind it, on the states (N, H) of one level.
+pub(crate) fn outcomes(
     name: &str,
     exit: &ExitHead,
     states: &Tensor,
     samples: &Samples,
     truth: &Truth,
-    positions: &[u32],
-) -> Result<Tally, EvaluateError> {
+) -> Result<Vec<Outcome>, EvaluateError> {
     let (count, _) = states.size2()?;
-    let mut tally = Tally::default();
+    let mut outcomes = Vec::with_capacity(count as usize);
     let mut start = 0;
     while start < count {
         let rows = CHUNK.min(count - start);
@@ -68,12 +93,17 @@ pub(crate) fn evaluate(
         let tops: Vec<i64> = scans.iter().map(|scan| scan.top as i64).collect();
         let mat_surprisals = samples.mat_surprisals(truth, start, &tops)?;
         let distances = distances(&approximated, &samples.targets.f_narrow(0, start, rows)?)?;
+        let logsumexp: Vec<f64> = scans.iter().map(RowScan::logsumexp).collect();
+        let divergences = samples.divergences(truth, start, &approximated.normed, &logsumexp)?;
         for (row, scan) in scans.iter().enumerate() {
+            let probability = |logit: f32| (f64::from(logit) - logsumexp[row]).exp();
             let outcome = Outcome {
                 above: scan.above,
-                surprisal: scan.logsumexp() - f64::from(references[row]),
+                surprisal: logsumexp[row] - f64::from(references[row]),
                 mat_surprisal: mat_surprisals[row],
                 approximation: Some(distances[row]),
+                kl: divergences.as_ref().map(|divergences| divergences[row]),
+                probabilities: (probability(scan.largest), probability(scan.second)),
             };
             if !outcome.surprisal.is_finite() || !distances[row].1.is_finite() {
                 return Err(EvaluateError::Usage(format!(
@@ -81,11 +111,11 @@ pub(crate) fn evaluate(
                     start as usize + row
                 )));
             }
-            tally.add(positions[start as usize + row], &outcome);
+            outcomes.push(outcome);
         }
         start += rows;
     }
-    Ok(tally)
+    Ok(outcomes)
 }
 
 /// Cosine of ĥ and h_K (0 where ĥ is 0), and ‖ĥ − h_K‖², of each row.

@@ -3,6 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | evaluate files of shortcuts and write the results | [`evaluate`] with a [`Config`] |
+//! | go further: transfer between levels, dynamic exit, intervals | [`analyse`] with an [`Analysis`] |
 //! | logits of a low-rank shortcut without the full head | [`exit_head::ExitHead`] |
 //! | what the metrics are | [`onejump_core::results::Metrics`] |
 //!
@@ -19,15 +20,27 @@
 //!
 //! Of the checkpoint only the head is read. This crate runs no block of a model.
 
+mod analyses;
+mod averages;
+mod bootstrap;
 mod constant;
 mod error;
+mod exit;
 pub mod exit_head;
+mod inputs;
 mod levels;
 mod methods;
 mod metrics;
+mod operations;
+mod policy;
 mod run;
 mod scan;
+mod subsets;
+mod sweep;
+mod transfer;
 mod truth;
 
+pub use analyses::{Analysis, analyse};
+pub use bootstrap::RESAMPLES;
 pub use error::EvaluateError;
-pub use run::{Config, evaluate};
+pub use run::{Config, DEFAULT_TRAIN_SAMPLES, evaluate};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use args::Args;
 use clap::Parser;
-use onejump_evaluate::{Config, EvaluateError, evaluate};
+use onejump_evaluate::{Config, EvaluateError, analyse, evaluate};
 
 fn main() -> ExitCode {
     onejump_core::telemetry::init();
@@ -15,13 +15,23 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<(), EvaluateError> {
-    let summary = evaluate(&Config {
+    let config = Config {
         train_hidden: args.train_hidden,
         shortcuts: args.shortcuts,
         ojfa: args.ojfa,
         arbitrary: args.arbitrary,
+        train_samples: args.train_samples,
+        seed: args.seed,
         ..Config::new(args.hidden, &args.model, &args.out)
-    })?;
+    };
+    for &analysis in &args.analyses {
+        let rows = analyse(&config, analysis)?;
+        println!("{}: {}, {rows} rows", args.out.display(), analysis.name());
+    }
+    if !args.analyses.is_empty() {
+        return Ok(());
+    }
+    let summary = evaluate(&config)?;
     println!(
         "{}: {} methods at {} exit levels over {} samples",
         args.out.display(),

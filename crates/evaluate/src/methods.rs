@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use onejump_core::results::{Choice, Method};
 use onejump_core::shortcut::{Kind, LevelConvention, parameters};
+use onejump_shortcuts::card::Card;
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_shortcuts::map::Map;
 use onejump_store::hidden::HiddenStates;
@@ -85,6 +86,28 @@ impl Methods {
             methods.add(file, &[]);
         }
         Ok(methods)
+    }
+
+    /// Every jump of one file, each applied at all exit levels; nothing else.
+    pub fn jumps(hidden: &HiddenStates, path: &Path) -> Result<Self, EvaluateError> {
+        let file = open(path, hidden)?;
+        if file.card.kind != Kind::NNjtc {
+            return Err(EvaluateError::Usage(format!(
+                "{} holds '{}'; jumps are transferred between levels of n-njtc files",
+                path.display(),
+                file.card.kind
+            )));
+        }
+        let mut methods = Self { entries: Vec::new(), choices: Vec::new(), files: Vec::new() };
+        let all: Vec<usize> = (0..hidden.blocks()).collect();
+        methods.add(file, &all);
+        methods.entries.retain(|entry| entry.method.jump.is_some());
+        Ok(methods)
+    }
+
+    /// The card of an entry's file; none for the identity.
+    pub fn card(&self, entry: &Entry) -> Option<&Card> {
+        entry.file.map(|file| &self.files[file].card)
     }
 
     fn add(&mut self, file: ShortcutFile, arbitrary: &[usize]) {

@@ -3,7 +3,7 @@
 use onejump_core::results::Metrics;
 
 /// What one sample contributes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Outcome {
     /// How many tokens are strictly more likely to the shortcut than the true top token.
     pub above: usize,
@@ -13,6 +13,17 @@ pub(crate) struct Outcome {
     pub mat_surprisal: f64,
     /// Cosine of ĥ and h_K, and ‖ĥ − h_K‖²; none for a method without ĥ.
     pub approximation: Option<(f64, f64)>,
+    /// KL(true distribution ‖ shortcut's); none where the expected rows were not read.
+    pub kl: Option<f64>,
+    /// The shortcut's two largest probabilities.
+    pub probabilities: (f64, f64),
+}
+
+impl Outcome {
+    /// Whether the shortcut's most likely token is the true one.
+    pub fn agrees(&self) -> bool {
+        self.above == 0
+    }
 }
 
 /// Sums of outcomes.
@@ -79,6 +90,15 @@ pub(crate) struct Variation {
 }
 
 impl Tally {
+    /// The sums over all samples, with their positions.
+    pub fn of(positions: &[u32], outcomes: &[Outcome]) -> Self {
+        let mut tally = Self::default();
+        for (&position, outcome) in positions.iter().zip(outcomes) {
+            tally.add(position, outcome);
+        }
+        tally
+    }
+
     pub fn add(&mut self, position: u32, outcome: &Outcome) {
         self.all.add(outcome);
         if position > 0 {
@@ -98,8 +118,13 @@ mod tests {
 
     #[test]
     fn position_0_is_in_one_of_the_two_means() {
-        let outcome =
-            |above, approximation| Outcome { above, surprisal: 2.0, mat_surprisal: 1.0, approximation };
+        let outcome = |above, approximation| Outcome {
+            above,
+            surprisal: 2.0,
+            mat_surprisal: 1.0,
+            approximation,
+            ..Outcome::default()
+        };
         let mut tally = Tally::default();
         tally.add(0, &outcome(0, Some((1.0, 0.0))));
         tally.add(3, &outcome(6, Some((0.5, 4.0))));

@@ -14,7 +14,9 @@ pub(crate) struct RowScan {
     reference: f32,
     /// The token whose logit the reference is; it is not above itself, however it is rounded.
     token: usize,
-    largest: f32,
+    pub largest: f32,
+    /// The second largest value; equal to the largest in a tie.
+    pub second: f32,
     /// Σ exp(x − largest).
     sum: f64,
     /// The place of the largest value.
@@ -26,7 +28,8 @@ pub(crate) struct RowScan {
 impl RowScan {
     /// Before the first block. `reference` is the logit of `token`, computed beforehand.
     pub fn new(token: usize, reference: f32) -> Self {
-        Self { reference, token, largest: f32::NEG_INFINITY, sum: 0.0, top: 0, above: 0 }
+        let lowest = f32::NEG_INFINITY;
+        Self { reference, token, largest: lowest, second: lowest, sum: 0.0, top: 0, above: 0 }
     }
 
     /// ln Σ exp over the blocks so far.
@@ -36,11 +39,12 @@ impl RowScan {
 
     /// Takes a block of the row that begins at column `start`.
     pub fn add(&mut self, arch: Arch, block: &[f32], start: usize) {
-        let (largest, above) = arch.dispatch(LargestAndAbove { block, reference: self.reference });
+        let Ordered { largest, second, above } = arch.dispatch(LargestAndAbove { block, reference: self.reference });
         self.above += above;
         if let Some(own) = self.token.checked_sub(start).and_then(|column| block.get(column)) {
             self.above -= usize::from(*own > self.reference);
         }
+        self.second = self.second.max(second).max(self.largest.min(largest));
         if largest > self.largest {
             self.sum *= f64::from(self.largest - largest).exp();
             self.largest = largest;
@@ -50,34 +54,46 @@ impl RowScan {
     }
 }
 
-/// The largest value, and how many are above the reference. A struct and not a closure: a closure is
-/// compiled by itself, for the oldest processor, before it is dispatched.
+/// What a block has of the largest values.
+struct Ordered {
+    largest: f32,
+    second: f32,
+    /// How many values are above the reference.
+    above: usize,
+}
+
+/// The two largest values, and how many are above the reference. A struct and not a closure: a closure
+/// is compiled by itself, for the oldest processor, before it is dispatched.
 struct LargestAndAbove<'a> {
     block: &'a [f32],
     reference: f32,
 }
 
 impl NullaryFnOnce for LargestAndAbove<'_> {
-    type Output = (f32, usize);
+    type Output = Ordered;
 
     #[inline(always)]
-    fn call(self) -> (f32, usize) {
+    fn call(self) -> Ordered {
         let mut largest = [f32::NEG_INFINITY; LANES];
+        let mut second = [f32::NEG_INFINITY; LANES];
         let mut above = [0u32; LANES];
         let (chunks, rest) = self.block.as_chunks::<LANES>();
         for chunk in chunks {
             for lane in 0..LANES {
-                largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
-                above[lane] += u32::from(chunk[lane] > self.reference);
+                let value = chunk[lane];
+                let smaller = if value > largest[lane] { largest[lane] } else { value };
+                largest[lane] = if value > largest[lane] { value } else { largest[lane] };
+                second[lane] = if smaller > second[lane] { smaller } else { second[lane] };
+                above[lane] += u32::from(value > self.reference);
             }
         }
-        let mut top = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut count = above.iter().sum::<u32>() as usize;
-        for &value in rest {
-            top = top.max(value);
-            count += usize::from(value > self.reference);
-        }
-        (top, count)
+        let above = above.iter().sum::<u32>() as usize
+            + rest.iter().map(|&value| usize::from(value > self.reference)).sum::<usize>();
+        let values = largest.iter().chain(&second).chain(rest);
+        let (largest, second) = values.fold((f32::NEG_INFINITY, f32::NEG_INFINITY), |(first, second), &value| {
+            (first.max(value), second.max(first.min(value)))
+        });
+        Ordered { largest, second, above }
     }
 }
 
@@ -148,6 +164,8 @@ mod tests {
             let expected_above = row.iter().filter(|&&x| x > row[token]).count();
             let expected_top = (0..length).fold(0, |best, i| if row[i] > row[best] { i } else { best });
             let sum: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+            let mut sorted = row.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
             for block in [7, 64, 4096] {
                 // A reference that is rounded a little lower must not count the token itself.
                 let mut scan = RowScan::new(token, row[token] - 1e-6);
@@ -156,6 +174,8 @@ mod tests {
                 }
                 assert_eq!((scan.top, scan.above), (expected_top, expected_above));
                 assert!((scan.logsumexp() - sum.ln()).abs() < 1e-6);
+                let second = sorted.get(1).copied().unwrap_or(f32::NEG_INFINITY);
+                assert_eq!((scan.largest, scan.second), (sorted[0], second));
             }
         }
     }

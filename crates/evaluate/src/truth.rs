@@ -17,7 +17,7 @@ use crate::levels::CHUNK;
 /// The true distributions of a folder's samples, from `cache` if it holds those of these states.
 pub(crate) fn truth(hidden: &HiddenStates, head: &Head, cache: &Path) -> Result<Truth, EvaluateError> {
     let manifest = hidden.manifest();
-    let key = format!("{} {}", manifest.fingerprint(), manifest.inputs.model_sha256);
+    let key = format!("{} {}", hidden.fingerprint(), manifest.inputs.model_sha256);
     let fingerprint = files::sha256_bytes(key.as_bytes());
     if let Some(truth) = read_truth(cache, &fingerprint)? {
         let known = truth.tokens.iter().all(|&token| (token as usize) < head.vocab_size());

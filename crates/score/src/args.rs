@@ -20,6 +20,12 @@ pub struct Args {
     /// safetensors to write: the chosen jump alone
     #[arg(long, value_name = "FILE")]
     pub ojfa: Option<PathBuf>,
+    /// Only so many samples, from the first on
+    #[arg(long, value_name = "N")]
+    pub first: Option<usize>,
+    /// Leave out the samples at position 0
+    #[arg(long = "no-position-0")]
+    pub without_position_0: bool,
     /// Which levels decide: exit (0 to K-1) or eq5 (1 to K, as Eq. 5 is printed)
     #[arg(long, value_enum, default_value = "exit")]
     pub levels: Levels,

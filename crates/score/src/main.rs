@@ -11,7 +11,7 @@ use onejump_core::lock;
 use onejump_core::shortcut::LevelConvention;
 use onejump_score::{ScoreError, choose, one_jump, scores, softmax};
 use onejump_shortcuts::file::ShortcutFile;
-use onejump_store::hidden::HiddenStates;
+use onejump_store::hidden::{HiddenStates, Selection};
 use onejump_store::tables::write_scores;
 
 fn main() -> ExitCode {
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), ScoreError> {
     let outputs = [Some(&args.out), args.ojfa.as_ref()];
     let _locks = outputs.into_iter().flatten().map(|path| lock::file(path)).collect::<Result<Vec<_>, _>>()?;
-    let hidden = HiddenStates::open(&args.hidden)?;
+    let selection = Selection { first: args.first, without_position_0: args.without_position_0 };
+    let hidden = HiddenStates::open(&args.hidden)?.select(selection)?;
     let jumps = ShortcutFile::read(&args.shortcuts)?;
     let inputs = &hidden.manifest().inputs;
     jumps.check_model(&args.shortcuts, &inputs.model_sha256, hidden.hidden_size(), hidden.blocks())?;

@@ -2,13 +2,46 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::str::FromStr;
 
 use onejump_core::shortcut::{Kind, LevelConvention, Solver, parameters};
 
 use crate::ShortcutError;
 
-/// The final hidden state before the model's final norm: what every shortcut here approximates.
-pub const TARGET: &str = "pre-norm";
+/// What a shortcut was trained to approximate. The model's final norm comes after it in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Target {
+    /// The final hidden state before the model's final norm: the default.
+    #[default]
+    PreNorm,
+    /// The final hidden state scaled to a root mean square of 1, which is what an RMSNorm makes of it
+    /// before its gain. All samples weigh the same, and the norm that follows does not change it.
+    Normed,
+}
+
+impl Target {
+    /// The name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PreNorm => "pre-norm",
+            Self::Normed => "normed",
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::PreNorm, Self::Normed]
+            .into_iter()
+            .find(|target| target.name() == text)
+            .ok_or_else(|| format!("'{text}' is no target; known: pre-norm, normed"))
+    }
+}
+
+/// What [`Card::samples`] says where nothing else is said.
+pub const ALL_SAMPLES: &str = "all";
 
 /// Everything that a reader must know of the maps in a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +54,12 @@ pub struct Card {
     pub model_sha256: String,
     /// Fingerprint of the hidden states that it was trained on.
     pub hidden_sha256: String,
+    /// Which samples of them: `all`, `first 900`, `all without position 0`.
+    pub samples: String,
+    /// What the maps approximate.
+    pub target: Target,
+    /// A name for the file's rows in tables, where it is one of several variants.
+    pub label: Option<String>,
     /// H.
     pub hidden_size: usize,
     /// K.
@@ -93,10 +132,17 @@ impl Card {
             ("seed", self.seed.to_string()),
             ("ridge", self.ridge.to_string()),
             ("norm_eps", format!("{:e}", self.norm_eps)),
-            ("target", TARGET.to_owned()),
+            ("target", self.target.name().to_owned()),
             ("training_loss", list(&self.training_loss)),
             ("onejump", env!("CARGO_PKG_VERSION").to_owned()),
         ]);
+        // What is as usual is not said.
+        if self.samples != ALL_SAMPLES {
+            metadata.insert("samples", self.samples.clone());
+        }
+        if let Some(label) = &self.label {
+            metadata.insert("label", label.clone());
+        }
         if let Some(rank) = self.rank {
             metadata.insert("rank", rank.to_string());
         }
@@ -124,10 +170,6 @@ impl Card {
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, ShortcutError> {
         let fields = Fields { path, metadata };
-        let target = fields.text("target")?;
-        if target != TARGET {
-            return Err(ShortcutError::content(path, format!("has the target '{target}', known: {TARGET}")));
-        }
         let kind: Kind = fields.parse("kind")?;
         let choice = if metadata.contains_key("d_exit") {
             let levels = match fields.text("levels")? {
@@ -149,6 +191,9 @@ impl Card {
             model: fields.text("model")?.to_owned(),
             model_sha256: fields.text("model_sha256")?.to_owned(),
             hidden_sha256: fields.text("hidden_sha256")?.to_owned(),
+            samples: metadata.get("samples").cloned().unwrap_or_else(|| ALL_SAMPLES.to_owned()),
+            target: fields.parse("target")?,
+            label: metadata.get("label").cloned(),
             hidden_size: fields.parse("hidden_size")?,
             blocks: fields.parse("blocks")?,
             rank: if kind.low_rank() { Some(fields.parse("rank")?) } else { None },

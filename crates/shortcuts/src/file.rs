@@ -213,6 +213,9 @@ mod tests {
             model: "tiny".into(),
             model_sha256: "m".into(),
             hidden_sha256: "h".into(),
+            samples: "first 9".into(),
+            target: crate::card::Target::Normed,
+            label: Some("half".into()),
             hidden_size: H,
             blocks: 3,
             rank: kind.low_rank().then_some(R),
@@ -305,7 +308,9 @@ mod tests {
             ("level", "1"),
             ("d", "0.4"),
             ("rank", "2"),
-            ("target", "pre-norm"),
+            ("target", "normed"),
+            ("samples", "first 9"),
+            ("label", "half"),
             ("blocks", "3"),
         ] {
             assert_eq!(metadata[key], value, "{key}");

@@ -1,5 +1,6 @@
 //! A folder of hidden states: its manifest and its parts as one table.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
@@ -14,6 +15,25 @@ use crate::part;
 pub struct HiddenStates {
     dir: PathBuf,
     manifest: HiddenManifest,
+    selection: Selection,
+    /// The rows that are kept; none for all.
+    kept: Option<Vec<usize>>,
+}
+
+/// Which samples of a folder are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only so many, from the first on: samples are in a random order already.
+    pub first: Option<usize>,
+    /// Leaves out the samples at position 0, after `first`.
+    pub without_position_0: bool,
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.first.map_or("all".to_owned(), |first| format!("first {first}"));
+        write!(f, "{first}{}", if self.without_position_0 { " without position 0" } else { "" })
+    }
 }
 
 impl HiddenStates {
@@ -42,7 +62,39 @@ impl HiddenStates {
         }
         // States of another run have the same shape: only the content tells.
         manifest.parts.par_iter().try_for_each(|part| check_file(&dir, part))?;
-        Ok(Self { dir, manifest })
+        Ok(Self { dir, manifest, selection: Selection::default(), kept: None })
+    }
+
+    /// The same folder, of which only some samples are used.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the positions cannot be read.
+    pub fn select(mut self, selection: Selection) -> Result<Self, StoreError> {
+        let samples = self.manifest.inputs.samples;
+        let first = selection.first.unwrap_or(samples).min(samples);
+        self.kept = None;
+        self.selection = selection;
+        if selection.without_position_0 {
+            let positions = self.positions()?;
+            self.kept = Some((0..first).filter(|&row| positions[row] > 0).collect());
+        } else if first < samples {
+            self.kept = Some((0..first).collect());
+        }
+        Ok(self)
+    }
+
+    /// Which samples are used.
+    pub fn selection(&self) -> Selection {
+        self.selection
+    }
+
+    /// A hash that stands for the states that are used.
+    pub fn fingerprint(&self) -> String {
+        let whole = self.manifest.fingerprint();
+        if self.kept.is_none() {
+            return whole;
+        }
+        files::sha256_bytes(format!("{whole} {}", self.selection).as_bytes())
     }
 
     /// The folder.
@@ -57,7 +109,7 @@ impl HiddenStates {
 
     /// N.
     pub fn samples(&self) -> usize {
-        self.manifest.inputs.samples
+        self.kept.as_ref().map_or(self.manifest.inputs.samples, Vec::len)
     }
 
     /// H.
@@ -95,6 +147,18 @@ impl HiddenStates {
         self.whole(parts, 1)
     }
 
+    /// How many tokens the sentence of each sample has, in the order of the samples.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a part is damaged.
+    pub fn lengths(&self) -> Result<Vec<u32>, StoreError> {
+        let lengths = |path: &Path| {
+            Ok(part::read_token_ids(path)?.iter().map(|ids| ids.len() as u32).collect::<Vec<_>>())
+        };
+        let parts = self.read_parts(lengths)?;
+        self.whole(parts, 1)
+    }
+
     fn read_parts<T: Send>(
         &self,
         read: impl Fn(&Path) -> Result<Vec<T>, StoreError> + Sync,
@@ -102,8 +166,8 @@ impl HiddenStates {
         self.manifest.parts.par_iter().map(|part| read(&self.dir.join(&part.file))).collect()
     }
 
-    /// The parts as one, checked against the manifest's number of samples.
-    fn whole<T>(&self, parts: Vec<Vec<T>>, width: usize) -> Result<Vec<T>, StoreError> {
+    /// The samples that are used, from parts that are checked against the manifest's number of samples.
+    fn whole<T: Copy>(&self, parts: Vec<Vec<T>>, width: usize) -> Result<Vec<T>, StoreError> {
         for (part, rows) in self.manifest.parts.iter().zip(&parts) {
             if rows.len() != part.samples * width {
                 return Err(StoreError::content(
@@ -112,11 +176,16 @@ impl HiddenStates {
                 ));
             }
         }
-        let mut whole = Vec::with_capacity(self.samples() * width);
+        let mut whole = Vec::with_capacity(self.manifest.inputs.samples * width);
         for part in parts {
             whole.extend(part);
         }
-        Ok(whole)
+        match &self.kept {
+            None => Ok(whole),
+            Some(kept) => {
+                Ok(kept.iter().flat_map(|&row| whole[row * width..][..width].iter().copied()).collect())
+            }
+        }
     }
 }
 

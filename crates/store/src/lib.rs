@@ -6,6 +6,7 @@
 //! | write the parts of a folder | [`part::write_part`] |
 //! | check a whole folder against its manifest | [`verify::verify`] |
 //! | the tables of scores and metrics | [`tables`] |
+//! | the tables of the analyses that go further | [`analyses`] |
 //! | the model's own predictions | [`truth`] |
 //!
 //! ```
@@ -27,6 +28,7 @@
 //!
 //! This crate knows nothing of torch, of tokenizers, or of what a shortcut does.
 
+pub mod analyses;
 mod error;
 pub mod hidden;
 pub mod part;

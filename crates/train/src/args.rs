@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use onejump_core::shortcut::{Kind, Solver};
+use onejump_shortcuts::card::Target;
 use onejump_train::adam::Options;
 
 /// Train shortcuts on stored hidden states, one per exit level (or one for all: joint), and write
@@ -38,6 +39,19 @@ pub struct Args {
     /// adam: learning rate of the first step; it falls to 0 along half a cosine
     #[arg(long, default_value_t = Options::DEFAULT_LEARNING_RATE)]
     pub learning_rate: f64,
+    /// What the maps approximate: the final hidden state as it is (pre-norm), or scaled to a root mean
+    /// square of 1 (normed)
+    #[arg(long, default_value = "pre-norm")]
+    pub target: Target,
+    /// Only so many samples, from the first on
+    #[arg(long, value_name = "N")]
+    pub first: Option<usize>,
+    /// Leave out the samples at position 0
+    #[arg(long = "no-position-0")]
+    pub without_position_0: bool,
+    /// A name for the file's rows in tables, where it is one of several variants
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
     /// adam: seed of the initial weights and of the order of the samples
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

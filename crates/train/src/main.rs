@@ -8,6 +8,7 @@ use args::Args;
 use clap::Parser;
 use onejump_core::cli::thousands;
 use onejump_core::lock;
+use onejump_store::hidden::Selection;
 use onejump_train::adam::Options;
 use onejump_train::{Config, TrainError, train};
 
@@ -23,6 +24,9 @@ fn run(args: Args) -> Result<(), TrainError> {
         solver: args.solver,
         rank: args.rank,
         ridge: args.ridge,
+        target: args.target,
+        selection: Selection { first: args.first, without_position_0: args.without_position_0 },
+        label: args.label,
         adam: Options {
             epochs: args.epochs,
             batch_size: args.batch_size,

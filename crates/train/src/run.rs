@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use onejump_core::interrupt;
 use onejump_core::shortcut::{BATCH_NORM_EPS, Kind, Solver, default_rank};
 use onejump_core::telemetry::Progress;
-use onejump_shortcuts::card::Card;
+use onejump_shortcuts::card::{Card, Target};
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
-use onejump_store::hidden::HiddenStates;
+use onejump_store::hidden::{HiddenStates, Selection};
 use rayon::prelude::*;
 use tch::Tensor;
 
@@ -31,6 +31,12 @@ pub struct Config {
     pub rank: Option<usize>,
     /// Weight of the closed form's ridge term, relative to the mean square of the inputs.
     pub ridge: f64,
+    /// What the maps approximate.
+    pub target: Target,
+    /// Which samples they are trained on.
+    pub selection: Selection,
+    /// A name for the file's rows in tables.
+    pub label: Option<String>,
     /// Options of gradient descent.
     pub adam: Options,
 }
@@ -44,6 +50,9 @@ impl Config {
             solver: Solver::ClosedForm,
             rank: None,
             ridge: 0.0,
+            target: Target::default(),
+            selection: Selection::default(),
+            label: None,
             adam: Options {
                 epochs: Options::DEFAULT_EPOCHS,
                 batch_size: Options::DEFAULT_BATCH_SIZE,
@@ -59,9 +68,9 @@ impl Config {
 /// # Errors
 /// [`TrainError`] if the states cannot be read, the arguments make no sense, or training diverges.
 pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
-    let hidden = HiddenStates::open(&config.hidden)?;
+    let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
     let rank = validated_rank(config, &hidden)?;
-    let targets = level(&hidden, hidden.blocks())?;
+    let targets = targets(config.target, level(&hidden, hidden.blocks())?)?;
     let job = Job { config, hidden: &hidden, targets: &targets, rank };
     let (maps, losses, curves) = match (config.kind, config.solver) {
         (Kind::Joint, Solver::ClosedForm) => job.joint_closed_form()?,
@@ -74,7 +83,10 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
         kind: config.kind,
         model: inputs.model.clone(),
         model_sha256: inputs.model_sha256.clone(),
-        hidden_sha256: hidden.manifest().fingerprint(),
+        hidden_sha256: hidden.fingerprint(),
+        samples: hidden.selection().to_string(),
+        target: config.target,
+        label: config.label.clone(),
         hidden_size: hidden.hidden_size(),
         blocks: hidden.blocks(),
         rank: config.kind.low_rank().then_some(rank),
@@ -131,6 +143,17 @@ fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, Train
 fn level(hidden: &HiddenStates, level: usize) -> Result<Tensor, TrainError> {
     let states = hidden.level(level)?;
     Ok(Tensor::f_from_slice(&states)?.f_view([-1, hidden.hidden_size() as i64])?)
+}
+
+/// What the maps approximate, from the final hidden states (N, H).
+fn targets(target: Target, states: Tensor) -> Result<Tensor, TrainError> {
+    Ok(match target {
+        Target::PreNorm => states,
+        Target::Normed => {
+            let scale = states.f_square()?.f_mean_dim([1i64].as_slice(), true, None)?.f_rsqrt()?; // (N, 1)
+            states.f_mul(&scale)?
+        }
+    })
 }
 
 /// The maps, the training loss of each, and the loss curves of gradient descent.

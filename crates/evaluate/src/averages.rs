@@ -1,0 +1,122 @@
+//! Every file of shortcuts averaged over the exit levels, with intervals, and the paired differences
+//! between methods: `averages.parquet` and `differences.parquet`.
+
+use onejump_core::results::Method;
+use onejump_core::shortcut::{LevelConvention, Solver};
+use onejump_models::device::Place;
+use onejump_models::head::Head;
+use onejump_store::analyses::{Difference, FileAverage, write_rows};
+
+use crate::EvaluateError;
+use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
+use crate::inputs::States;
+use crate::methods::{Entry, Methods};
+use crate::run::{Config, open};
+use crate::sweep::sweep;
+
+/// Evaluates all given files.
+pub(crate) fn averages(config: &Config) -> Result<usize, EvaluateError> {
+    let (hidden, _, mut checkpoint) = open(config)?;
+    let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &[])?;
+    let head = Head::load(&mut checkpoint, Place::CPU)?;
+    let states = States::read_with_expected(hidden, "test", &head, &config.out)?;
+    let swept = sweep("averages", &states, &methods, |outcomes| {
+        outcomes.iter().map(Quality::of).collect::<Vec<_>>()
+    })?;
+    let means: Vec<PerSample> = swept.iter().map(|levels| PerSample::mean(levels.iter())).collect();
+    drop(swept);
+    let bootstrap = Bootstrap::new(states.count(), config.seed)?;
+    let mut rows = Vec::with_capacity(means.len());
+    for (entry, mean) in methods.entries.iter().zip(&means) {
+        rows.push(row(&methods, entry, mean, &bootstrap, &states.positions)?);
+    }
+    write_rows(&config.out.join("averages.parquet"), &rows)?;
+    let mut differences = Vec::new();
+    for (entry, mean) in methods.entries.iter().zip(&means) {
+        for (other, theirs) in methods.entries.iter().zip(&means) {
+            if comparable(&methods, entry, other) {
+                differences.push(difference(entry, mean, other, theirs, &bootstrap)?);
+            }
+        }
+    }
+    write_rows(&config.out.join("differences.parquet"), &differences)?;
+    Ok(rows.len())
+}
+
+/// The single maps are compared with every method of their solver and rank, or of no rank.
+fn comparable(methods: &Methods, entry: &Entry, other: &Entry) -> bool {
+    let (a, b) = (&entry.method, &other.method);
+    let unlabelled = |entry| methods.card(entry).is_none_or(|card| card.label.is_none());
+    let same = |a: &Method, b: &Method| b.rank.is_none() || (a.solver, a.rank) == (b.solver, b.rank);
+    let single = a.rank.is_some() && methods.is_one_map(entry);
+    single && a.method != b.method && same(a, b) && unlabelled(entry) && unlabelled(other)
+}
+
+fn difference(
+    entry: &Entry,
+    mean: &PerSample,
+    other: &Entry,
+    theirs: &PerSample,
+    bootstrap: &Bootstrap,
+) -> Result<Difference, EvaluateError> {
+    let [precision, surprisal] = [
+        bootstrap.interval(minus(&mean.precision_1, &theirs.precision_1))?,
+        bootstrap.interval(minus(&mean.surprisal, &theirs.surprisal))?,
+    ];
+    Ok(Difference {
+        solver: entry.method.solver.map(name),
+        rank: entry.method.rank.map(|rank| rank as u32),
+        method: entry.method.method.clone(),
+        other: other.method.method.clone(),
+        precision_1: precision.mean,
+        precision_1_low: precision.low,
+        precision_1_high: precision.high,
+        surprisal: surprisal.mean,
+        surprisal_low: surprisal.low,
+        surprisal_high: surprisal.high,
+    })
+}
+
+fn name(solver: Solver) -> String {
+    solver.name().to_owned()
+}
+
+fn row(
+    methods: &Methods,
+    entry: &Entry,
+    mean: &PerSample,
+    bootstrap: &Bootstrap,
+    positions: &[u32],
+) -> Result<FileAverage, EvaluateError> {
+    let [precision, surprisal, kl] = mean.intervals(bootstrap)?;
+    let rest: Vec<f64> = positions
+        .iter()
+        .zip(&mean.precision_1)
+        .filter(|(position, _)| **position > 0)
+        .map(|(_, &precision)| precision)
+        .collect();
+    let method = &entry.method;
+    let card = methods.card(entry);
+    let choice = card.and_then(|card| card.choice.as_ref());
+    let d = choice.and_then(|choice| choice.d(choice.levels).get(choice.level).copied());
+    Ok(FileAverage {
+        label: card.and_then(|card| card.label.clone()),
+        method: method.method.clone(),
+        solver: method.solver.map(name),
+        rank: method.rank.map(|rank| rank as u32),
+        jump: method.jump.map(|jump| jump as u32),
+        jump_eq5: choice.and_then(|choice| choice.best(LevelConvention::Eq5)).map(|jump| jump as u32),
+        d,
+        parameters: method.parameters,
+        precision_1: precision.mean,
+        precision_1_low: precision.low,
+        precision_1_high: precision.high,
+        precision_1_without_0: rest.iter().sum::<f64>() / rest.len() as f64,
+        surprisal: surprisal.mean,
+        surprisal_low: surprisal.low,
+        surprisal_high: surprisal.high,
+        kl: kl.mean,
+        kl_low: kl.low,
+        kl_high: kl.high,
+    })
+}

@@ -1,0 +1,103 @@
+//! What every analysis reads first: the hidden states of a split, the head, and the model's own
+//! predictions.
+
+use std::path::Path;
+
+use onejump_core::files;
+use onejump_core::interrupt;
+use onejump_core::telemetry::Progress;
+use onejump_models::checkpoint::Checkpoint;
+use onejump_models::head::Head;
+use onejump_store::hidden::HiddenStates;
+use onejump_store::truth::{Truth, read_expected, write_expected};
+use tch::{Kind, Tensor};
+
+use crate::EvaluateError;
+use crate::levels::{CHUNK, Samples};
+use crate::truth::{self, tensor};
+
+/// The states of some samples with the true distributions.
+pub(crate) struct States {
+    pub hidden: HiddenStates,
+    pub truth: Truth,
+    pub positions: Vec<u32>,
+    pub samples: Samples,
+}
+
+impl States {
+    /// Reads what is needed of `hidden`; the true distributions are cached in the folder `cache`, by
+    /// the name of the split.
+    pub fn read(hidden: HiddenStates, name: &str, head: &Head, cache: &Path) -> Result<Self, EvaluateError> {
+        let truth = truth::truth(&hidden, head, &cache.join(format!("truth-{name}.parquet")))?;
+        let positions = hidden.positions()?;
+        let targets = tensor(&hidden.level(hidden.blocks())?, hidden.hidden_size())?;
+        let normed_targets = head.norm.forward(&targets)?;
+        let samples = Samples { targets, normed_targets, expected: None, head: head.shallow_clone() };
+        Ok(Self { hidden, truth, positions, samples })
+    }
+
+    /// The same, ready for KL divergences.
+    pub fn read_with_expected(
+        hidden: HiddenStates,
+        name: &str,
+        head: &Head,
+        cache: &Path,
+    ) -> Result<Self, EvaluateError> {
+        let mut states = Self::read(hidden, name, head, cache)?;
+        states.samples.expected = Some(states.expected(&cache.join(format!("expected-{name}.parquet")))?);
+        Ok(states)
+    }
+
+    /// N.
+    pub fn count(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// Eᵀp of each sample, the unembedding row that its true distribution p expects: (N, H). With it
+    /// the mean logit under p is one product of length H instead of V, for any approximation.
+    fn expected(&self, cache: &Path) -> Result<Tensor, EvaluateError> {
+        let hidden_size = self.hidden.hidden_size();
+        let inputs = &self.hidden.manifest().inputs;
+        let key = format!("{} {}", self.hidden.fingerprint(), inputs.model_sha256);
+        let fingerprint = files::sha256_bytes(key.as_bytes());
+        if let Some(rows) = read_expected(cache, &fingerprint)?
+            && rows.len() == self.count() * hidden_size
+        {
+            return tensor(&rows, hidden_size);
+        }
+        let unembedding = &self.samples.head.unembedding;
+        let transposed = unembedding.f_transpose(0, 1)?; // (H, V)
+        let (count, mut start) = (self.count() as i64, 0);
+        let progress = Progress::new("expected rows", "samples", count as u64);
+        let mut rows = Vec::with_capacity(self.count() * hidden_size);
+        while start < count {
+            interrupt::check()?;
+            let n = CHUNK.min(count - start);
+            let logits = self.samples.normed_targets.f_narrow(0, start, n)?.f_mm(&transposed)?; // (n, V)
+            let expected = logits.f_softmax(1, Kind::Float)?.f_mm(unembedding)?; // (n, H)
+            rows.extend(Vec::<f32>::try_from(expected.f_view([-1])?)?);
+            progress.advance(n as u64);
+            start += n;
+        }
+        progress.finish();
+        write_expected(cache, rows.clone(), hidden_size, &fingerprint)?;
+        tensor(&rows, hidden_size)
+    }
+}
+
+/// The head must be the one behind the hidden states.
+pub(crate) fn check_model(checkpoint: &Checkpoint, hidden: &[&HiddenStates]) -> Result<(), EvaluateError> {
+    let sha256 = checkpoint.sha256()?;
+    for hidden in hidden {
+        let inputs = &hidden.manifest().inputs;
+        if inputs.model_sha256 != sha256 {
+            return Err(EvaluateError::Usage(format!(
+                "{} was captured from another checkpoint ({}) than --model {}",
+                hidden.dir().display(),
+                inputs.model,
+                checkpoint.path().display()
+            )));
+        }
+    }
+    Ok(())
+}

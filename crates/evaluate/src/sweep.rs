@@ -1,0 +1,104 @@
+//! All methods at all exit levels of a split: one pass, whose outcomes each analysis folds its own way.
+
+use onejump_core::interrupt;
+use onejump_core::results::Method;
+use onejump_core::telemetry::Progress;
+use onejump_shortcuts::map::Map;
+use rayon::prelude::*;
+
+use crate::EvaluateError;
+use crate::exit_head::ExitHead;
+use crate::inputs::States;
+use crate::levels::{self, Samples};
+use crate::methods::Methods;
+use crate::metrics::Outcome;
+use crate::truth::tensor;
+
+/// Folds the outcomes of every entry at every exit level: per entry, a value per level. Levels are
+/// independent; each runs on one thread, so that the result does not depend on how many there are.
+pub(crate) fn sweep<T: Send>(
+    title: &'static str,
+    states: &States,
+    methods: &Methods,
+    fold: impl Fn(Vec<Outcome>) -> T + Sync,
+) -> Result<Vec<Vec<T>>, EvaluateError> {
+    let (hidden, truth) = (&states.hidden, &states.truth);
+    let blocks = hidden.blocks();
+    let names: Vec<String> = methods.entries.iter().map(|entry| describe(&entry.method)).collect();
+    // The head behind a map that serves all levels is prepared once.
+    let mut shared = Vec::with_capacity(names.len());
+    for entry in &methods.entries {
+        let one = methods.is_one_map(entry);
+        let head = &states.samples.head;
+        shared.push(if one { Some(ExitHead::new(methods.map(entry, 0)?, head)?) } else { None });
+    }
+    let exit = |level: usize, entry: usize| {
+        Ok::<_, EvaluateError>(match &shared[entry] {
+            Some(head) => Exit::Prepared(Box::new(head.shallow_clone())),
+            None => Exit::Map(methods.map(&methods.entries[entry], level)?.map(Map::shallow_clone)),
+        })
+    };
+    let jobs = (0..blocks)
+        .map(|level| {
+            let exits = (0..names.len()).map(|entry| exit(level, entry)).collect::<Result<Vec<_>, _>>()?;
+            Ok((level, states.samples.shallow_clone(), exits))
+        })
+        .collect::<Result<Vec<_>, EvaluateError>>()?;
+    let progress = Progress::new(title, "methods × levels", (blocks * names.len()) as u64);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .start_handler(|_| tch::set_num_threads(1))
+        .build()
+        .map_err(|error| EvaluateError::Usage(format!("cannot start threads: {error}")))?;
+    let by_level = pool.install(|| {
+        jobs.into_par_iter()
+            .with_max_len(1)
+            .map(|(level, samples, exits)| {
+                let at_level = tensor(&hidden.level(level)?, hidden.hidden_size())?;
+                let evaluate = |(name, exit): (&String, Exit)| {
+                    interrupt::check()?;
+                    let name = format!("{name} at level {level}");
+                    let exit = exit.prepare(&samples)?;
+                    let outcomes = levels::outcomes(&name, &exit, &at_level, &samples, truth)?;
+                    progress.advance(1);
+                    Ok(fold(outcomes))
+                };
+                names.iter().zip(exits).map(evaluate).collect::<Result<Vec<_>, _>>()
+            })
+            .collect::<Result<Vec<_>, EvaluateError>>()
+    })?;
+    progress.finish();
+    let mut by_entry: Vec<Vec<T>> = names.iter().map(|_| Vec::with_capacity(blocks)).collect();
+    for level in by_level {
+        for (entry, value) in by_entry.iter_mut().zip(level) {
+            entry.push(value);
+        }
+    }
+    Ok(by_entry)
+}
+
+/// A map with the head behind it, or what it is made from.
+enum Exit {
+    Prepared(Box<ExitHead>),
+    Map(Option<Map>),
+}
+
+impl Exit {
+    fn prepare(self, samples: &Samples) -> Result<ExitHead, EvaluateError> {
+        match self {
+            Self::Prepared(head) => Ok(*head),
+            Self::Map(map) => ExitHead::new(map.as_ref(), &samples.head),
+        }
+    }
+}
+
+fn describe(method: &Method) -> String {
+    let mut name = method.method.clone();
+    if let Some(solver) = method.solver {
+        name.push_str(&format!(" ({solver}"));
+        if let Some(rank) = method.rank {
+            name.push_str(&format!(", rank {rank}"));
+        }
+        name.push(')');
+    }
+    name
+}

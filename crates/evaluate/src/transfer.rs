@@ -1,0 +1,216 @@
+//! Every jump at every exit level: `transfer.parquet`; and what follows from it: which criterion chooses
+//! the one jump well (`jumps.parquet`, `regret.parquet`), and how many jumps it takes (`subsets.parquet`).
+
+use onejump_models::device::Place;
+use onejump_models::head::Head;
+use onejump_store::analyses::{Jump, Regret, Transfer, write_rows};
+use onejump_store::hidden::Selection;
+
+use crate::EvaluateError;
+use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
+use crate::inputs::States;
+use crate::methods::Methods;
+use crate::metrics::Outcome;
+use crate::run::{Config, open};
+use crate::subsets::subsets;
+use crate::sweep::sweep;
+
+/// Applies every jump of each given file at every exit level, on the test samples and, for what is
+/// chosen, on training samples.
+pub(crate) fn transfer(config: &Config) -> Result<usize, EvaluateError> {
+    let (hidden, train, mut checkpoint) = open(config)?;
+    let first = config.train_samples.min(train.samples());
+    let train = train.select(Selection { first: Some(first), without_position_0: false })?;
+    let head = Head::load(&mut checkpoint, Place::CPU)?;
+    let test = States::read_with_expected(hidden, "test", &head, &config.out)?;
+    let train = States::read_with_expected(train, &format!("train-first-{first}"), &head, &config.out)?;
+    let bootstrap = Bootstrap::new(test.count(), config.seed)?;
+    let (mut transfers, mut jumps, mut regrets, mut sets) = (vec![], vec![], vec![], vec![]);
+    for path in &config.shortcuts {
+        let methods = Methods::jumps(&test.hidden, path)?;
+        let set = JumpSet::of(&methods)?;
+        let criteria = sweep("training pairs", &train, &methods, |outcomes| Pair::of(&outcomes))?;
+        let swept = sweep("test pairs", &test, &methods, |outcomes| {
+            let quality: Vec<Quality> = outcomes.iter().map(Quality::of).collect();
+            (Pair::of(&outcomes), quality)
+        })?;
+        let (pairs, qualities): (Vec<Vec<Pair>>, Vec<Vec<Vec<Quality>>>) =
+            swept.into_iter().map(|levels| levels.into_iter().unzip()).unzip();
+        let means: Vec<PerSample> = qualities.iter().map(|levels| PerSample::mean(levels.iter())).collect();
+        transfers.extend(transfer_rows(&set, &pairs));
+        jumps.extend(jump_rows(&set, &criteria, &means, &bootstrap, train.count())?);
+        regrets.extend(regret_rows(&set, &criteria, &means, &bootstrap)?);
+        sets.extend(subsets(&set, &criteria, &qualities, &bootstrap)?);
+    }
+    write_rows(&config.out.join("transfer.parquet"), &transfers)?;
+    write_rows(&config.out.join("jumps.parquet"), &jumps)?;
+    write_rows(&config.out.join("regret.parquet"), &regrets)?;
+    write_rows(&config.out.join("subsets.parquet"), &sets)?;
+    Ok(transfers.len())
+}
+
+/// What the rows of a file of jumps have in common.
+pub(crate) struct JumpSet {
+    pub method: String,
+    pub solver: String,
+    pub rank: u32,
+    /// Parameters of one jump.
+    pub parameters: u64,
+}
+
+impl JumpSet {
+    fn of(methods: &Methods) -> Result<Self, EvaluateError> {
+        let none = || EvaluateError::Usage("a file of jumps without a jump; train it again".to_owned());
+        let entry = methods.entries.first().ok_or_else(none)?;
+        let card = methods.card(entry).ok_or_else(none)?;
+        Ok(Self {
+            method: card.kind.name().to_owned(),
+            solver: card.solver.name().to_owned(),
+            rank: card.rank.unwrap_or(0) as u32,
+            parameters: entry.method.parameters,
+        })
+    }
+}
+
+/// The means of one jump at one level.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pair {
+    precision_1: f64,
+    surprisal: f64,
+    mat_surprisal: f64,
+    pub kl: f64,
+    cosine: f64,
+    pub signed_square: f64,
+    mse: f64,
+}
+
+impl Pair {
+    fn of(outcomes: &[Outcome]) -> Self {
+        let n = outcomes.len() as f64;
+        let mut sum = Self::default();
+        for outcome in outcomes {
+            let (cosine, squared_error) = outcome.approximation.unwrap_or_default();
+            sum.precision_1 += f64::from(u8::from(outcome.agrees())) / n;
+            sum.surprisal += outcome.surprisal / n;
+            sum.mat_surprisal += outcome.mat_surprisal / n;
+            sum.kl += outcome.kl.unwrap_or(f64::NAN) / n;
+            sum.cosine += cosine / n;
+            sum.signed_square += cosine * cosine.abs() / n;
+            sum.mse += squared_error / n;
+        }
+        sum
+    }
+}
+
+/// A criterion on training samples by which a jump can be chosen; larger is better.
+type Criterion = (&'static str, fn(&Pair) -> f64);
+
+/// The criteria that are compared: the paper's first.
+const CRITERIA: [Criterion; 4] = [
+    ("signed-square", |pair| pair.signed_square),
+    ("cosine", |pair| pair.cosine),
+    ("mse", |pair| -pair.mse),
+    ("kl", |pair| -pair.kl),
+];
+
+/// The measures on test samples, and whether more of it is better.
+const MEASURES: [(&str, bool); 3] = [("precision_1", true), ("surprisal", false), ("kl", false)];
+
+fn mean(levels: &[Pair], get: fn(&Pair) -> f64) -> f64 {
+    levels.iter().map(get).sum::<f64>() / levels.len() as f64
+}
+
+/// The place of the largest value, the first among equals.
+pub(crate) fn argmax(values: &[f64]) -> usize {
+    (0..values.len()).reduce(|best, place| if values[place] > values[best] { place } else { best }).unwrap_or(0)
+}
+
+fn transfer_rows(set: &JumpSet, pairs: &[Vec<Pair>]) -> Vec<Transfer> {
+    let row = |jump: usize, level: usize, pair: &Pair| Transfer {
+        method: set.method.clone(),
+        solver: set.solver.clone(),
+        rank: set.rank,
+        jump: jump as u32,
+        level: level as u32,
+        precision_1: pair.precision_1,
+        surprisal: pair.surprisal,
+        mat_surprisal: pair.mat_surprisal,
+        kl: pair.kl,
+        cosine: pair.cosine,
+        signed_square: pair.signed_square,
+    };
+    let levels = |(jump, levels): (usize, &Vec<Pair>)| -> Vec<Transfer> {
+        levels.iter().enumerate().map(|(level, pair)| row(jump, level, pair)).collect()
+    };
+    pairs.iter().enumerate().flat_map(levels).collect()
+}
+
+fn jump_rows(
+    set: &JumpSet,
+    criteria: &[Vec<Pair>],
+    means: &[PerSample],
+    bootstrap: &Bootstrap,
+    train_samples: usize,
+) -> Result<Vec<Jump>, EvaluateError> {
+    let mut rows = Vec::with_capacity(means.len());
+    for (jump, (levels, measured)) in criteria.iter().zip(means).enumerate() {
+        let [precision, surprisal, kl] = measured.intervals(bootstrap)?;
+        rows.push(Jump {
+            solver: set.solver.clone(),
+            rank: set.rank,
+            jump: jump as u32,
+            train_samples: train_samples as u32,
+            train_signed_square: mean(levels, |pair| pair.signed_square),
+            train_cosine: mean(levels, |pair| pair.cosine),
+            train_mse: mean(levels, |pair| pair.mse),
+            train_kl: mean(levels, |pair| pair.kl),
+            precision_1: precision.mean,
+            precision_1_low: precision.low,
+            precision_1_high: precision.high,
+            surprisal: surprisal.mean,
+            surprisal_low: surprisal.low,
+            surprisal_high: surprisal.high,
+            kl: kl.mean,
+            kl_low: kl.low,
+            kl_high: kl.high,
+        });
+    }
+    Ok(rows)
+}
+
+fn regret_rows(
+    set: &JumpSet,
+    criteria: &[Vec<Pair>],
+    means: &[PerSample],
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Regret>, EvaluateError> {
+    let mut rows = Vec::new();
+    for (criterion, get) in CRITERIA {
+        let scores: Vec<f64> = criteria.iter().map(|levels| mean(levels, get)).collect();
+        let jump = argmax(&scores);
+        for (index, (metric, more)) in MEASURES.into_iter().enumerate() {
+            let column = |jump: usize| means[jump].columns()[index];
+            let sign = if more { 1.0 } else { -1.0 };
+            let averages: Vec<f64> =
+                (0..means.len()).map(|jump| column(jump).iter().sum::<f64>() / column(jump).len() as f64).collect();
+            let best_jump = argmax(&averages.iter().map(|average| sign * average).collect::<Vec<_>>());
+            let (chosen, best) = (column(jump), column(best_jump));
+            let regret =
+                bootstrap.interval(if more { minus(best, chosen) } else { minus(chosen, best) })?;
+            rows.push(Regret {
+                solver: set.solver.clone(),
+                rank: set.rank,
+                criterion: criterion.to_owned(),
+                jump: jump as u32,
+                metric: metric.to_owned(),
+                value: averages[jump],
+                best_jump: best_jump as u32,
+                best: averages[best_jump],
+                regret: regret.mean,
+                regret_low: regret.low,
+                regret_high: regret.high,
+            });
+        }
+    }
+    Ok(rows)
+}
