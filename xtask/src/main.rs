@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | interrupt | test`.
 
 mod bench;
+mod beyond;
 mod full_size;
 mod interrupt;
 mod parity;

@@ -15,7 +15,7 @@ use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
 use serde::{Deserialize, Serialize};
 
 use crate::switches::Switches;
-use crate::{process, setup};
+use crate::{beyond, process, setup};
 
 /// Sentences of a quick run.
 const QUICK: (usize, usize) = (900, 300);
@@ -53,6 +53,9 @@ pub struct Args {
     /// 900 and 300 sentences only
     #[arg(long)]
     quick: bool,
+    /// Also what comes after the paper: transfer between levels, more ranks, dynamic exit, sensitivity
+    #[arg(long)]
+    beyond: bool,
     #[command(flatten)]
     switches: Switches,
 }
@@ -116,7 +119,20 @@ pub fn reproduce(args: &Args) -> Result<()> {
         args.ranks.clone()
     };
     let (shortcuts, ojfa) = train_and_score(&mut stages, &ranks, hidden_size, args)?;
-    evaluate_and_report(&mut stages, &args.model, &shortcuts, &ojfa)?;
+    evaluate(&mut stages, &args.model, &shortcuts, &ojfa)?;
+    if args.beyond {
+        let further = beyond::Run {
+            model: &args.model,
+            sentences: &sentences.join(format!("{}.txt", Split::Train.name())),
+            limit: limits.map(|limits| limits.0),
+            seed: args.seed,
+            device: &args.device,
+            capture: args.switches.capture(),
+            score: args.switches.score(),
+        };
+        beyond::beyond(&mut stages, &further)?;
+    }
+    report(&mut stages)?;
     println!("\n{}", stages.summary());
     println!("report: {}", layout.report().display());
     Ok(())
@@ -195,12 +211,7 @@ fn train_and_score(
     Ok((shortcuts, ojfa))
 }
 
-fn evaluate_and_report(
-    stages: &mut Stages,
-    model: &str,
-    shortcuts: &[PathBuf],
-    ojfa: &[PathBuf],
-) -> Result<()> {
+fn evaluate(stages: &mut Stages, model: &str, shortcuts: &[PathBuf], ojfa: &[PathBuf]) -> Result<()> {
     let layout = stages.layout;
     let mut stage = stages.stage("onejump-evaluate", "evaluate");
     stage.option("--model", model).hidden(&layout.hidden(Split::Test));
@@ -212,8 +223,12 @@ fn evaluate_and_report(
     }
     stage.output("--out", &layout.summary());
     stage.replace_argument(&layout.summary(), &layout.results());
-    stages.run(stage)?;
-    // The report is quick, and prints the table that people look for: it always runs.
+    stages.run(stage)
+}
+
+/// The report is quick, and prints the table that people look for: it always runs.
+fn report(stages: &mut Stages) -> Result<()> {
+    let layout = stages.layout;
     let mut stage = stages.stage("onejump-report", "report");
     stage.command.push("--run".to_owned());
     stage.command.push(layout.root().display().to_string());
@@ -221,7 +236,7 @@ fn evaluate_and_report(
 }
 
 /// One call of a stage's binary: what it reads and what it writes.
-struct Stage {
+pub(crate) struct Stage {
     name: String,
     binary: String,
     command: Vec<String>,
@@ -230,33 +245,33 @@ struct Stage {
 }
 
 impl Stage {
-    fn option(&mut self, name: &str, value: &str) -> &mut Self {
+    pub fn option(&mut self, name: &str, value: &str) -> &mut Self {
         self.command.extend([name.to_owned(), value.to_owned()]);
         self
     }
 
-    fn arguments(&mut self, arguments: &[String]) -> &mut Self {
+    pub fn arguments(&mut self, arguments: &[String]) -> &mut Self {
         self.command.extend_from_slice(arguments);
         self
     }
 
-    fn input(&mut self, name: &str, file: &Path) -> &mut Self {
+    pub fn input(&mut self, name: &str, file: &Path) -> &mut Self {
         self.inputs.push(file.to_owned());
         self.option(name, &file.display().to_string())
     }
 
-    fn output(&mut self, name: &str, file: &Path) -> &mut Self {
+    pub fn output(&mut self, name: &str, file: &Path) -> &mut Self {
         self.outputs.push(file.to_owned());
         self.option(name, &file.display().to_string())
     }
 
     /// A folder of hidden states; its manifest, with the hashes of the parts, stands for it.
-    fn hidden(&mut self, folder: &Path) -> &mut Self {
+    pub fn hidden(&mut self, folder: &Path) -> &mut Self {
         self.inputs.push(folder.join(MANIFEST));
         self.option("--hidden", &folder.display().to_string())
     }
 
-    fn replace_argument(&mut self, file: &Path, folder: &Path) {
+    pub fn replace_argument(&mut self, file: &Path, folder: &Path) {
         let file = file.display().to_string();
         for argument in self.command.iter_mut().filter(|argument| **argument == file) {
             *argument = folder.display().to_string();
@@ -274,14 +289,14 @@ impl Stage {
     }
 }
 
-struct Stages<'a> {
-    layout: &'a RunLayout,
+pub(crate) struct Stages<'a> {
+    pub layout: &'a RunLayout,
     binaries: PathBuf,
     times: Vec<(String, Option<f64>)>,
 }
 
 impl Stages<'_> {
-    fn stage(&self, binary: &str, name: &str) -> Stage {
+    pub fn stage(&self, binary: &str, name: &str) -> Stage {
         Stage {
             name: name.to_owned(),
             binary: binary.to_owned(),
@@ -292,7 +307,7 @@ impl Stages<'_> {
     }
 
     /// Runs a stage, unless it has run with these arguments and inputs and its outputs are there.
-    fn run(&mut self, stage: Stage) -> Result<()> {
+    pub fn run(&mut self, stage: Stage) -> Result<()> {
         let stamp = self.layout.root().join(STAMPS).join(&stage.name);
         let binary = self.binaries.join(&stage.binary);
         let key = stage.key(&binary)?;

@@ -33,13 +33,15 @@ pub enum Kind {
     NNjtc,
     /// One n-njtc trained on the states of all exit levels together (the paper's §5).
     Joint,
+    /// One A·B for all exit levels, with a BatchNorm per level: between `joint` and `n-njtc`.
+    JointNorms,
     /// The one n-njtc that the score chose, applied at every exit level (the paper's §3.1).
     Ojfa,
 }
 
 impl Kind {
     /// The kinds that `onejump-train` trains.
-    pub const TRAINED: [Self; 4] = [Self::NNjtc, Self::Njtc, Self::Jtc, Self::Joint];
+    pub const TRAINED: [Self; 5] = [Self::NNjtc, Self::Njtc, Self::Jtc, Self::Joint, Self::JointNorms];
 
     /// The name in file names, tables and on the command line.
     pub fn name(self) -> &'static str {
@@ -49,23 +51,24 @@ impl Kind {
             Self::Njtc => "njtc",
             Self::NNjtc => "n-njtc",
             Self::Joint => "joint",
+            Self::JointNorms => "joint-norms",
             Self::Ojfa => "ojfa",
         }
     }
 
     /// Whether one map per exit level is kept, or a single one for all.
     pub fn per_level(self) -> bool {
-        matches!(self, Self::Jtc | Self::Njtc | Self::NNjtc)
+        matches!(self, Self::Jtc | Self::Njtc | Self::NNjtc | Self::JointNorms)
     }
 
     /// Whether a BatchNorm comes before the matrices.
     pub fn has_norm(self) -> bool {
-        matches!(self, Self::NNjtc | Self::Joint | Self::Ojfa)
+        matches!(self, Self::NNjtc | Self::Joint | Self::JointNorms | Self::Ojfa)
     }
 
     /// Whether the map is a product A·B of rank r.
     pub fn low_rank(self) -> bool {
-        matches!(self, Self::Njtc | Self::NNjtc | Self::Joint | Self::Ojfa)
+        matches!(self, Self::Njtc | Self::NNjtc | Self::Joint | Self::JointNorms | Self::Ojfa)
     }
 }
 
@@ -79,11 +82,14 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Identity, Self::Jtc, Self::Njtc, Self::NNjtc, Self::Joint, Self::Ojfa]
+        [Self::Identity, Self::Jtc, Self::Njtc, Self::NNjtc, Self::Joint, Self::JointNorms, Self::Ojfa]
             .into_iter()
             .find(|kind| kind.name() == text)
             .ok_or_else(|| {
-                format!("'{text}' is no kind of shortcut; known: identity, jtc, njtc, n-njtc, joint, ojfa")
+                format!(
+                    "'{text}' is no kind of shortcut; known: identity, jtc, njtc, n-njtc, joint, \
+                     joint-norms, ojfa"
+                )
             })
     }
 }
@@ -150,6 +156,7 @@ pub fn parameters(kind: Kind, hidden_size: usize, rank: usize, blocks: usize) ->
         Kind::Jtc => k * h * h,
         Kind::Njtc => k * 2 * h * r,
         Kind::NNjtc => k * (2 * h * r + 4 * h),
+        Kind::JointNorms => 2 * h * r + k * 4 * h,
         Kind::Joint | Kind::Ojfa => 2 * h * r + 4 * h,
     }
 }
@@ -206,7 +213,9 @@ mod tests {
 
     #[test]
     fn names_survive_a_round_trip() {
-        for kind in [Kind::Identity, Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::Ojfa] {
+        let kinds =
+            [Kind::Identity, Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::JointNorms, Kind::Ojfa];
+        for kind in kinds {
             assert_eq!(kind.name().parse::<Kind>(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }

@@ -95,7 +95,8 @@ impl Looks {
         let count = self.scores.len();
         let never = Plan { schedule: Schedule { from: count, every: 1 }, threshold: f64::INFINITY };
         // With one schedule there is no choice but to look; with several, one may look nowhere.
-        let first = if schedules.len() > 1 { (never, cost(count as f64, 0.0, 0.0)) } else { (never, f64::INFINITY) };
+        let first =
+            if schedules.len() > 1 { (never, cost(count as f64, 0.0, 0.0)) } else { (never, f64::INFINITY) };
         let mut best = vec![first; wanted.len()];
         for &schedule in schedules {
             for threshold in self.candidates(schedule) {
@@ -160,7 +161,8 @@ mod tests {
     /// With a threshold of 0.9 all agree: sample 0 leaves at once, sample 1 after one block.
     #[test]
     fn the_cheapest_threshold_that_agrees_enough_is_taken() {
-        let plans = looks().calibrate(&[Schedule::EVERY], &[0.75, 1.0], |blocks, looks, _| blocks + 0.1 * looks);
+        let plans =
+            looks().calibrate(&[Schedule::EVERY], &[0.75, 1.0], |blocks, looks, _| blocks + 0.1 * looks);
         assert_eq!(plans[1].threshold, 0.9);
         assert_eq!(plans[0].threshold, 0.7);
         let dear = looks().calibrate(&Schedule::all(2), &[1.0], |blocks, looks, _| blocks + 10.0 * looks);

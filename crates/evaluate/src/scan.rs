@@ -39,7 +39,8 @@ impl RowScan {
 
     /// Takes a block of the row that begins at column `start`.
     pub fn add(&mut self, arch: Arch, block: &[f32], start: usize) {
-        let Ordered { largest, second, above } = arch.dispatch(LargestAndAbove { block, reference: self.reference });
+        let Ordered { largest, second, above } =
+            arch.dispatch(LargestAndAbove { block, reference: self.reference });
         self.above += above;
         if let Some(own) = self.token.checked_sub(start).and_then(|column| block.get(column)) {
             self.above -= usize::from(*own > self.reference);
@@ -90,9 +91,10 @@ impl NullaryFnOnce for LargestAndAbove<'_> {
         let above = above.iter().sum::<u32>() as usize
             + rest.iter().map(|&value| usize::from(value > self.reference)).sum::<usize>();
         let values = largest.iter().chain(&second).chain(rest);
-        let (largest, second) = values.fold((f32::NEG_INFINITY, f32::NEG_INFINITY), |(first, second), &value| {
-            (first.max(value), second.max(first.min(value)))
-        });
+        let (largest, second) = values
+            .fold((f32::NEG_INFINITY, f32::NEG_INFINITY), |(first, second), &value| {
+                (first.max(value), second.max(first.min(value)))
+            });
         Ordered { largest, second, above }
     }
 }

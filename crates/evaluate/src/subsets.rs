@@ -24,8 +24,7 @@ pub(crate) fn subsets(
         [("signed-square", |pair| pair.signed_square), ("kl", |pair| -pair.kl)];
     let mut rows = Vec::new();
     for (criterion, get) in by {
-        let scores: Vec<Vec<f64>> =
-            criteria.iter().map(|levels| levels.iter().map(get).collect()).collect();
+        let scores: Vec<Vec<f64>> = criteria.iter().map(|levels| levels.iter().map(get).collect()).collect();
         for chosen in choose_all(&scores) {
             let levels = scores.first().map_or(0, Vec::len);
             let assigned = (0..levels).map(|level| {
@@ -67,11 +66,7 @@ struct Chosen {
 fn choose_all(scores: &[Vec<f64>]) -> Vec<Chosen> {
     let mut sets: Vec<Chosen> = Vec::with_capacity(scores.len());
     for size in 1..=scores.len() {
-        let jumps = if sets_of(scores.len(), size) <= EXACT {
-            Some(best_of_all(scores, size))
-        } else {
-            None
-        };
+        let jumps = if sets_of(scores.len(), size) <= EXACT { Some(best_of_all(scores, size)) } else { None };
         let exact = jumps.is_some();
         let jumps = jumps.unwrap_or_else(|| {
             let before = sets.last().map_or(&[][..], |set| &set.jumps);

@@ -122,7 +122,9 @@ fn mean(levels: &[Pair], get: fn(&Pair) -> f64) -> f64 {
 
 /// The place of the largest value, the first among equals.
 pub(crate) fn argmax(values: &[f64]) -> usize {
-    (0..values.len()).reduce(|best, place| if values[place] > values[best] { place } else { best }).unwrap_or(0)
+    (0..values.len())
+        .reduce(|best, place| if values[place] > values[best] { place } else { best })
+        .unwrap_or(0)
 }
 
 fn transfer_rows(set: &JumpSet, pairs: &[Vec<Pair>]) -> Vec<Transfer> {
@@ -191,12 +193,12 @@ fn regret_rows(
         for (index, (metric, more)) in MEASURES.into_iter().enumerate() {
             let column = |jump: usize| means[jump].columns()[index];
             let sign = if more { 1.0 } else { -1.0 };
-            let averages: Vec<f64> =
-                (0..means.len()).map(|jump| column(jump).iter().sum::<f64>() / column(jump).len() as f64).collect();
+            let averages: Vec<f64> = (0..means.len())
+                .map(|jump| column(jump).iter().sum::<f64>() / column(jump).len() as f64)
+                .collect();
             let best_jump = argmax(&averages.iter().map(|average| sign * average).collect::<Vec<_>>());
             let (chosen, best) = (column(jump), column(best_jump));
-            let regret =
-                bootstrap.interval(if more { minus(best, chosen) } else { minus(chosen, best) })?;
+            let regret = bootstrap.interval(if more { minus(best, chosen) } else { minus(chosen, best) })?;
             rows.push(Regret {
                 solver: set.solver.clone(),
                 rank: set.rank,

@@ -1,5 +1,5 @@
 //! Files of shortcuts: safetensors with tensors named `level.12.a`, or `a` where one map serves all
-//! exit levels.
+//! exit levels (in `joint-norms` one `a` and `b`, with `level.12.norm.weight` and so on).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -70,6 +70,9 @@ impl ShortcutFile {
             Maps::PerLevel(maps) => {
                 for (level, map) in maps.iter().enumerate() {
                     add(&level_prefix(level), map);
+                }
+                if self.card.kind == Kind::JointNorms {
+                    share_matrices(&mut tensors);
                 }
             }
         }
@@ -143,6 +146,15 @@ impl ShortcutFile {
     }
 }
 
+/// Leaves one `a` and one `b`, the same at every level, without the level in their names.
+fn share_matrices(tensors: &mut BTreeMap<String, &Tensor>) {
+    for name in ["a", "b"] {
+        let first = tensors.get(&format!("{}{name}", level_prefix(0))).copied();
+        tensors.retain(|key, _| !key.ends_with(&format!(".{name}")));
+        tensors.extend(first.map(|tensor| (name.to_owned(), tensor)));
+    }
+}
+
 fn level_prefix(level: usize) -> String {
     format!("level.{level}.")
 }
@@ -161,6 +173,7 @@ impl Reader<'_> {
             return Ok(Map::Full { w: self.tensor(&format!("{prefix}w"), &[hidden, hidden])? });
         }
         let rank = self.card.rank.unwrap_or(0);
+        let matrices = if self.card.kind == Kind::JointNorms { "" } else { prefix };
         let norm = if self.card.kind.has_norm() {
             Some(Norm {
                 weight: vector("norm.weight")?,
@@ -174,8 +187,8 @@ impl Reader<'_> {
         };
         Ok(Map::LowRank {
             norm,
-            a: self.tensor(&format!("{prefix}a"), &[hidden, rank])?,
-            b: self.tensor(&format!("{prefix}b"), &[rank, hidden])?,
+            a: self.tensor(&format!("{matrices}a"), &[hidden, rank])?,
+            b: self.tensor(&format!("{matrices}b"), &[rank, hidden])?,
         })
     }
 
@@ -256,7 +269,16 @@ mod tests {
     }
 
     fn file(kind: Kind) -> ShortcutFile {
-        let maps = if kind.per_level() {
+        let maps = if kind == Kind::JointNorms {
+            let Map::LowRank { a, b, .. } = map(kind, 5.0) else { unreachable!() };
+            let with_norm = |level| match map(kind, f64::from(level)) {
+                Map::LowRank { norm, .. } => {
+                    Map::LowRank { norm, a: a.shallow_clone(), b: b.shallow_clone() }
+                }
+                full => full,
+            };
+            Maps::PerLevel((0..3).map(with_norm).collect())
+        } else if kind.per_level() {
             Maps::PerLevel((0..3).map(|level| map(kind, f64::from(level))).collect())
         } else {
             Maps::One(Box::new(map(kind, 5.0)))
@@ -267,7 +289,7 @@ mod tests {
     #[test]
     fn every_kind_comes_back_and_equal_content_gives_equal_bytes() {
         let folder = tempfile::tempdir().unwrap();
-        for kind in [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::Ojfa] {
+        for kind in [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::JointNorms, Kind::Ojfa] {
             let path = folder.path().join(format!("{kind}.safetensors"));
             file(kind).write(&path).unwrap();
             let bytes = std::fs::read(&path).unwrap();

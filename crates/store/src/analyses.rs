@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
-use crate::table;
 use crate::StoreError;
+use crate::table;
 
 /// `transfer.parquet`: one jump at one exit level, over the test samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -322,7 +322,10 @@ mod tests {
         );
         for (columns, expected) in [
             (columns::<Jump>(), "train_samples:UInt32 train_signed_square:Float64 train_cosine:Float64"),
-            (columns::<Subset>(), "exact:Boolean jumps:List(non-null UInt32, field: 'element') parameters:UInt64"),
+            (
+                columns::<Subset>(),
+                "exact:Boolean jumps:List(non-null UInt32, field: 'element') parameters:UInt64",
+            ),
             (columns::<FileAverage>(), "label:Utf8? method:Utf8 solver:Utf8? rank:UInt32? jump:UInt32?"),
             (columns::<Difference>(), "solver:Utf8? rank:UInt32? method:Utf8 other:Utf8 precision_1:Float64"),
             (columns::<Exit>(), "schedule:Utf8 from:UInt32 every:UInt32 wanted:Float64 threshold:Float64"),

@@ -69,8 +69,8 @@ pub fn write_expected(
 ) -> Result<(), StoreError> {
     let item = Arc::new(Field::new("item", DataType::Float32, false));
     let rows = Arc::new(Float32Array::from(rows));
-    let list = FixedSizeListArray::try_new(item, hidden_size as i32, rows, None)
-        .map_err(StoreError::arrow(path))?;
+    let list =
+        FixedSizeListArray::try_new(item, hidden_size as i32, rows, None).map_err(StoreError::arrow(path))?;
     let schema = Schema::new(vec![Field::new("expected", list.data_type().clone(), false)]);
     let batch =
         RecordBatch::try_new(Arc::new(schema), vec![Arc::new(list)]).map_err(StoreError::arrow(path))?;

@@ -15,7 +15,7 @@ pub struct Args {
     /// Folder of hidden states, from onejump-capture
     #[arg(long, value_name = "DIR")]
     pub hidden: PathBuf,
-    /// n-njtc, njtc, jtc or joint
+    /// n-njtc, njtc, jtc, joint, or joint-norms (one A·B with a BatchNorm per level)
     #[arg(long)]
     pub kind: Kind,
     /// The safetensors file to write

@@ -6,6 +6,8 @@
 //! mean(z) = 0, the constant input 1 adds mean(y)ᵀ·mean(y) to the matrix and the row a₀ = mean(y)·Bᵀ to A;
 //! BatchNorm's bias is a β with β·A = a₀.
 
+use std::borrow::Borrow;
+
 use onejump_core::shortcut::{BATCH_NORM_EPS, Kind};
 use onejump_shortcuts::map::{Map, Norm};
 use tch::Tensor;
@@ -56,20 +58,62 @@ pub fn fit(kind: Kind, moments: &Moments, rank: usize, ridge: f64) -> Result<Fit
 }
 
 fn normalised(moments: &Moments, rank: usize, ridge: f64) -> Result<Map, TrainError> {
-    let n = moments.samples;
-    let (mean_x, mean_y) = (moments.x.f_div_scalar(n)?, moments.y.f_div_scalar(n)?);
-    let covariance = moments.xx.f_div_scalar(n)?.f_sub(&mean_x.f_outer(&mean_x)?)?;
-    let cross = moments.xy.f_div_scalar(n)?.f_sub(&mean_x.f_outer(&mean_y)?)?;
-    // What rounding leaves of a constant column's variance may be below 0.
-    let variance = covariance.f_diagonal(0, 0, 1)?.f_clamp_min(0.0)?;
-    let scale = variance.f_add_scalar(BATCH_NORM_EPS)?.f_rsqrt()?.f_unsqueeze(1)?; // (H, 1)
-    let gram = covariance.f_mul(&scale)?.f_mul(&scale.f_transpose(0, 1)?)?; // G
-    let cross = cross.f_mul(&scale)?; // C
+    let mut maps = with_norm_per_level(&[moments], rank, ridge)?;
+    maps.pop().ok_or_else(|| TrainError::Usage("there are no samples to train on".into()))
+}
+
+/// One A·B behind a BatchNorm per level, for levels with the same targets: reduced-rank regression on
+/// the standardised inputs of all levels together. As their means are 0 at every level and the targets'
+/// mean is the same, the constant row a₀, and with it BatchNorm's bias, is the same at every level.
+///
+/// # Errors
+/// [`TrainError`] if the moments are not finite.
+pub fn with_norm_per_level(
+    levels: &[impl Borrow<Moments>],
+    rank: usize,
+    ridge: f64,
+) -> Result<Vec<Map>, TrainError> {
+    let standardised: Vec<Standardised> =
+        levels.iter().map(|moments| Standardised::of(moments.borrow())).collect::<Result<_, _>>()?;
+    let [first, others @ ..] = standardised.as_slice() else { return Ok(Vec::new()) };
+    let (mut gram, mut cross) = (first.gram.shallow_clone(), first.cross.shallow_clone());
+    for other in others {
+        gram = gram.f_add(&other.gram)?;
+        cross = cross.f_add(&other.cross)?;
+    }
+    let count = standardised.len() as f64;
+    let (gram, cross) = (gram.f_div_scalar(count)?, cross.f_div_scalar(count)?);
+    let mean_y = &first.mean_y;
     let solved = solve(&gram, &cross, ridge)?; // G⁻¹·C
-    let fitted = cross.f_transpose(0, 1)?.f_mm(&solved)?.f_add(&mean_y.f_outer(&mean_y)?)?;
+    let fitted = cross.f_transpose(0, 1)?.f_mm(&solved)?.f_add(&mean_y.f_outer(mean_y)?)?;
     let b = leading(&fitted, rank)?; // (H, r)
     let a = solved.f_mm(&b)?; // (H, r)
-    assemble(&a, &b, &mean_x, &variance, &mean_y)
+    standardised.iter().map(|level| assemble(&a, &b, &level.mean_x, &level.variance, mean_y)).collect()
+}
+
+/// Moments of what BatchNorm makes of the inputs.
+struct Standardised {
+    mean_x: Tensor,
+    variance: Tensor,
+    mean_y: Tensor,
+    /// G.
+    gram: Tensor,
+    /// C.
+    cross: Tensor,
+}
+
+impl Standardised {
+    fn of(moments: &Moments) -> Result<Self, TrainError> {
+        let n = moments.samples;
+        let (mean_x, mean_y) = (moments.x.f_div_scalar(n)?, moments.y.f_div_scalar(n)?);
+        let covariance = moments.xx.f_div_scalar(n)?.f_sub(&mean_x.f_outer(&mean_x)?)?;
+        let cross = moments.xy.f_div_scalar(n)?.f_sub(&mean_x.f_outer(&mean_y)?)?;
+        // What rounding leaves of a constant column's variance may be below 0.
+        let variance = covariance.f_diagonal(0, 0, 1)?.f_clamp_min(0.0)?;
+        let scale = variance.f_add_scalar(BATCH_NORM_EPS)?.f_rsqrt()?.f_unsqueeze(1)?; // (H, 1)
+        let gram = covariance.f_mul(&scale)?.f_mul(&scale.f_transpose(0, 1)?)?;
+        Ok(Self { cross: cross.f_mul(&scale)?, gram, mean_x, variance, mean_y })
+    }
 }
 
 /// The n-njtc of A (H, r) and Bᵀ (H, r) for standardised inputs, and the targets' mean (H).

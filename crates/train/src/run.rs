@@ -75,6 +75,7 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
     let (maps, losses, curves) = match (config.kind, config.solver) {
         (Kind::Joint, Solver::ClosedForm) => job.joint_closed_form()?,
         (Kind::Joint, Solver::Adam) => job.joint_adam()?,
+        (Kind::JointNorms, Solver::ClosedForm) => job.joint_norms()?,
         (_, Solver::ClosedForm) => job.levels_closed_form()?,
         (_, Solver::Adam) => job.levels_adam()?,
     };
@@ -105,7 +106,10 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
 fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, TrainError> {
     let usage = |reason: String| Err(TrainError::Usage(reason));
     if !Kind::TRAINED.contains(&config.kind) {
-        return usage(format!("'{}' is not trained; known: n-njtc, njtc, jtc, joint", config.kind));
+        return usage(format!(
+            "'{}' is not trained; known: n-njtc, njtc, jtc, joint, joint-norms",
+            config.kind
+        ));
     }
     let size = hidden.hidden_size();
     let rank = config.rank.unwrap_or_else(|| default_rank(size));
@@ -117,6 +121,9 @@ fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, Train
     }
     if config.ridge > 0.0 && config.solver == Solver::Adam {
         return usage("--ridge belongs to the closed form; leave it out with --solver adam".into());
+    }
+    if config.kind == Kind::JointNorms && config.solver == Solver::Adam {
+        return usage("joint-norms has the closed form alone; leave out --solver adam".into());
     }
     let adam = &config.adam;
     if config.solver == Solver::Adam
@@ -213,6 +220,22 @@ impl Job<'_> {
         let together = together.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))?;
         let fitted = self.fit(&together)?;
         Ok((Maps::One(Box::new(fitted.map)), vec![fitted.loss], None))
+    }
+
+    /// One A·B behind a BatchNorm per level.
+    fn joint_norms(&self) -> Result<Trained, TrainError> {
+        let blocks = self.hidden.blocks();
+        let progress = Progress::new("train", "levels", blocks as u64);
+        let mut moments = Vec::with_capacity(blocks);
+        for k in 0..blocks {
+            moments.push(Moments::of(&level(self.hidden, k)?, self.targets)?);
+            progress.advance(1);
+        }
+        progress.finish();
+        let maps = closed_form::with_norm_per_level(&moments, self.rank, self.config.ridge)?;
+        let losses = maps.iter().zip(&moments).map(|(map, moments)| closed_form::loss(map, moments));
+        let losses = losses.collect::<Result<_, _>>()?;
+        Ok((Maps::PerLevel(maps), losses, None))
     }
 
     /// Levels are independent: each runs on one thread, so that the result does not depend on how
