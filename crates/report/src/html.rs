@@ -5,6 +5,7 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
 
 use crate::ReportError;
+use crate::beyond::Section;
 use crate::figures::Figure;
 use crate::page::Page;
 use crate::run::Run;
@@ -16,13 +17,13 @@ const STYLE: &str = include_str!("../templates/report.css");
 ///
 /// # Errors
 /// [`ReportError::Template`] if the template does not fit the page.
-pub fn html(run: &Run, figures: &[Figure]) -> Result<String, ReportError> {
+pub fn html(run: &Run, figures: &[Figure], sections: &[Section]) -> Result<String, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     // The ending .html makes minijinja escape every value.
     environment.add_template("report.html", TEMPLATE)?;
-    let page = Value::from(Serde(Page::new(run, figures)));
+    let page = Value::from(Serde(Page::new(run, figures, sections)));
     Ok(environment.get_template("report.html")?.render(context! { page, style => STYLE })?)
 }
 
@@ -35,7 +36,7 @@ mod tests {
 
     fn page(run: &Run) -> String {
         let drawn: Vec<Figure> = Setting::all(run).iter().flat_map(figures).collect();
-        html(run, &drawn).unwrap()
+        html(run, &drawn, &run.beyond.sections()).unwrap()
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | sort the methods by solver and rank | [`setting::Setting`] |
 //! | judge a claim of the paper | [`claims::Claim`] |
 //! | say in words what the numbers show | [`findings`] |
+//! | what comes after the paper | [`beyond::Beyond`] |
 //! | draw a figure | [`mod@figures`] |
 //! | make the page, or the table for a terminal | [`html`], [`terminal`] |
 //! | try any of it without a model | [`sample`] |
@@ -34,6 +35,7 @@ use onejump_core::layout::RunLayout;
 use onejump_core::{files, lock};
 
 pub mod averages;
+pub mod beyond;
 pub mod claims;
 mod error;
 pub mod figures;
@@ -55,7 +57,7 @@ use figures::Figure;
 use run::Run;
 use setting::Setting;
 
-/// The figures of a run, setting by setting.
+/// The paper's figures of a run, setting by setting.
 pub fn figures(run: &Run) -> Vec<Figure> {
     Setting::all(run).iter().flat_map(figures::figures).collect()
 }
@@ -68,9 +70,10 @@ pub fn report(run: &Run, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let layout = RunLayout::new(folder);
     let _locks = (lock::file(&layout.report())?, lock::folder(&layout.figures())?);
     let drawn = figures(run);
-    let page = html::html(run, &drawn)?;
+    let sections = run.beyond.sections();
+    let page = html::html(run, &drawn, &sections)?;
     let mut written = Vec::new();
-    for figure in &drawn {
+    for figure in drawn.iter().chain(sections.iter().flat_map(|section| &section.figures)) {
         let path = layout.figures().join(format!("{}.svg", figure.stem));
         files::write_bytes(&path, figure.standalone(&run.summary.model).as_bytes())?;
         written.push(path);

@@ -4,6 +4,7 @@ use onejump_core::shortcut::{Kind, parameters};
 use serde::Serialize;
 
 use crate::averages::{self, HEADINGS};
+use crate::beyond::{Section, Table};
 use crate::claims::{Claim, Verdict};
 use crate::figures::{Figure, Piece};
 use crate::findings::findings;
@@ -24,6 +25,7 @@ pub struct Page {
     claims: Vec<ClaimRow>,
     paper: Option<PaperPart>,
     figures: Vec<FigurePart>,
+    sections: Vec<SectionPart>,
     headings: [&'static str; 8],
     averages: Vec<AverageTable>,
     parameters: Vec<Vec<String>>,
@@ -86,6 +88,16 @@ struct FigurePart {
     panels: Vec<Piece>,
 }
 
+/// A further section.
+#[derive(Debug, Serialize)]
+struct SectionPart {
+    id: &'static str,
+    title: &'static str,
+    paragraphs: Vec<String>,
+    figures: Vec<FigurePart>,
+    tables: Vec<Table>,
+}
+
 #[derive(Debug, Serialize)]
 struct AverageTable {
     caption: String,
@@ -107,7 +119,7 @@ struct LevelTable {
 
 impl Page {
     /// The page of a run, with its figures.
-    pub fn new(run: &Run, figures: &[Figure]) -> Self {
+    pub fn new(run: &Run, figures: &[Figure], sections: &[Section]) -> Self {
         let (summary, settings) = (&run.summary, Setting::all(run));
         let verdict = |claim: Claim, setting: &Setting, samples| {
             claim.verdict(setting, samples, summary.hidden_size, summary.blocks)
@@ -134,6 +146,7 @@ impl Page {
             claims: claims.into(),
             paper: paper::beside(summary, &settings),
             figures: figures.iter().map(figure_part).collect(),
+            sections: sections.iter().map(section_part).collect(),
             headings: HEADINGS,
             averages: average_tables(run),
             parameters: parameter_rows(run, &settings),
@@ -210,6 +223,16 @@ fn figure_part(figure: &Figure) -> FigurePart {
         caption: figure.caption.clone(),
         legend: figure.legend(),
         panels: figure.panels(),
+    }
+}
+
+fn section_part(section: &Section) -> SectionPart {
+    SectionPart {
+        id: section.id,
+        title: section.title,
+        paragraphs: section.paragraphs.clone(),
+        figures: section.figures.iter().map(figure_part).collect(),
+        tables: section.tables.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ use onejump_core::results::Summary;
 use onejump_store::tables::{self, PerLevel};
 
 use crate::ReportError;
+use crate::beyond::Beyond;
 
 /// What an evaluation found, and under which experiment.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Run {
     pub summary: Summary,
     /// `results/per_level.parquet`.
     pub levels: Vec<PerLevel>,
+    /// The tables of further analyses, where they were run.
+    pub beyond: Beyond,
     /// The text of `run.toml`, where there is one.
     pub config: Option<String>,
 }
@@ -39,6 +42,7 @@ impl Run {
         let run = Self {
             summary: files::read_json(&layout.summary())?,
             levels: tables::read_per_level(&layout.per_level())?,
+            beyond: Beyond::read(&layout.results())?,
             config: read_optional(&layout.config())?,
         };
         match run.contradiction() {

@@ -6,6 +6,7 @@ use onejump_core::results::{Average, Choice, Method, Metrics, Summary};
 use onejump_core::shortcut::{Kind, LevelConvention, Solver, parameters};
 use onejump_store::tables::PerLevel;
 
+use crate::beyond::Beyond;
 use crate::run::Run;
 
 const HIDDEN_SIZE: usize = 576;
@@ -67,7 +68,7 @@ pub fn run(blocks: usize, ranks: &[usize]) -> Run {
         choices,
         averages: made.averages,
     };
-    Run { summary, levels: made.levels, config: Some("model = \"smollm2-135m\"\nseed = 0\n".into()) }
+    Run { summary, levels: made.levels, beyond: Beyond::default(), config: Some("model = \"smollm2-135m\"\nseed = 0\n".into()) }
 }
 
 fn choice(solver: Solver, rank: usize, blocks: usize, score: impl Fn(usize, f64) -> f64) -> Choice {

@@ -77,8 +77,8 @@ impl Frame {
         LEFT
     }
 
-    /// Grid, ticks and titles; `x_ticks` are whole numbers.
-    pub fn draw(&self, axes: &Axes, x_ticks: &[usize]) -> Group {
+    /// Grid, ticks and titles; `x_ticks` are places on the horizontal axis and what is written there.
+    pub fn draw(&self, axes: &Axes, x_ticks: &[(f64, String)]) -> Group {
         let bottom = HEIGHT - BOTTOM;
         let mut group = Group::new().add(rule((LEFT, bottom), (WIDTH - RIGHT, bottom), AXIS));
         let step = step(self.y.1 - self.y.0, TICKS);
@@ -88,10 +88,10 @@ impl Frame {
             group = group.add(rule((LEFT, y), (WIDTH - RIGHT, y), GRID));
             group = group.add(write(&text, LEFT - 7.0, y + 4.5, "end", TEXT_SIZE));
         }
-        for &tick in x_ticks {
-            let x = self.px(tick as f64);
+        for (tick, text) in x_ticks {
+            let x = self.px(*tick);
             group = group.add(rule((x, bottom), (x, bottom + 5.0), AXIS));
-            group = group.add(write(&tick.to_string(), x, bottom + 19.0, "middle", TEXT_SIZE));
+            group = group.add(write(text, x, bottom + 19.0, "middle", TEXT_SIZE));
         }
         let title = write(axes.title, 2.0, 18.0, "start", TITLE_SIZE).set("font-weight", 600);
         let unit = write(axes.unit, 2.0, 36.0, "start", TEXT_SIZE).set("opacity", 0.8);
@@ -158,9 +158,9 @@ pub fn widen((from, to): (f64, f64)) -> (f64, f64) {
 }
 
 /// Ticks for the whole numbers 0..count.
-pub fn whole_ticks(count: usize) -> Vec<usize> {
+pub fn whole_ticks(count: usize) -> Vec<(f64, String)> {
     let step = step(count.saturating_sub(1) as f64, 8.0).max(1.0) as usize;
-    (0..count).step_by(step).collect()
+    (0..count).step_by(step).map(|tick| (tick as f64, tick.to_string())).collect()
 }
 
 #[cfg(test)]
@@ -175,7 +175,8 @@ mod tests {
         assert_eq!(widen((3.0, 3.0)), (3.0, 4.0));
         let (low, high) = widen((0.358, 0.463));
         assert!((low - 0.35).abs() < 1e-9 && (high - 0.5).abs() < 1e-9, "{low} {high}");
-        assert_eq!(whole_ticks(30), [0, 5, 10, 15, 20, 25]);
-        assert_eq!(whole_ticks(1), [0]);
+        let texts: Vec<String> = whole_ticks(30).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["0", "5", "10", "15", "20", "25"]);
+        assert_eq!(whole_ticks(1), [(0.0, "0".to_owned())]);
     }
 }

@@ -1,10 +1,14 @@
 //! The paper's Figures 2, 3 and 4 for one setting each, as SVG files and for `report.html`.
 
 mod by_level;
+pub mod exit;
 mod frame;
+pub mod frontier;
+mod heat;
 mod panel;
 mod scores;
 mod style;
+pub mod transfer;
 
 use svg::node::element::{Description, Group, Title};
 
@@ -18,6 +22,8 @@ const FONT: &str = "system-ui, 'Helvetica Neue', Arial, sans-serif";
 const GAP: f64 = 28.0;
 /// Around the panels of a file.
 const EDGE: f64 = 16.0;
+/// Panels beside each other in a file.
+const COLUMNS: usize = 3;
 /// The height of a row of the legend.
 const LEGEND_ROW: f64 = 24.0;
 /// The width of a legend's line.
@@ -62,16 +68,30 @@ pub struct Piece {
 impl Figure {
     fn new(stem: String, title: String, caption: String, series: &[Series], panels: Vec<Panel>) -> Self {
         let legend = series.iter().rev().map(|series| (series.style, series.label.clone())).collect();
+        Self::with_legend(stem, title, caption, legend, panels)
+    }
+
+    fn with_legend(
+        stem: String,
+        title: String,
+        caption: String,
+        legend: Vec<(Style, String)>,
+        panels: Vec<Panel>,
+    ) -> Self {
         Self { stem, title, caption, legend, panels }
     }
 
     /// The figure as a file, for white paper.
     pub fn standalone(&self, model: &str) -> String {
-        let inner = self.panels.len() as f64 * (WIDTH + GAP) - GAP;
+        let columns = self.panels.len().min(COLUMNS);
+        let inner = columns as f64 * (WIDTH + GAP) - GAP;
         let rows = self.legend_rows(inner);
         let head = EDGE + 22.0;
         let panels_top = head + LEGEND_ROW * rows.len() as f64 + 10.0;
-        let (width, height) = (inner + 2.0 * EDGE, panels_top + HEIGHT + EDGE);
+        let (width, height) = (
+            inner + 2.0 * EDGE,
+            panels_top + self.panels.len().div_ceil(columns.max(1)) as f64 * (HEIGHT + EDGE),
+        );
         let mut group = Group::new().set("transform", format!("translate({EDGE} 0)")).add(
             write(&format!("{} · {model}", self.title), 0.0, EDGE + 8.0, "start", TITLE_SIZE)
                 .set("font-weight", 600),
@@ -84,7 +104,9 @@ impl Figure {
             }
         }
         for (index, panel) in self.panels.iter().enumerate() {
-            let place = format!("translate({} {panels_top})", index as f64 * (WIDTH + GAP));
+            let (row, column) = (index / columns, index % columns);
+            let top = panels_top + row as f64 * (HEIGHT + EDGE);
+            let place = format!("translate({} {top})", column as f64 * (WIDTH + GAP));
             group = group.add(Group::new().set("transform", place).add(panel.draw()));
         }
         let alt: Vec<&str> = self.panels.iter().map(|panel| panel.alt.as_str()).collect();

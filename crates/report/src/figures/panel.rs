@@ -4,6 +4,7 @@ use svg::node::element::path::Data;
 use svg::node::element::{Group, Rectangle};
 
 use super::frame::{self, Axes, Frame, TEXT_SIZE, write};
+use super::heat::Heat;
 use super::style::{Marker, OJFA, Style, tenth};
 
 /// The height of one method's row of marks beyond the axis.
@@ -45,6 +46,28 @@ pub enum Content {
         /// What is written over it.
         note: String,
     },
+    /// Lines through points at any place.
+    Curves {
+        /// The lines; those later in the list lie above the earlier ones.
+        curves: Vec<Points>,
+        /// The horizontal range.
+        x: (f64, f64),
+        /// The ticks on it.
+        ticks: Vec<(f64, String)>,
+    },
+    /// A value for every pair, as colours.
+    Heat(Heat),
+}
+
+/// A line through points.
+#[derive(Debug, Clone)]
+pub struct Points {
+    /// What the legend calls it.
+    pub label: String,
+    /// How it looks.
+    pub style: Style,
+    /// Place, value, and the ends of the value's interval where it has one.
+    pub points: Vec<(f64, f64, Option<(f64, f64)>)>,
 }
 
 /// One panel of a figure.
@@ -66,7 +89,34 @@ impl Panel {
         match &self.content {
             Content::Lines { series, notes } => self.lines(series, notes),
             Content::Bars { values, chosen, note } => self.bars(values, *chosen, note),
+            Content::Curves { curves, x, ticks } => self.curves(curves, *x, ticks),
+            Content::Heat(heat) => heat.draw(&self.axes, self.y),
         }
+    }
+
+    fn curves(&self, curves: &[Points], x: (f64, f64), ticks: &[(f64, String)]) -> Group {
+        let frame = Frame { x, y: self.y, strip: 0.0 };
+        let inside = |&&(place, value, _): &&(f64, f64, Option<(f64, f64)>)| {
+            (x.0..=x.1).contains(&place) && (self.y.0..=self.y.1).contains(&value)
+        };
+        let mut group = Group::new().add(frame.draw(&self.axes, ticks));
+        for curve in curves {
+            let mut drawn = curve.style.group();
+            let mut data = Data::new();
+            for (index, &(place, value, interval)) in curve.points.iter().filter(inside).enumerate() {
+                let point = (tenth(frame.px(place)), tenth(frame.py(value)));
+                data = if index == 0 { data.move_to(point) } else { data.line_to(point) };
+                if let Some((low, high)) = interval {
+                    let end = |value: f64| tenth(frame.py(value.clamp(self.y.0, self.y.1)));
+                    let bar = Data::new().move_to((point.0, end(low))).line_to((point.0, end(high)));
+                    drawn = drawn.add(Style { dash: "", width: 1.0, ..curve.style }.line(bar));
+                }
+                let radius = curve.style.width * 0.5 + 2.0;
+                drawn = curve.style.marker.at(point.0, point.1, radius).into_iter().fold(drawn, Group::add);
+            }
+            group = group.add(drawn.add(curve.style.line(data)));
+        }
+        group
     }
 
     fn lines(&self, series: &[Series], notes: &[(usize, f64, String)]) -> Group {

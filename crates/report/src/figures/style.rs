@@ -72,6 +72,13 @@ pub const OTHER_SCORE: Style =
 pub const SCORE: Style =
     Style { class: "ojfa", color: VERMILLION, dash: "", marker: Marker::None, width: 2.2 };
 
+/// One A·B with a BatchNorm per level.
+pub const JOINT_NORMS: Style =
+    Style { class: "sky", color: SKY, dash: "6 3", marker: Marker::Diamond, width: 1.9 };
+/// Several jumps, of which each level uses its best.
+pub const SUBSETS: Style =
+    Style { class: "orange", color: ORANGE, dash: "3 2", marker: Marker::Cross, width: 1.9 };
+
 const ARBITRARY_COLORS: [(&str, &str); 4] =
     [("sky", SKY), ("green", GREEN), ("orange", ORANGE), ("blue", BLUE)];
 const ARBITRARY_DASHES: [&str; 5] = ["5 3", "2 3", "9 3 2 3", "12 3 2 3 2 3", "1 2"];
@@ -87,6 +94,19 @@ pub fn arbitrary(index: usize) -> Style {
         dash: ARBITRARY_DASHES[index % ARBITRARY_DASHES.len()],
         marker: ARBITRARY_MARKERS[index % ARBITRARY_MARKERS.len()],
         width: 1.7,
+    }
+}
+
+/// The look of a kind of shortcut by its name; of the n-th other kind where the name is new.
+pub fn of_method(name: &str, other: usize) -> Style {
+    match name {
+        "ojfa" => OJFA,
+        "n-njtc" => N_NJTC,
+        "identity" => IDENTITY,
+        "jtc" => Style { marker: Marker::Square, ..JTC },
+        "joint" => JOINT,
+        "joint-norms" => JOINT_NORMS,
+        _ => arbitrary(other + 2),
     }
 }
 

@@ -1,0 +1,137 @@
+//! A value for every jump and level, as colours.
+
+use svg::node::element::path::Data;
+use svg::node::element::{Group, Path};
+
+use super::frame::{self, Axes, Frame, TEXT_SIZE, write};
+use super::style::{INK, tenth};
+
+/// Colours from worst to best: viridis, which keeps its order in grey and for colour-blind readers.
+const COLORS: [(u8, u8, u8); 5] = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)];
+
+/// Steps of colour.
+const STEPS: usize = 24;
+
+/// The share of the values that is drawn as the worst colour, so that a few bad jumps leave the others
+/// their differences.
+const CLIPPED: f64 = 0.1;
+
+/// A panel's values.
+#[derive(Debug, Clone)]
+pub struct Heat {
+    /// By jump, then by level.
+    pub values: Vec<Vec<f64>>,
+    /// Whether more is better.
+    pub more_is_better: bool,
+}
+
+impl Heat {
+    /// The worst and the best value that the colours tell apart.
+    pub fn range(&self) -> (f64, f64) {
+        let mut values: Vec<f64> = self.values.iter().flatten().copied().filter(|v| v.is_finite()).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        if !self.more_is_better {
+            values.reverse();
+        }
+        let at = |share: f64| values.get((share * values.len() as f64) as usize).copied().unwrap_or(0.0);
+        (at(CLIPPED), values.last().copied().unwrap_or(1.0))
+    }
+
+    /// The best jump at every level.
+    pub fn best(&self) -> Vec<usize> {
+        let levels = self.values.first().map_or(0, Vec::len);
+        let better = |a: f64, b: f64| if self.more_is_better { a > b } else { a < b };
+        let best = |level: usize| {
+            (0..self.values.len())
+                .reduce(|best, jump| {
+                    if better(self.values[jump][level], self.values[best][level]) { jump } else { best }
+                })
+                .unwrap_or(0)
+        };
+        (0..levels).map(best).collect()
+    }
+
+    /// The panel; `y` is the range of jumps.
+    pub fn draw(&self, axes: &Axes, y: (f64, f64)) -> Group {
+        let levels = self.values.first().map_or(0, Vec::len);
+        let frame = Frame { x: (-0.5, levels as f64 - 0.5), y, strip: 0.0 };
+        let mut group = Group::new();
+        // One path per colour: a rectangle of its own for each of K² cells would be ten times longer.
+        for step in 0..STEPS {
+            let mut data = Data::new();
+            for (jump, values) in self.values.iter().enumerate() {
+                for (level, _) in values.iter().enumerate().filter(|(_, value)| self.step(**value) == step) {
+                    let (left, right) = (frame.px(level as f64 - 0.5), frame.px(level as f64 + 0.5));
+                    let (top, bottom) = (frame.py(jump as f64 + 0.5), frame.py(jump as f64 - 0.5));
+                    data = data
+                        .move_to((tenth(left), tenth(top)))
+                        .horizontal_line_to(tenth(right))
+                        .vertical_line_to(tenth(bottom))
+                        .horizontal_line_to(tenth(left))
+                        .close();
+                }
+            }
+            group = group.add(Path::new().set("d", data).set("fill", color(step)));
+        }
+        let mut dots = Data::new();
+        for (level, jump) in self.best().into_iter().enumerate() {
+            let (x, y) = (frame.px(level as f64), frame.py(jump as f64));
+            dots = dots.move_to((tenth(x - 1.7), tenth(y))).line_to((tenth(x + 1.7), tenth(y)));
+        }
+        let dots = Path::new().set("d", dots).set("stroke", INK).set("stroke-width", 3.4);
+        group = group.add(dots).add(frame.draw(axes, &frame::whole_ticks(levels)));
+        self.scale(&frame, axes).into_iter().fold(group, Group::add)
+    }
+
+    /// The bar that explains the colours, in the upper right corner.
+    fn scale(&self, frame: &Frame, axes: &Axes) -> Vec<Group> {
+        let (worst, best) = self.range();
+        let (width, top) = (3.0, 8.0);
+        let left = frame.right() - width * STEPS as f64;
+        let bar = |step: usize| {
+            let x = left + width * step as f64;
+            let data = Data::new().move_to((tenth(x), top)).horizontal_line_by(width).vertical_line_by(9.0);
+            Path::new().set("d", data.horizontal_line_by(-width).close()).set("fill", color(step))
+        };
+        let bars = (0..STEPS).map(bar).fold(Group::new(), Group::add);
+        let step = (best - worst).abs() / 10.0;
+        let text = |value: f64| (axes.tick)(value, step.max(1e-6));
+        let low = write(&text(worst), left, top + 24.0, "start", TEXT_SIZE - 1.0);
+        let high = write(&text(best), frame.right(), top + 24.0, "end", TEXT_SIZE - 1.0);
+        vec![bars, Group::new().add(low).add(high)]
+    }
+
+    /// The colour of a value, from 0 for the worst.
+    fn step(&self, value: f64) -> usize {
+        let (worst, best) = self.range();
+        if !value.is_finite() || best == worst {
+            return 0;
+        }
+        (((value - worst) / (best - worst)).clamp(0.0, 1.0) * (STEPS - 1) as f64).round() as usize
+    }
+}
+
+fn color(step: usize) -> String {
+    let place = step as f64 / (STEPS - 1) as f64 * (COLORS.len() - 1) as f64;
+    let (index, part) = ((place as usize).min(COLORS.len() - 2), place.fract());
+    let part = if place as usize > index { 1.0 } else { part };
+    let (from, to) = (COLORS[index], COLORS[index + 1]);
+    let mix = |from: u8, to: u8| (f64::from(from) + part * (f64::from(to) - f64::from(from))).round() as u8;
+    format!("#{:02x}{:02x}{:02x}", mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bright_is_better_either_way() {
+        assert_eq!((color(0), color(STEPS - 1)), ("#440154".to_owned(), "#fde725".to_owned()));
+        let values = vec![vec![1.0, 2.0], vec![3.0, 0.5]];
+        let more = Heat { values: values.clone(), more_is_better: true };
+        let less = Heat { values, more_is_better: false };
+        assert_eq!((more.best(), less.best()), (vec![1, 0], vec![0, 1]));
+        assert_eq!((more.step(3.0), less.step(0.5)), (STEPS - 1, STEPS - 1));
+        assert_eq!((more.step(0.5), less.step(3.0)), (0, 0));
+    }
+}
