@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod beyond;
+
 use std::fs;
 use std::path::Path;
 

@@ -68,7 +68,12 @@ pub fn run(blocks: usize, ranks: &[usize]) -> Run {
         choices,
         averages: made.averages,
     };
-    Run { summary, levels: made.levels, beyond: Beyond::default(), config: Some("model = \"smollm2-135m\"\nseed = 0\n".into()) }
+    Run {
+        summary,
+        levels: made.levels,
+        beyond: Beyond::default(),
+        config: Some("model = \"smollm2-135m\"\nseed = 0\n".into()),
+    }
 }
 
 fn choice(solver: Solver, rank: usize, blocks: usize, score: impl Fn(usize, f64) -> f64) -> Choice {

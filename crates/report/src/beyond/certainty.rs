@@ -87,7 +87,9 @@ fn sentences(differences: &[&Difference]) -> Vec<String> {
         let worse = others(&|row| (row.precision_1_high < 0.0 && row.surprisal_low > 0.0).then(|| by(row)));
         let mut text = format!("At {}, {} is", setting(solver, rank), group[0].method);
         match (better.is_empty(), worse.is_empty()) {
-            (true, true) => text.push_str(" neither certainly better nor certainly worse than any other method"),
+            (true, true) => {
+                text.push_str(" neither certainly better nor certainly worse than any other method")
+            }
             (false, true) => text.push_str(&format!(" certainly better than {}", list(&better))),
             (true, false) => text.push_str(&format!(" certainly worse than {}", list(&worse))),
             (false, false) => text.push_str(&format!(

@@ -53,7 +53,11 @@ fn sentence(rows: &[Exit], wanted: f64) -> Option<String> {
     };
     let saved = |row: &Exit| {
         let saved = 1.0 - row.operations;
-        if saved >= 0.0 { format!("saves {}", percent(saved)) } else { format!("costs {} more", percent(-saved)) }
+        if saved >= 0.0 {
+            format!("saves {}", percent(saved))
+        } else {
+            format!("costs {} more", percent(-saved))
+        }
     };
     let (fused, full) = (cheapest("fused")?, cheapest("full")?);
     let single = |row: &&&Exit| row.head == "fused" && row.jump.is_some() && row.rule == "probability";
@@ -100,7 +104,9 @@ fn kept(rows: &[Exit]) -> Option<String> {
         return None;
     }
     Some(match worst {
-        None => format!("All {all} calibrated thresholds keep the wanted agreement on the test samples, within the interval."),
+        None => format!(
+            "All {all} calibrated thresholds keep the wanted agreement on the test samples, within the interval."
+        ),
         Some(row) => format!(
             "{} of {all} calibrated thresholds fall certainly short of the wanted agreement on the test samples, at \
              the most {} ({} instead of {}): shortcuts are surer of the samples that they were trained on.",
@@ -113,7 +119,8 @@ fn kept(rows: &[Exit]) -> Option<String> {
 }
 
 fn table(rows: &[Exit], wanted: f64) -> Table {
-    let rows = select(rows, wanted).into_iter().filter(|row| row.rule == "probability" || row.schedule == "best");
+    let rows =
+        select(rows, wanted).into_iter().filter(|row| row.rule == "probability" || row.schedule == "best");
     let cells = |row: &Exit| {
         let looks = match (row.schedule.as_str(), row.exited > 0.0) {
             ("every", _) => "every level".to_owned(),

@@ -10,9 +10,7 @@ mod transfer;
 use std::path::Path;
 
 use onejump_store::StoreError;
-use onejump_store::analyses::{
-    Difference, Exit, FileAverage, Jump, Regret, Subset, Transfer, read_rows,
-};
+use onejump_store::analyses::{Difference, Exit, FileAverage, Jump, Regret, Subset, Transfer, read_rows};
 use serde::Serialize;
 
 use crate::figures::Figure;

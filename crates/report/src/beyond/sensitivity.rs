@@ -32,7 +32,8 @@ pub fn section(beyond: &Beyond) -> Option<Section> {
     let base = pair(&plain_rows("closed-form", rank))?;
     let mut found = vec![("base: closed form, all samples, rank H/100".to_owned(), base)];
     for label in &labels {
-        found.extend(pair(&|row| row.label.as_deref() == Some(label)).map(|pair| ((*label).to_owned(), pair)));
+        found
+            .extend(pair(&|row| row.label.as_deref() == Some(label)).map(|pair| ((*label).to_owned(), pair)));
     }
     // The sweep has every rank; the experiment's own are those that adam was run at too.
     let other = rows.iter().filter(|row| row.label.is_none() && row.solver.as_deref() == Some("adam"));

@@ -61,15 +61,15 @@ fn sentences(name: &str, jumps: &[&Jump], regret: &[&Regret]) -> Vec<String> {
             (of(criterion, "precision_1")?, of(criterion, "surprisal")?, of(criterion, "kl")?);
         let part = |row: &Regret, what: &str, size: String| {
             if row.jump == row.best_jump {
-                format!("is the best in {what}")
+                format!("the best in {what}")
             } else if row.regret_low <= 0.0 {
-                format!("is {size} behind jump {} in {what}, which may be chance", row.best_jump)
+                format!("{size} behind jump {} in {what} (perhaps by chance)", row.best_jump)
             } else {
-                format!("is {size} behind jump {} in {what}", row.best_jump)
+                format!("{size} behind jump {} in {what}", row.best_jump)
             }
         };
         Some(format!(
-            "jump {}, which {}, {} and {}",
+            "jump {}, which is {}, {}, and {}",
             precision.jump,
             part(precision, "precision", points(precision.regret)),
             part(surprisal, "surprisal", nats(surprisal.regret)),
@@ -111,7 +111,9 @@ fn verdict<'a>(of: &impl Fn(&str, &str) -> Option<&'a Regret>) -> String {
         return String::new();
     };
     let quality = match [precision, surprisal].iter().filter(|row| row.regret_low > 0.0).count() {
-        0 => "D is a good criterion here: no jump is certainly better than its choice in precision or surprisal",
+        0 => {
+            "D is a good criterion here: no jump is certainly better than its choice in precision or surprisal"
+        }
         1 => "D is a fair criterion here: some jump is certainly better than its choice in one of the two",
         _ => "D is a poor criterion here: other jumps are certainly better in precision and in surprisal",
     };
@@ -127,7 +129,9 @@ fn verdict<'a>(of: &impl Fn(&str, &str) -> Option<&'a Regret>) -> String {
         }
     };
     let squares = match of("cosine", "precision_1") {
-        Some(cosine) if cosine.jump == precision.jump => " The plain cosine chooses the same jump as D.".to_owned(),
+        Some(cosine) if cosine.jump == precision.jump => {
+            " The plain cosine chooses the same jump as D.".to_owned()
+        }
         Some(cosine) => format!(" The plain cosine chooses jump {}.", cosine.jump),
         None => String::new(),
     };
@@ -173,7 +177,16 @@ fn regret_table(name: &str, jumps: &[&Jump], regret: &[&Regret]) -> Table {
             ]);
         }
     }
-    let head = ["criterion on training samples", "chooses", "precision@1 ↑", "regret", "surprisal ↓", "regret", "KL ↓", "regret"];
+    let head = [
+        "criterion on training samples",
+        "chooses",
+        "precision@1 ↑",
+        "regret",
+        "surprisal ↓",
+        "regret",
+        "KL ↓",
+        "regret",
+    ];
     Table::new(format!("The choice of the one jump ({name}); regret with 95% intervals"), &head, rows)
 }
 
@@ -191,8 +204,7 @@ fn jump_table(name: &str, jumps: &[&Jump]) -> Table {
         ]
     });
     let head = ["jump", "D", "cosine", "MSE", "KL (training)", "precision@1 ↑", "surprisal ↓", "KL ↓"];
-    let mut table =
-        Table::new(format!("Every jump as the one jump ({name})"), &head, rows.collect());
+    let mut table = Table::new(format!("Every jump as the one jump ({name})"), &head, rows.collect());
     table.folded = true;
     table
 }

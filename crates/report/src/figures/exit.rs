@@ -31,6 +31,7 @@ pub fn figure(rows: &[Exit]) -> Option<Figure> {
                 .iter()
                 .filter(|row| (row.method.as_str(), row.rank) == (method, rank))
                 .filter(|row| row.rule == "probability" && row.schedule == "best" && row.head == head)
+                .filter(|row| row.agreement >= LEAST)
                 .map(|row| (row.operations, row.agreement, Some((row.agreement_low, row.agreement_high))))
                 .collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -58,7 +59,8 @@ pub fn figure(rows: &[Exit]) -> Option<Figure> {
                 curve.points.iter().filter(|point| point.1 >= 0.95).map(|point| point.0).reduce(f64::min);
             format!("{}: {}", curve.label, cheapest.map_or(words::NONE.to_owned(), percent))
         });
-        let alt = format!("{title}. Operations at an agreement of 95%: {}.", at_95.collect::<Vec<_>>().join("; "));
+        let alt =
+            format!("{title}. Operations at an agreement of 95%: {}.", at_95.collect::<Vec<_>>().join("; "));
         Panel {
             axes: Axes {
                 title,

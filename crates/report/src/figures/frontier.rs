@@ -10,6 +10,9 @@ use super::panel::{Content, Panel, Points};
 use super::style::{self, Marker, Style};
 use crate::words::{nats, percent};
 
+/// The numbers of jumps that are drawn: more would hide each other's intervals.
+const SIZES: [u32; 10] = [1, 2, 3, 4, 6, 9, 14, 20, 30, 45];
+
 /// A value with its interval.
 type Measured = (f64, f64, f64);
 
@@ -45,8 +48,9 @@ pub fn figure(averages: &[FileAverage], subsets: &[Subset]) -> Option<Figure> {
     // The identity's surprisal would flatten the others.
     let trained: Vec<Points> =
         surprisal.iter().filter(|curve| curve.style.class != "identity").cloned().collect();
-    let ticks: Vec<(f64, String)> =
-        (x.0.ceil() as i32..=x.1.floor() as i32).map(|power| (f64::from(power), power_of_ten(power))).collect();
+    let ticks: Vec<(f64, String)> = (x.0.ceil() as i32..=x.1.floor() as i32)
+        .map(|power| (f64::from(power), power_of_ten(power)))
+        .collect();
     let alt = |what: &str, curves: &[Points], value: fn(f64) -> String| {
         let ends = curves.iter().filter_map(|curve| {
             let (first, last) = (curve.points.first()?, curve.points.last()?);
@@ -124,6 +128,7 @@ fn curves(
     ranks.dedup();
     for (index, rank) in ranks.into_iter().enumerate() {
         let rows = subsets.iter().filter(|row| row.rank == rank && row.criterion == "signed-square");
+        let rows = rows.filter(|row| SIZES.contains(&row.size));
         let points: Vec<_> = rows.map(|row| point(row.parameters, of_set(row))).collect();
         let dash = ["3 2", "7 2", "1 3", "9 4"][index % 4];
         let style = Style { dash, ..style::SUBSETS };

@@ -23,6 +23,8 @@ pub struct Heat {
     pub values: Vec<Vec<f64>>,
     /// Whether more is better.
     pub more_is_better: bool,
+    /// How a value is written beside the colours.
+    pub tick: fn(f64, f64) -> String,
 }
 
 impl Heat {
@@ -41,13 +43,14 @@ impl Heat {
     pub fn best(&self) -> Vec<usize> {
         let levels = self.values.first().map_or(0, Vec::len);
         let better = |a: f64, b: f64| if self.more_is_better { a > b } else { a < b };
-        let best = |level: usize| {
-            (0..self.values.len())
-                .reduce(|best, jump| {
-                    if better(self.values[jump][level], self.values[best][level]) { jump } else { best }
-                })
-                .unwrap_or(0)
-        };
+        let best =
+            |level: usize| {
+                (0..self.values.len())
+                    .reduce(|best, jump| {
+                        if better(self.values[jump][level], self.values[best][level]) { jump } else { best }
+                    })
+                    .unwrap_or(0)
+            };
         (0..levels).map(best).collect()
     }
 
@@ -71,7 +74,8 @@ impl Heat {
                         .close();
                 }
             }
-            group = group.add(Path::new().set("d", data).set("fill", color(step)));
+            let cells = Path::new().set("d", data).set("fill", color(step));
+            group = group.add(cells.set("shape-rendering", "crispEdges"));
         }
         let mut dots = Data::new();
         for (level, jump) in self.best().into_iter().enumerate() {
@@ -80,11 +84,11 @@ impl Heat {
         }
         let dots = Path::new().set("d", dots).set("stroke", INK).set("stroke-width", 3.4);
         group = group.add(dots).add(frame.draw(axes, &frame::whole_ticks(levels)));
-        self.scale(&frame, axes).into_iter().fold(group, Group::add)
+        self.scale(&frame).into_iter().fold(group, Group::add)
     }
 
     /// The bar that explains the colours, in the upper right corner.
-    fn scale(&self, frame: &Frame, axes: &Axes) -> Vec<Group> {
+    fn scale(&self, frame: &Frame) -> Vec<Group> {
         let (worst, best) = self.range();
         let (width, top) = (3.0, 8.0);
         let left = frame.right() - width * STEPS as f64;
@@ -95,7 +99,7 @@ impl Heat {
         };
         let bars = (0..STEPS).map(bar).fold(Group::new(), Group::add);
         let step = (best - worst).abs() / 10.0;
-        let text = |value: f64| (axes.tick)(value, step.max(1e-6));
+        let text = |value: f64| (self.tick)(value, step.max(1e-6));
         let low = write(&text(worst), left, top + 24.0, "start", TEXT_SIZE - 1.0);
         let high = write(&text(best), frame.right(), top + 24.0, "end", TEXT_SIZE - 1.0);
         vec![bars, Group::new().add(low).add(high)]
@@ -128,8 +132,9 @@ mod tests {
     fn bright_is_better_either_way() {
         assert_eq!((color(0), color(STEPS - 1)), ("#440154".to_owned(), "#fde725".to_owned()));
         let values = vec![vec![1.0, 2.0], vec![3.0, 0.5]];
-        let more = Heat { values: values.clone(), more_is_better: true };
-        let less = Heat { values, more_is_better: false };
+        let tick = |value: f64, _| value.to_string();
+        let more = Heat { values: values.clone(), more_is_better: true, tick };
+        let less = Heat { values, more_is_better: false, tick };
         assert_eq!((more.best(), less.best()), (vec![1, 0], vec![0, 1]));
         assert_eq!((more.step(3.0), less.step(0.5)), (STEPS - 1, STEPS - 1));
         assert_eq!((more.step(0.5), less.step(3.0)), (0, 0));

@@ -40,7 +40,7 @@ pub fn figure(rows: &[Transfer], suffix: &str, setting: &str) -> Option<Figure> 
                     *cell = value(row);
                 }
             }
-            let heat = Heat { values, more_is_better };
+            let heat = Heat { values, more_is_better, tick };
             let (worst, best) = heat.range();
             let chosen = heat.best();
             let own = chosen.iter().enumerate().filter(|(level, jump)| *level == **jump).count();
@@ -51,9 +51,8 @@ pub fn figure(rows: &[Transfer], suffix: &str, setting: &str) -> Option<Figure> 
                 tick(best, 0.01),
                 words::count(own, "level")
             );
-            let axes = Axes { title, unit: "jump m", x: "exit level k", tick: |_, _| String::new() };
             Panel {
-                axes: Axes { tick, ..axes },
+                axes: Axes { title, unit: "jump m", x: "exit level k", tick: plain },
                 y: (-0.5, blocks as f64 - 0.5),
                 alt,
                 content: Content::Heat(heat),
