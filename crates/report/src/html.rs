@@ -36,7 +36,7 @@ mod tests {
 
     fn page(run: &Run) -> String {
         let drawn: Vec<Figure> = Setting::all(run).iter().flat_map(figures).collect();
-        html(run, &drawn, &run.beyond.sections()).unwrap()
+        html(run, &drawn, &run.sections()).unwrap()
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub fn report(run: &Run, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let layout = RunLayout::new(folder);
     let _locks = (lock::file(&layout.report())?, lock::folder(&layout.figures())?);
     let drawn = figures(run);
-    let sections = run.beyond.sections();
+    let sections = run.sections();
     let page = html::html(run, &drawn, &sections)?;
     let mut written = Vec::new();
     for figure in drawn.iter().chain(sections.iter().flat_map(|section| &section.figures)) {

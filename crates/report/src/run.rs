@@ -9,7 +9,7 @@ use onejump_core::results::Summary;
 use onejump_store::tables::{self, PerLevel};
 
 use crate::ReportError;
-use crate::beyond::Beyond;
+use crate::beyond::{Beyond, Section};
 
 /// What an evaluation found, and under which experiment.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +49,12 @@ impl Run {
             Some(reason) => Err(ReportError::Content { path: layout.per_level(), reason }),
             None => Ok(run),
         }
+    }
+
+    /// The sections on what comes after the paper, in the order in which a reader asks.
+    pub fn sections(&self) -> Vec<Section> {
+        let constant = self.summary.averages.iter().find(|average| average.method.method == "constant");
+        self.beyond.sections(constant.map(|average| average.all.precision_1))
     }
 
     /// The first way in which the table and the summary do not fit together.

@@ -352,7 +352,7 @@ mod tests {
             regret_low: 0.25,
             regret_high: f64::INFINITY,
         };
-        write_rows(&path, &[row.clone()]).unwrap();
+        write_rows(&path, std::slice::from_ref(&row)).unwrap();
         assert_eq!(read_rows(&path).unwrap(), Some(vec![row]));
         let error = read_rows::<Transfer>(&path).unwrap_err().to_string();
         assert!(error.contains("no column 'method'"), "{error}");

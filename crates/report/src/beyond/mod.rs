@@ -53,13 +53,13 @@ impl Beyond {
         })
     }
 
-    /// The sections, in the order in which a reader asks.
-    pub fn sections(&self) -> Vec<Section> {
+    /// The sections, in the order in which a reader asks; `constant` is the baseline's precision.
+    pub fn sections(&self, constant: Option<f64>) -> Vec<Section> {
         [
             certainty::section(self),
             transfer::section(self),
             jumps::section(self),
-            exit::section(self),
+            exit::section(self, constant),
             sensitivity::section(self),
         ]
         .into_iter()
@@ -145,6 +145,6 @@ mod tests {
 
     #[test]
     fn a_run_without_analyses_has_no_further_sections() {
-        assert!(Beyond::default().sections().is_empty());
+        assert!(Beyond::default().sections(Some(0.1)).is_empty());
     }
 }

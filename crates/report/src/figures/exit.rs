@@ -4,7 +4,7 @@ use onejump_store::analyses::Exit;
 
 use super::Figure;
 use super::frame::{Axes, widen};
-use super::panel::{Content, Panel, Points};
+use super::panel::{Content, Panel, Point, Points};
 use super::style::{self, Style};
 use crate::words::{self, percent};
 
@@ -13,7 +13,7 @@ const LEAST: f64 = 0.5;
 
 /// The rule of the maximum probability, with the cheapest schedule of looks: at the fused head where
 /// there is one, and at the full head.
-pub fn figure(rows: &[Exit]) -> Option<Figure> {
+pub fn figure(rows: &[Exit], constant: Option<f64>) -> Option<Figure> {
     let mut ranks: Vec<u32> = rows.iter().filter_map(|row| row.rank).collect();
     ranks.sort_unstable();
     ranks.dedup();
@@ -27,7 +27,7 @@ pub fn figure(rows: &[Exit]) -> Option<Figure> {
         }
         let curve = |(index, &(method, rank)): (usize, &(&str, Option<u32>))| {
             let head = if fused && rank.is_some() { "fused" } else { "full" };
-            let mut points: Vec<(f64, f64, Option<(f64, f64)>)> = rows
+            let mut points: Vec<Point> = rows
                 .iter()
                 .filter(|row| (row.method.as_str(), row.rank) == (method, rank))
                 .filter(|row| row.rule == "probability" && row.schedule == "best" && row.head == head)
@@ -42,10 +42,20 @@ pub fn figure(rows: &[Exit]) -> Option<Figure> {
             let label = rank.map_or(method.to_owned(), |rank| format!("{method}, rank {rank}"));
             Points { label, style, points }
         };
-        names.iter().enumerate().map(curve).filter(|curve| !curve.points.is_empty()).collect()
+        // Without a look: tokens drawn by lot get the most frequent token before the first block.
+        let by_lot = constant.map(|constant| Points {
+            label: "by lot (constant)".into(),
+            style: style::CONSTANT,
+            points: vec![((LEAST - constant) / (1.0 - constant), LEAST, None), (1.0, 1.0, None)],
+        });
+        let curves = names.iter().enumerate().map(curve).filter(|curve| !curve.points.is_empty());
+        by_lot.into_iter().chain(curves).collect()
     };
     let (fused, full) = (of(true), of(false));
     let all = || fused.iter().chain(&full).flat_map(|curve| curve.points.iter());
+    if rows.is_empty() {
+        return None;
+    }
     let most = all().map(|point| point.0).reduce(f64::max)?;
     let least = all().map(|point| point.0).reduce(f64::min)?;
     let x = widen((least, most.min(1.2)));
@@ -80,7 +90,8 @@ pub fn figure(rows: &[Exit]) -> Option<Figure> {
     let caption = "Exit at the first look whose largest probability reaches a threshold; threshold and looks are \
                    the cheapest for a wanted agreement on training samples, points are test samples. Left, \
                    low-rank shortcuts look through the fused head; identity and jtc have the full one in both. \
-                   Bars are 95% intervals.";
+                   Bars are 95% intervals; the dotted line \
+                   exits by lot, without a look, with the most frequent token.";
     let title = "Agreement against operations".to_owned();
     Some(Figure::with_legend("exit".into(), title, caption.into(), legend, panels))
 }

@@ -59,6 +59,9 @@ pub enum Content {
     Heat(Heat),
 }
 
+/// Place, value, and the ends of the value's interval where it has one.
+pub type Point = (f64, f64, Option<(f64, f64)>);
+
 /// A line through points.
 #[derive(Debug, Clone)]
 pub struct Points {
@@ -66,8 +69,8 @@ pub struct Points {
     pub label: String,
     /// How it looks.
     pub style: Style,
-    /// Place, value, and the ends of the value's interval where it has one.
-    pub points: Vec<(f64, f64, Option<(f64, f64)>)>,
+    /// The points, in the order of the line.
+    pub points: Vec<Point>,
 }
 
 /// One panel of a figure.
@@ -96,7 +99,7 @@ impl Panel {
 
     fn curves(&self, curves: &[Points], x: (f64, f64), ticks: &[(f64, String)]) -> Group {
         let frame = Frame { x, y: self.y, strip: 0.0 };
-        let inside = |&&(place, value, _): &&(f64, f64, Option<(f64, f64)>)| {
+        let inside = |&&(place, value, _): &&Point| {
             (x.0..=x.1).contains(&place) && (self.y.0..=self.y.1).contains(&value)
         };
         let mut group = Group::new().add(frame.draw(&self.axes, ticks));
