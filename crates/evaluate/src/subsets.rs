@@ -8,7 +8,7 @@ use onejump_store::analyses::Subset;
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality};
-use crate::transfer::{JumpSet, Pair, argmax};
+use crate::transfer::{Criterion, JumpSet, Pair, argmax};
 
 /// Every set of a size is tried if there are no more than this many.
 const EXACT: u128 = 200_000;
@@ -20,8 +20,7 @@ pub(crate) fn subsets(
     qualities: &[Vec<Vec<Quality>>],
     bootstrap: &Bootstrap,
 ) -> Result<Vec<Subset>, EvaluateError> {
-    let by: [(&str, fn(&Pair) -> f64); 2] =
-        [("signed-square", |pair| pair.signed_square), ("kl", |pair| -pair.kl)];
+    let by: [Criterion; 2] = [("signed-square", |pair| pair.signed_square), ("kl", |pair| -pair.kl)];
     let mut rows = Vec::new();
     for (criterion, get) in by {
         let scores: Vec<Vec<f64>> = criteria.iter().map(|levels| levels.iter().map(get).collect()).collect();

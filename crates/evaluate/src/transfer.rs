@@ -103,7 +103,7 @@ impl Pair {
 }
 
 /// A criterion on training samples by which a jump can be chosen; larger is better.
-type Criterion = (&'static str, fn(&Pair) -> f64);
+pub(crate) type Criterion = (&'static str, fn(&Pair) -> f64);
 
 /// The criteria that are compared: the paper's first.
 const CRITERIA: [Criterion; 4] = [
