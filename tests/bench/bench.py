@@ -202,7 +202,7 @@ class Bench:
             assert np.abs(ours - theirs).max() < 2e-3, f"{how}: {np.abs(ours - theirs).max()}"
 
     def run_logged(self, binary, *arguments):
-        os.environ["RUST_LOG"] = "info"
+        os.environ["RUST_LOG"] = "onejump_evaluate=debug"
         try:
             return self.ours(binary, *arguments)
         finally:

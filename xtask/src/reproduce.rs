@@ -190,6 +190,7 @@ fn train_and_score(
         let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
         stage.option("--kind", kind.name()).option("--solver", solver.name());
         stage.option("--seed", &args.seed.to_string()).hidden(&hidden).output("--out", &file);
+        stage.arguments(&args.switches.train());
         if kind.low_rank() {
             stage.option("--rank", &rank.to_string());
         }

@@ -18,6 +18,9 @@ pub struct Switches {
     /// Never sample position 0
     #[arg(long)]
     pub no_position_0: bool,
+    /// What shortcuts approximate: the final hidden state as it is (pre-norm), or normed
+    #[arg(long, default_value = Self::TARGET)]
+    pub target: String,
     /// Which levels decide the choice of the jump: exit (0 to K-1) or eq5 (1 to K, as Eq. 5 is printed)
     #[arg(long, default_value = Self::LEVELS)]
     pub levels: String,
@@ -36,6 +39,7 @@ impl Switches {
     const DTYPE: &str = "f32";
     const STORE_DTYPE: &str = "f32";
     const BOS: &str = "auto";
+    const TARGET: &str = "pre-norm";
     const LEVELS: &str = "exit";
 
     /// Arguments of onejump-capture.
@@ -48,6 +52,11 @@ impl Switches {
             arguments.push("--no-position-0".to_owned());
         }
         arguments
+    }
+
+    /// Arguments of onejump-train, whatever the solver.
+    pub fn train(&self) -> Vec<String> {
+        vec!["--target".to_owned(), self.target.clone()]
     }
 
     /// Arguments of onejump-train with gradient descent.
@@ -75,6 +84,7 @@ impl Default for Switches {
             store_dtype: Self::STORE_DTYPE.into(),
             bos: Self::BOS.into(),
             no_position_0: false,
+            target: Self::TARGET.into(),
             levels: Self::LEVELS.into(),
             epochs: None,
             batch_size: None,

@@ -1,5 +1,8 @@
 //! All methods at all exit levels of a split: one pass, whose outcomes each analysis folds its own way.
 
+use std::sync::Mutex;
+use std::time::Instant;
+
 use onejump_core::interrupt;
 use onejump_core::results::Method;
 use onejump_core::telemetry::Progress;
@@ -49,24 +52,34 @@ pub(crate) fn sweep<T: Send>(
         .start_handler(|_| tch::set_num_threads(1))
         .build()
         .map_err(|error| EvaluateError::Usage(format!("cannot start threads: {error}")))?;
+    let threads = pool.current_num_threads() as f64;
+    let seconds = Mutex::new(vec![0.0; names.len()]);
     let by_level = pool.install(|| {
         jobs.into_par_iter()
             .with_max_len(1)
             .map(|(level, samples, exits)| {
                 let at_level = tensor(&hidden.level(level)?, hidden.hidden_size())?;
-                let evaluate = |(name, exit): (&String, Exit)| {
+                let evaluate = |(entry, (name, exit)): (usize, (&String, Exit))| {
                     interrupt::check()?;
+                    let started = Instant::now();
                     let name = format!("{name} at level {level}");
                     let exit = exit.prepare(&samples)?;
                     let outcomes = levels::outcomes(&name, &exit, &at_level, &samples, truth)?;
                     progress.advance(1);
-                    Ok(fold(outcomes))
+                    let folded = fold(outcomes);
+                    if let Ok(mut seconds) = seconds.lock() {
+                        seconds[entry] += started.elapsed().as_secs_f64() / threads;
+                    }
+                    Ok(folded)
                 };
-                names.iter().zip(exits).map(evaluate).collect::<Result<Vec<_>, _>>()
+                names.iter().zip(exits).enumerate().map(evaluate).collect::<Result<Vec<_>, _>>()
             })
             .collect::<Result<Vec<_>, EvaluateError>>()
     })?;
     progress.finish();
+    for (name, seconds) in names.iter().zip(seconds.into_inner().unwrap_or_default()) {
+        tracing::debug!("evaluated {name}: {seconds:.2} s");
+    }
     let mut by_entry: Vec<Vec<T>> = names.iter().map(|_| Vec::with_capacity(blocks)).collect();
     for level in by_level {
         for (entry, value) in by_entry.iter_mut().zip(level) {
