@@ -34,6 +34,10 @@ pub struct Run<'a> {
     pub device: &'a str,
     /// The run's own arguments of captures.
     pub capture: Vec<String>,
+    /// The run's own arguments of training.
+    pub train: Vec<String>,
+    /// The run's own arguments of gradient descent.
+    pub adam: Vec<String>,
     /// The run's own arguments of scores.
     pub score: Vec<String>,
 }
@@ -68,6 +72,7 @@ fn sweep(stages: &mut Stages, run: &Run, hidden_size: usize, files: &mut Files) 
             let file = folder.join(format!("{stem}.safetensors"));
             let mut stage = stages.stage("onejump-train", &format!("sweep-{stem}"));
             stage.option("--kind", kind.name()).option("--rank", &rank.to_string());
+            stage.arguments(&run.train);
             stage.hidden(&hidden).output("--out", &file);
             stages.run(stage)?;
             if kind == Kind::NNjtc {
@@ -81,6 +86,7 @@ fn sweep(stages: &mut Stages, run: &Run, hidden_size: usize, files: &mut Files) 
         let stem = file_stem(Kind::JointNorms, Solver::ClosedForm, rank, hidden_size);
         let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
         stage.option("--kind", Kind::JointNorms.name()).option("--rank", &rank.to_string());
+        stage.arguments(&run.train);
         stage.hidden(&hidden).output("--out", &stages.layout.shortcuts(&stem));
         stages.run(stage)?;
     }
@@ -134,20 +140,28 @@ fn sensitivity(
     let rank = default_rank(hidden_size).to_string();
     let hidden = stages.layout.hidden(Split::Train);
     let half = (samples / 2).to_string();
+    let (target, name) = if run.train.iter().any(|argument| argument == "normed") {
+        ("pre-norm", "target before the norm")
+    } else {
+        ("normed", "target after the norm")
+    };
+    let other_target = with_options(run.train.clone(), &[("--target", target)]);
+    let base = |label: &str| Variant { train: run.train.clone(), ..Variant::new(label) };
     let mut variants = vec![
-        Variant { train: texts(["--target", "normed"]), ..Variant::new("target after the norm") },
-        Variant { both: texts(["--no-position-0"]), ..Variant::new("without position 0") },
-        Variant { both: texts(["--first", &half]), ..Variant::new("half the data") },
+        Variant { train: other_target, ..base(name) },
+        Variant { both: texts(["--no-position-0"]), ..base("without position 0") },
+        Variant { both: texts(["--first", &half]), ..base("half the data") },
     ];
     let f16 = capture(stages, run, "f16", &[("--seed", &run.seed.to_string()), ("--store-dtype", "f16")])?;
-    variants.push(Variant { hidden: Some(f16), ..Variant::new("stored in f16") });
+    variants.push(Variant { hidden: Some(f16), ..base("stored in f16") });
     for seed in (run.seed..).take(1 + MORE_SEEDS as usize) {
-        let adam = texts(["--solver", "adam", "--seed", &seed.to_string()]);
-        variants.push(Variant { train: adam, ..Variant::new(format!("Adam, seed {seed}")) });
+        let mut adam = texts(["--solver", "adam", "--seed", &seed.to_string()]);
+        adam.extend(run.train.iter().chain(&run.adam).cloned());
+        variants.push(Variant { train: adam, ..base(&format!("Adam, seed {seed}")) });
     }
     for seed in (run.seed + 1..).take(MORE_SEEDS as usize) {
         let states = capture(stages, run, &format!("seed-{seed}"), &[("--seed", &seed.to_string())])?;
-        variants.push(Variant { hidden: Some(states), ..Variant::new(format!("positions, seed {seed}")) });
+        variants.push(Variant { hidden: Some(states), ..base(&format!("positions, seed {seed}")) });
     }
     let folder = stages.layout.root().join("sensitivity");
     for variant in variants {

@@ -128,6 +128,8 @@ pub fn reproduce(args: &Args) -> Result<()> {
             seed: args.seed,
             device: &args.device,
             capture: args.switches.capture(),
+            train: args.switches.train(),
+            adam: args.switches.adam(),
             score: args.switches.score(),
         };
         beyond::beyond(&mut stages, &further)?;

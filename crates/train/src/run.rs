@@ -228,6 +228,7 @@ impl Job<'_> {
         let progress = Progress::new("train", "levels", blocks as u64);
         let mut moments = Vec::with_capacity(blocks);
         for k in 0..blocks {
+            interrupt::check()?;
             moments.push(Moments::of(&level(self.hidden, k)?, self.targets)?);
             progress.advance(1);
         }

@@ -77,11 +77,11 @@ fn sentences(differences: &[&Difference]) -> Vec<String> {
     for group in groups {
         let Some((solver, rank)) = group[0].solver.as_deref().zip(group[0].rank) else { continue };
         let others = |keep: &dyn Fn(&Difference) -> Option<String>| -> Vec<String> {
-            group.iter().filter_map(|row| keep(row).map(|by| format!("{} (by {by})", row.other))).collect()
+            group.iter().filter_map(|row| keep(row).map(|by| format!("{} ({by})", row.other))).collect()
         };
         let by = |row: &Difference| {
             let surprisal = nats(row.surprisal.abs());
-            format!("{} and {surprisal}", points(row.precision_1))
+            format!("by {} and {surprisal}", points(row.precision_1))
         };
         let better = others(&|row| (row.precision_1_low > 0.0 && row.surprisal_high < 0.0).then(|| by(row)));
         let worse = others(&|row| (row.precision_1_high < 0.0 && row.surprisal_low > 0.0).then(|| by(row)));
@@ -99,7 +99,36 @@ fn sentences(differences: &[&Difference]) -> Vec<String> {
             )),
         }
         text.push_str(" in both precision and surprisal.");
+        let traded = others(&|row| {
+            let (precise, surprised) = (
+                certain(row.precision_1_low, row.precision_1_high)?,
+                certain(row.surprisal_low, row.surprisal_high)?,
+            );
+            let words = |more: bool, what: &str| format!("{} {what}", if more { "more" } else { "less" });
+            // More of both, or less of both: better in one measure, worse in the other.
+            (precise == surprised).then(|| {
+                format!(
+                    "{} by {}, {} by {}",
+                    words(precise, "precise"),
+                    points(row.precision_1),
+                    words(surprised, "surprised"),
+                    nats(row.surprisal.abs())
+                )
+            })
+        });
+        if !traded.is_empty() {
+            text.push_str(&format!(" It is better in one and worse in the other than {}.", list(&traded)));
+        }
         paragraphs.push(text);
     }
     paragraphs
+}
+
+/// Whether a difference is certainly above 0, or certainly below; none if it is neither.
+fn certain(low: f64, high: f64) -> Option<bool> {
+    match (low > 0.0, high < 0.0) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    }
 }

@@ -78,16 +78,23 @@ fn sentence(rows: &[Exit], wanted: f64) -> Option<String> {
             percent(full.looking)
         ))
     });
+    let full = if full.exited > 0.0 {
+        format!(
+            "The best with the full head is {}, which {} at {}.",
+            name(full),
+            saved(full),
+            percent(full.agreement)
+        )
+    } else {
+        "With the full head no look pays for itself: nothing is saved.".to_owned()
+    };
     Some(format!(
         "For {} agreement on training samples, the most is saved by {} with the fused head: it {} at {} agreement \
-         on the test samples. The best with the full head is {}, which {} at {}.{}",
+         on the test samples. {full}{}",
         words::number(100.0 * wanted, 0, "%"),
         name(fused),
         saved(fused),
         percent(fused.agreement),
-        if full.exited > 0.0 { name(full) } else { "never to look".to_owned() },
-        saved(full),
-        percent(full.agreement),
         beside.unwrap_or_default(),
     ))
 }

@@ -8,11 +8,12 @@ use crate::words::{self, list, number, points};
 /// One row per variant: the choice, its D, and what one jump and the full set then get.
 pub fn section(beyond: &Beyond) -> Option<Section> {
     let rows = &beyond.averages;
-    let labels: Vec<&str> = {
-        let mut labels: Vec<&str> = rows.iter().filter_map(|row| row.label.as_deref()).collect();
-        labels.dedup();
-        labels
-    };
+    let mut labels: Vec<&str> = Vec::new();
+    for label in rows.iter().filter_map(|row| row.label.as_deref()) {
+        if !labels.contains(&label) {
+            labels.push(label);
+        }
+    }
     let ojfa = |label: Option<&str>| {
         let same = |row: &&FileAverage| row.label.as_deref() == label && row.method == "ojfa";
         rows.iter().find(|row| same(row) && (label.is_some() || row.solver.as_deref() == Some("closed-form")))
