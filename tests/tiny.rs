@@ -237,6 +237,58 @@ fn gradient_descent_is_never_below_the_closed_form() {
     }
 }
 
+/// The map is unique up to a factor, as is every approximation's length. 60 samples of f32 states, with
+/// inner products that cancel: 1e-4 of the map's norm; the loss is f64 throughout.
+#[test]
+fn a_one_jump_starts_at_numpys_optimum() {
+    let run = Run::new();
+    let model = run.path("model");
+    run.train("one-jump", "one-jump", &["--model", &model, "--solver", "closed-form"]);
+    let file = run.shortcuts("one-jump");
+    let theirs = run.expected["training_loss"]["one-jump"].as_f64().unwrap();
+    let ours = file.card.training_loss[0];
+    assert!((ours - theirs).abs() < 1e-6, "{ours} {theirs}");
+    let eye = Tensor::eye(H as i64, (tch::Kind::Float, tch::Device::Cpu));
+    let mapped = file.map_at(0).unwrap().apply(&eye).unwrap();
+    let mapped = Vec::<f32>::try_from((&mapped / mapped.norm()).reshape([-1])).unwrap();
+    for (place, (ours, theirs)) in mapped.iter().zip(run.tensors.f64("one-jump.m")).enumerate() {
+        assert!((f64::from(*ours) - theirs).abs() < 1e-4, "{place}: {ours} {theirs}");
+    }
+}
+
+/// Eighty passes of one step each: the divergence falls, equal seeds give equal files, and the evaluation
+/// agrees that the true tokens became likelier.
+#[test]
+fn a_one_jump_descends_from_there() {
+    let run = Run::new();
+    let model = run.path("model");
+    run.train("one-jump", "start", &["--model", &model, "--solver", "closed-form"]);
+    for (file, seed) in [("one-jump", "0"), ("again", "0"), ("other", "1")] {
+        let more = ["--model", &model, "--epochs", "40", "--batch-size", "120", "--seed", seed];
+        run.train("one-jump", file, &more);
+    }
+    let curve = run.shortcuts("one-jump").card.loss_curves.unwrap().remove(0);
+    assert!(curve.len() == 40 && curve[39] < 0.8 * curve[0], "{curve:?}");
+    let bytes = |file: &str| fs::read(run.path(&format!("{file}.safetensors"))).unwrap();
+    assert!(bytes("one-jump") == bytes("again"));
+    assert!(bytes("one-jump") != bytes("other"));
+    let inputs = ["--hidden", "train", "--model", "model", "--shortcuts", "start.safetensors"];
+    let inputs = [&inputs[..], &["one-jump.safetensors"]].concat();
+    run.stage("onejump-evaluate", &inputs, &["--out", "results"]);
+    let rows = read_per_level(Path::new(&run.path("results/per_level.parquet"))).unwrap();
+    let surprisal = |solver: &str| {
+        let rows = rows.iter().filter(|row| row.method.method == "one-jump");
+        let rows = rows.filter(|row| row.method.solver.is_some_and(|found| found.name() == solver));
+        rows.map(|row| row.all.surprisal).sum::<f64>() / K as f64
+    };
+    assert!(
+        surprisal("adam") < surprisal("closed-form") - 0.1,
+        "{} {}",
+        surprisal("adam"),
+        surprisal("closed-form")
+    );
+}
+
 /// Cosines of f32 products of 16 values: 1e-5 is a hundred roundings.
 #[test]
 fn scores_and_choice_are_numpys() {

@@ -184,6 +184,7 @@ fn train_and_score(
     for &rank in ranks {
         jobs.extend([Kind::Njtc, Kind::NNjtc, Kind::Joint].map(|kind| (kind, Solver::ClosedForm, rank)));
         jobs.extend(BOTH_SOLVERS.map(|kind| (kind, Solver::Adam, rank)));
+        jobs.push((Kind::OneJump, Solver::Adam, rank));
     }
     let (mut shortcuts, mut ojfa) = (Vec::new(), Vec::new());
     for (kind, solver, rank) in jobs {
@@ -196,7 +197,9 @@ fn train_and_score(
         if kind.low_rank() {
             stage.option("--rank", &rank.to_string());
         }
-        if solver == Solver::Adam {
+        if kind == Kind::OneJump {
+            stage.option("--model", &args.model);
+        } else if solver == Solver::Adam {
             stage.arguments(&args.switches.adam());
         }
         stages.run(stage)?;

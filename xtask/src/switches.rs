@@ -59,7 +59,7 @@ impl Switches {
         vec!["--target".to_owned(), self.target.clone()]
     }
 
-    /// Arguments of onejump-train with gradient descent.
+    /// Arguments of onejump-train with the paper's gradient descent.
     pub fn adam(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut option = |name: &str, value: Option<String>| {

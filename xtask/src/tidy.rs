@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("onejump-shortcuts", &["core"]),
     ("onejump-corpus", &["core"]),
     ("onejump-capture", &["core", "store", "models"]),
-    ("onejump-train", &["core", "store", "shortcuts"]),
+    ("onejump-train", &["core", "store", "models", "shortcuts"]),
     ("onejump-score", &["core", "store", "shortcuts"]),
     ("onejump-evaluate", &["core", "store", "models", "shortcuts"]),
     ("onejump-report", &["core", "store"]),

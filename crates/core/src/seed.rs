@@ -19,6 +19,8 @@ pub enum Purpose {
     Corpus = 4,
     /// Which samples a bootstrap draws again; the index is the resample.
     Bootstrap = 5,
+    /// Which tokens a step of gradient descent looks at.
+    Tokens = 6,
 }
 
 /// The stream of random numbers for one purpose and one index.

@@ -37,11 +37,29 @@ pub enum Kind {
     JointNorms,
     /// The one n-njtc that the score chose, applied at every exit level (the paper's §3.1).
     Ojfa,
+    /// One n-njtc for all exit levels, fitted to what the model's head reads (not in the paper).
+    OneJump,
+    /// A full H×H matrix with a bias, one per level: a translator of a tuned lens (Belrose et al. 2023).
+    TunedLens,
 }
 
 impl Kind {
     /// The kinds that `onejump-train` trains.
-    pub const TRAINED: [Self; 5] = [Self::NNjtc, Self::Njtc, Self::Jtc, Self::Joint, Self::JointNorms];
+    pub const TRAINED: [Self; 6] =
+        [Self::NNjtc, Self::Njtc, Self::Jtc, Self::Joint, Self::JointNorms, Self::OneJump];
+
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Identity,
+        Self::Jtc,
+        Self::Njtc,
+        Self::NNjtc,
+        Self::Joint,
+        Self::JointNorms,
+        Self::Ojfa,
+        Self::OneJump,
+        Self::TunedLens,
+    ];
 
     /// The name in file names, tables and on the command line.
     pub fn name(self) -> &'static str {
@@ -53,22 +71,24 @@ impl Kind {
             Self::Joint => "joint",
             Self::JointNorms => "joint-norms",
             Self::Ojfa => "ojfa",
+            Self::OneJump => "one-jump",
+            Self::TunedLens => "tuned-lens",
         }
     }
 
     /// Whether one map per exit level is kept, or a single one for all.
     pub fn per_level(self) -> bool {
-        matches!(self, Self::Jtc | Self::Njtc | Self::NNjtc | Self::JointNorms)
+        matches!(self, Self::Jtc | Self::Njtc | Self::NNjtc | Self::JointNorms | Self::TunedLens)
     }
 
     /// Whether a BatchNorm comes before the matrices.
     pub fn has_norm(self) -> bool {
-        matches!(self, Self::NNjtc | Self::Joint | Self::JointNorms | Self::Ojfa)
+        matches!(self, Self::NNjtc | Self::Joint | Self::JointNorms | Self::Ojfa | Self::OneJump)
     }
 
     /// Whether the map is a product A·B of rank r.
     pub fn low_rank(self) -> bool {
-        matches!(self, Self::Njtc | Self::NNjtc | Self::Joint | Self::JointNorms | Self::Ojfa)
+        self.has_norm() || self == Self::Njtc
     }
 }
 
@@ -82,15 +102,10 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Identity, Self::Jtc, Self::Njtc, Self::NNjtc, Self::Joint, Self::JointNorms, Self::Ojfa]
-            .into_iter()
-            .find(|kind| kind.name() == text)
-            .ok_or_else(|| {
-                format!(
-                    "'{text}' is no kind of shortcut; known: identity, jtc, njtc, n-njtc, joint, \
-                     joint-norms, ojfa"
-                )
-            })
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            format!("'{text}' is no kind of shortcut; known: {known}")
+        })
     }
 }
 
@@ -154,10 +169,11 @@ pub fn parameters(kind: Kind, hidden_size: usize, rank: usize, blocks: usize) ->
     match kind {
         Kind::Identity => 0,
         Kind::Jtc => k * h * h,
+        Kind::TunedLens => k * (h * h + h),
         Kind::Njtc => k * 2 * h * r,
         Kind::NNjtc => k * (2 * h * r + 4 * h),
         Kind::JointNorms => 2 * h * r + k * 4 * h,
-        Kind::Joint | Kind::Ojfa => 2 * h * r + 4 * h,
+        Kind::Joint | Kind::Ojfa | Kind::OneJump => 2 * h * r + 4 * h,
     }
 }
 
@@ -213,9 +229,7 @@ mod tests {
 
     #[test]
     fn names_survive_a_round_trip() {
-        let kinds =
-            [Kind::Identity, Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::JointNorms, Kind::Ojfa];
-        for kind in kinds {
+        for kind in Kind::ALL {
             assert_eq!(kind.name().parse::<Kind>(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }

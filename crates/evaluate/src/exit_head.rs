@@ -45,7 +45,7 @@ impl Block {
 
 enum First {
     Identity,
-    Full { w: Tensor },
+    Full { map: Map },
     LowRank { projection: Projection, b: Tensor },
 }
 
@@ -67,7 +67,7 @@ impl ExitHead {
     pub fn new(map: Option<&Map>, head: &Head) -> Result<Self, EvaluateError> {
         let first = match map {
             None => First::Identity,
-            Some(Map::Full { w }) => First::Full { w: w.shallow_clone() },
+            Some(map @ Map::Full { .. }) => First::Full { map: map.shallow_clone() },
             Some(map @ Map::LowRank { b, .. }) => {
                 let projection = map
                     .projection()?
@@ -105,7 +105,7 @@ impl ExitHead {
         Self {
             first: match &self.first {
                 First::Identity => First::Identity,
-                First::Full { w } => First::Full { w: w.shallow_clone() },
+                First::Full { map } => First::Full { map: map.shallow_clone() },
                 First::LowRank { projection, b } => First::LowRank {
                     projection: Projection {
                         matrix: projection.matrix.shallow_clone(),
@@ -126,7 +126,7 @@ impl ExitHead {
     pub fn approximate(&self, hidden: &Tensor) -> Result<Approximated, EvaluateError> {
         let (u, hidden) = match &self.first {
             First::Identity => (None, hidden.shallow_clone()),
-            First::Full { w } => (None, hidden.f_mm(w)?),
+            First::Full { map } => (None, map.apply(hidden)?),
             First::LowRank { projection, b } => {
                 let u = projection.apply(hidden)?; // (n, r)
                 let hidden = u.f_mm(b)?;

@@ -90,12 +90,16 @@ pub struct Setting<'a> {
     pub identity: Option<Curve<'a>>,
     /// The full matrices of this solver.
     pub jtc: Option<Curve<'a>>,
+    /// A tuned lens: full matrices with a bias.
+    pub tuned_lens: Option<Curve<'a>>,
     /// One A·B per level.
     pub njtc: Option<Curve<'a>>,
     /// One normalised A·B per level.
     pub n_njtc: Option<Curve<'a>>,
     /// One trained on all exit levels.
     pub joint: Option<Curve<'a>>,
+    /// One fitted to what the head reads.
+    pub one_jump: Option<Curve<'a>>,
     /// The one jump.
     pub ojfa: Option<Curve<'a>>,
     /// Other single jumps, by the level that they were trained at.
@@ -152,9 +156,12 @@ impl<'a> Setting<'a> {
             constant: find("constant", None, None),
             identity: find(Kind::Identity.name(), None, None),
             jtc: find(Kind::Jtc.name(), Some(solver), None),
+            // A peer's, which belongs to every setting, however it was trained.
+            tuned_lens: find(Kind::TunedLens.name(), Some(Solver::Adam), None),
             njtc: trained(Kind::Njtc),
             n_njtc: trained(Kind::NNjtc),
             joint: trained(Kind::Joint),
+            one_jump: trained(Kind::OneJump),
             ojfa,
             arbitrary,
             hidden_size: summary.hidden_size,
@@ -174,12 +181,15 @@ impl<'a> Setting<'a> {
 
     /// The methods of this solver at this rank, in the order of tables.
     pub fn trained(&self) -> impl Iterator<Item = &Curve<'a>> {
-        [&self.ojfa, &self.joint, &self.n_njtc, &self.njtc].into_iter().flatten().chain(&self.arbitrary)
+        [&self.ojfa, &self.one_jump, &self.joint, &self.n_njtc, &self.njtc]
+            .into_iter()
+            .flatten()
+            .chain(&self.arbitrary)
     }
 
     /// The methods without a rank.
     pub fn baselines(&self) -> impl Iterator<Item = &Curve<'a>> {
-        [&self.constant, &self.identity, &self.jtc].into_iter().flatten()
+        [&self.constant, &self.identity, &self.jtc, &self.tuned_lens].into_iter().flatten()
     }
 }
 

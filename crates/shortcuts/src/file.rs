@@ -169,8 +169,11 @@ impl Reader<'_> {
     fn map(&self, prefix: &str) -> Result<Map, ShortcutError> {
         let hidden = self.card.hidden_size;
         let vector = |name: &str| self.tensor(&format!("{prefix}{name}"), &[hidden]);
-        if self.card.kind == Kind::Jtc {
-            return Ok(Map::Full { w: self.tensor(&format!("{prefix}w"), &[hidden, hidden])? });
+        let matrix = || self.tensor(&format!("{prefix}w"), &[hidden, hidden]);
+        match self.card.kind {
+            Kind::Jtc => return Ok(Map::Full { w: matrix()?, bias: None }),
+            Kind::TunedLens => return Ok(Map::Full { w: matrix()?, bias: Some(vector("bias")?) }),
+            _ => {}
         }
         let rank = self.card.rank.unwrap_or(0);
         let matrices = if self.card.kind == Kind::JointNorms { "" } else { prefix };
@@ -255,8 +258,9 @@ mod tests {
 
     fn map(kind: Kind, start: f64) -> Map {
         let (h, r) = (H as i64, R as i64);
-        if kind == Kind::Jtc {
-            return Map::Full { w: values(&[h, h], start) };
+        if !kind.low_rank() {
+            let bias = (kind == Kind::TunedLens).then(|| values(&[h], start));
+            return Map::Full { w: values(&[h, h], start), bias };
         }
         let norm = kind.has_norm().then(|| Norm {
             weight: values(&[h], start),
@@ -289,7 +293,7 @@ mod tests {
     #[test]
     fn every_kind_comes_back_and_equal_content_gives_equal_bytes() {
         let folder = tempfile::tempdir().unwrap();
-        for kind in [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::JointNorms, Kind::Ojfa] {
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Identity) {
             let path = folder.path().join(format!("{kind}.safetensors"));
             file(kind).write(&path).unwrap();
             let bytes = std::fs::read(&path).unwrap();

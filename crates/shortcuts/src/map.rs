@@ -22,10 +22,12 @@ pub struct Norm {
 /// A map from (N, H) to (N, H).
 #[derive(Debug)]
 pub enum Map {
-    /// ĥ = h·W (Din et al. 2023).
+    /// ĥ = h·W (Din et al. 2023), or h·W + bias (Belrose et al. 2023).
     Full {
         /// (H, H).
         w: Tensor,
+        /// (H); absent in jtc.
+        bias: Option<Tensor>,
     },
     /// ĥ = norm(h)·A·B (Eq. 1), or without the norm.
     LowRank {
@@ -82,7 +84,9 @@ impl Map {
     /// The same map; the tensors are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
         match self {
-            Self::Full { w } => Self::Full { w: w.shallow_clone() },
+            Self::Full { w, bias } => {
+                Self::Full { w: w.shallow_clone(), bias: bias.as_ref().map(Tensor::shallow_clone) }
+            }
             Self::LowRank { norm, a, b } => Self::LowRank {
                 norm: norm.as_ref().map(Norm::shallow_clone),
                 a: a.shallow_clone(),
@@ -94,7 +98,7 @@ impl Map {
     /// H.
     pub fn hidden_size(&self) -> usize {
         match self {
-            Self::Full { w } => w.size()[0] as usize,
+            Self::Full { w, .. } => w.size()[0] as usize,
             Self::LowRank { a, .. } => a.size()[0] as usize,
         }
     }
@@ -120,7 +124,8 @@ impl Map {
             )));
         }
         Ok(match self {
-            Self::Full { w } => hidden.f_mm(w)?,
+            Self::Full { w, bias: None } => hidden.f_mm(w)?,
+            Self::Full { w, bias: Some(bias) } => bias.f_addmm(hidden, w)?,
             Self::LowRank { b, .. } => match self.projection()? {
                 Some(projection) => projection.apply(hidden)?.f_mm(b)?,
                 None => hidden.shallow_clone(),
@@ -153,7 +158,9 @@ impl Map {
     /// The tensors by the names that they have in a file, without the level.
     pub(crate) fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
         match self {
-            Self::Full { w } => vec![("w", w)],
+            Self::Full { w, bias } => {
+                [("w", w)].into_iter().chain(bias.iter().map(|bias| ("bias", bias))).collect()
+            }
             Self::LowRank { norm, a, b } => {
                 let mut tensors = vec![("a", a), ("b", b)];
                 if let Some(norm) = norm {

@@ -23,10 +23,7 @@ use tch::Tensor;
 
 use crate::TrainError;
 use crate::axes::{Axes, Found};
-
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const ADAM_EPS: f64 = 1e-8;
+use crate::optimiser::{Adam, BETA_2};
 
 /// A starts at this share of PyTorch's initial values for a linear layer.
 const INITIAL_A: f64 = 0.1;
@@ -45,12 +42,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// Passes over the training samples. The paper does not say how many it took.
-    pub const DEFAULT_EPOCHS: usize = 10;
-    /// Samples in a step.
-    pub const DEFAULT_BATCH_SIZE: usize = 64;
-    /// Learning rate of the first step, for targets scaled to a mean square of 1.
-    pub const DEFAULT_LEARNING_RATE: f64 = 1e-2;
+    /// The paper's descent on Eq. 2; the paper does not say how many passes it took. The learning rate is
+    /// for targets scaled to a mean square of 1.
+    pub const EQ_2: Self = Self { epochs: 10, batch_size: 64, learning_rate: 1e-2, seed: 0 };
+
+    /// A one-jump's descent on the divergence; its samples are pairs of a sample and an exit level, and its
+    /// learning rate is relative to the size of the initial values.
+    pub const DIVERGENCE: Self = Self { epochs: 2, batch_size: 1024, learning_rate: 0.05, seed: 0 };
+
+    /// The defaults for a kind.
+    pub fn of(kind: Kind) -> Self {
+        if kind == Kind::OneJump { Self::DIVERGENCE } else { Self::EQ_2 }
+    }
 
     /// The options as a line for the file's metadata.
     pub fn describe(&self) -> String {
@@ -103,7 +106,7 @@ pub fn descend(
         for batch in order.chunks_exact(batch_size as usize) {
             let rows = Tensor::f_from_slice(batch)?.f_to_device(inputs.device())?;
             let (x, y) = (inputs.f_index_select(0, &rows)?, targets.f_index_select(0, &rows)?);
-            let rate = options.learning_rate * 0.5 * (1.0 + (PI * f64::from(step) / steps).cos());
+            let rate = options.learning_rate * decay(f64::from(step) / steps);
             total += model.step(&x, &y, rate)?;
             step += 1;
         }
@@ -121,20 +124,21 @@ pub fn descend(
     Ok(Descended { map: axes.fold(model.found())?, curve })
 }
 
-fn shuffle(order: &mut [i64], random: &mut impl Rng) {
+/// Half a cosine: 1 at the start of a training, 0 at its end.
+pub(crate) fn decay(progress: f64) -> f64 {
+    0.5 * (1.0 + (PI * progress).cos())
+}
+
+/// Puts samples in a random order.
+pub(crate) fn shuffle(order: &mut [i64], random: &mut impl Rng) {
     for last in (1..order.len()).rev() {
         order.swap(last, seed::below(random, last as u64 + 1) as usize);
     }
 }
 
-/// All parameters in one flat vector, so that an Adam step is a handful of operations.
+/// All parameters in one flat vector, and views into it and its gradients.
 struct Model {
-    parameters: Tensor,
-    gradients: Tensor,
-    first: Tensor,
-    second: Tensor,
-    steps: i32,
-    /// Views into `parameters` and `gradients`.
+    adam: Adam,
     views: Views,
     slopes: Views,
 }
@@ -189,16 +193,11 @@ impl Model {
                 values.extend(std::iter::repeat_n(0.0, hidden as usize));
             }
         }
-        let parameters = Tensor::f_from_slice(&values)?;
-        let gradients = parameters.f_zeros_like()?;
+        let adam = Adam::new(Tensor::f_from_slice(&values)?, BETA_2)?;
         Ok(Self {
-            views: Views::of(&parameters, kind, hidden, rank)?,
-            slopes: Views::of(&gradients, kind, hidden, rank)?,
-            first: parameters.f_zeros_like()?,
-            second: parameters.f_zeros_like()?,
-            parameters,
-            gradients,
-            steps: 0,
+            views: Views::of(&adam.parameters, kind, hidden, rank)?,
+            slopes: Views::of(&adam.gradients, kind, hidden, rank)?,
+            adam,
         })
     }
 
@@ -215,7 +214,7 @@ impl Model {
                 loss
             }
         };
-        self.update(rate)?;
+        self.adam.update(rate)?;
         Ok(loss)
     }
 
@@ -249,18 +248,6 @@ impl Model {
             _ => self.slopes.a.f_copy_(&s)?,
         }
         Ok(loss)
-    }
-
-    fn update(&mut self, rate: f64) -> Result<(), TrainError> {
-        self.steps += 1;
-        let gradient = &self.gradients;
-        let _ = self.first.f_lerp_(gradient, 1.0 - BETA_1)?;
-        let _ = self.second.f_lerp_(&gradient.f_square()?, 1.0 - BETA_2)?;
-        let unbiased = 1.0 - BETA_2.powi(self.steps);
-        let denominator = self.second.f_div_scalar(unbiased)?.f_sqrt()?.f_add_scalar(ADAM_EPS)?;
-        let length = rate / (1.0 - BETA_1.powi(self.steps));
-        let _ = self.parameters.f_sub_(&self.first.f_div(&denominator)?.f_mul_scalar(length)?)?;
-        Ok(())
     }
 
     fn found(self) -> Found {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Parser;
 use onejump_core::shortcut::{Kind, Solver};
 use onejump_shortcuts::card::Target;
-use onejump_train::adam::Options;
 
 /// Train shortcuts on stored hidden states, one per exit level (or one for all: joint), and write
 /// them as safetensors.
@@ -15,30 +14,36 @@ pub struct Args {
     /// Folder of hidden states, from onejump-capture
     #[arg(long, value_name = "DIR")]
     pub hidden: PathBuf,
-    /// n-njtc, njtc, jtc, joint, or joint-norms (one A·B with a BatchNorm per level)
+    /// n-njtc, njtc, jtc, joint, joint-norms (one A·B with a BatchNorm per level), or one-jump (one map for
+    /// all levels, fitted to what the model's head reads)
     #[arg(long)]
     pub kind: Kind,
     /// The safetensors file to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// closed-form (the exact optimum) or adam (the paper's gradient descent)
-    #[arg(long, default_value = "closed-form")]
-    pub solver: Solver,
+    /// one-jump: the model that the states come from; only its head is read
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// closed-form (the exact optimum) or adam (gradient descent: the paper's, or a one-jump's on the
+    /// divergence, from the closed form on) [default: closed-form; one-jump: adam]
+    #[arg(long)]
+    pub solver: Option<Solver>,
     /// Rank r of A·B; H/100 by default
     #[arg(long, value_name = "R")]
     pub rank: Option<usize>,
     /// Closed form: weight of a ridge term, relative to the mean square of the inputs
     #[arg(long, default_value_t = 0.0)]
     pub ridge: f64,
-    /// adam: passes over the samples
-    #[arg(long, default_value_t = Options::DEFAULT_EPOCHS)]
-    pub epochs: usize,
-    /// adam: samples in a step
-    #[arg(long, default_value_t = Options::DEFAULT_BATCH_SIZE)]
-    pub batch_size: usize,
-    /// adam: learning rate of the first step; it falls to 0 along half a cosine
-    #[arg(long, default_value_t = Options::DEFAULT_LEARNING_RATE)]
-    pub learning_rate: f64,
+    /// adam: passes over the samples [default: 10; one-jump: 2]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// adam: samples in a step [default: 64; one-jump: 1024]
+    #[arg(long)]
+    pub batch_size: Option<usize>,
+    /// adam: learning rate of the first step; it falls to 0 along half a cosine [default: 0.01; one-jump: 0.05,
+    /// relative to the initial values]
+    #[arg(long)]
+    pub learning_rate: Option<f64>,
     /// What the maps approximate: the final hidden state as it is (pre-norm), or scaled to a root mean
     /// square of 1 (normed)
     #[arg(long, default_value = "pre-norm")]

@@ -99,7 +99,7 @@ impl Axes {
         let a = double(&found.a)?;
         let Some(b) = &found.b else {
             let w = self.scale.f_mul(&self.axes.f_mm(&a)?)?.f_mul_scalar(self.target_scale)?;
-            return Ok(Map::Full { w: single(&w)? });
+            return Ok(Map::Full { w: single(&w)?, bias: None });
         };
         let b = single(&b.f_mul_scalar(self.target_scale)?)?;
         let Some((weight, bias)) = &found.norm else {

@@ -46,7 +46,7 @@ pub fn fit(kind: Kind, moments: &Moments, rank: usize, ridge: f64) -> Result<Fit
         let cross = moments.xy.f_div_scalar(n)?.f_mul(&scale)?;
         let solved = solve(&gram, &cross, ridge)?;
         if kind == Kind::Jtc {
-            Map::Full { w: single(&solved.f_mul(&scale)?)? }
+            Map::Full { w: single(&solved.f_mul(&scale)?)?, bias: None }
         } else {
             let b = leading(&cross.f_transpose(0, 1)?.f_mm(&solved)?, rank)?; // (H, r)
             let a = solved.f_mm(&b)?.f_mul(&scale)?;
@@ -148,7 +148,7 @@ pub(crate) fn constant_bias(a: &Tensor, a0: &Tensor) -> Result<Tensor, TrainErro
 }
 
 /// (G + ridge·mean(diag G)·I)⁻¹·C for a symmetric G ≥ 0; the pseudo-inverse where G is singular.
-fn solve(gram: &Tensor, cross: &Tensor, ridge: f64) -> Result<Tensor, TrainError> {
+pub(crate) fn solve(gram: &Tensor, cross: &Tensor, ridge: f64) -> Result<Tensor, TrainError> {
     let mut gram = gram.shallow_clone();
     if ridge > 0.0 {
         let size = gram.size2()?.0;
@@ -170,7 +170,7 @@ fn solve(gram: &Tensor, cross: &Tensor, ridge: f64) -> Result<Tensor, TrainError
 }
 
 /// The eigenvectors of the `rank` largest eigenvalues of a symmetric matrix, (H, r), largest first.
-fn leading(matrix: &Tensor, rank: usize) -> Result<Tensor, TrainError> {
+pub(crate) fn leading(matrix: &Tensor, rank: usize) -> Result<Tensor, TrainError> {
     let (_, vectors) = eigen(matrix)?;
     let (size, rank) = (vectors.size2()?.0, rank as i64);
     oriented(&vectors.f_narrow(1, size - rank, rank)?.f_flip([1i64])?)
@@ -201,7 +201,7 @@ pub fn loss(map: &Map, moments: &Moments) -> Result<f64, TrainError> {
     let double = |tensor: &Tensor| tensor.f_to_kind(tch::Kind::Double);
     // ĥ = x·W + w, with W (H, H) as M·B.
     let (matrix, constant, b) = match map {
-        Map::Full { w } => (double(w)?, None, None),
+        Map::Full { w, .. } => (double(w)?, None, None),
         Map::LowRank { norm, a, b } => {
             let (scale, shift) = match norm {
                 Some(norm) => {

@@ -2,6 +2,7 @@
 
 use onejump_core::files::FileError;
 use onejump_core::interrupt::Interrupted;
+use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
 
@@ -17,6 +18,9 @@ pub enum TrainError {
     /// The hidden states.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The model's head.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The shortcuts' file.
     #[error(transparent)]
     Shortcut(#[from] ShortcutError),

@@ -28,7 +28,7 @@ pub(crate) fn fit(
         let spectrum = Spectrum::of(&x.f_mul(&scale)?, &y, ridge)?;
         let scale = scale.f_unsqueeze(1)?; // (H, 1)
         if kind == Kind::Jtc {
-            return Ok(Map::Full { w: single(&spectrum.solved(None)?.f_mul(&scale)?)? });
+            return Ok(Map::Full { w: single(&spectrum.solved(None)?.f_mul(&scale)?)?, bias: None });
         }
         let b = leading(&spectrum.fitted()?, rank)?; // (H, r)
         let a = spectrum.solved(Some(&b))?.f_mul(&scale)?;

@@ -5,6 +5,7 @@
 //! | train a kind at every exit level and write the file | [`train`] with a [`Config`] |
 //! | the exact minimum of Eq. 2 from second moments | [`closed_form`] |
 //! | the paper's gradient descent | [`adam`] |
+//! | one jump for all levels, fitted to what the head reads | [`one_jump`] |
 //!
 //! ```no_run
 //! use onejump_core::shortcut::Kind;
@@ -16,7 +17,7 @@
 //! # Ok::<(), onejump_train::TrainError>(())
 //! ```
 //!
-//! This crate knows nothing of models: it reads stored states.
+//! This crate runs no block of a model: it reads stored states, and for the one jump the model's head.
 
 pub mod adam;
 mod axes;
@@ -24,7 +25,9 @@ pub mod closed_form;
 mod error;
 mod few_samples;
 pub mod moments;
+pub mod one_jump;
+mod optimiser;
 mod run;
 
 pub use error::TrainError;
-pub use run::{Config, train};
+pub use run::{Config, default_solver, train};

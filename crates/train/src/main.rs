@@ -20,25 +20,27 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), TrainError> {
     let _lock = lock::file(&args.out)?;
-    let trained = train(&Config {
-        solver: args.solver,
+    let mut config = Config {
         rank: args.rank,
         ridge: args.ridge,
         target: args.target,
         selection: Selection { first: args.first, without_position_0: args.without_position_0 },
         label: args.label,
-        adam: Options {
-            epochs: args.epochs,
-            batch_size: args.batch_size,
-            learning_rate: args.learning_rate,
-            seed: args.seed,
-        },
+        model: args.model,
         ..Config::new(args.hidden, args.kind)
-    })?;
+    };
+    config.solver = args.solver.unwrap_or(config.solver);
+    config.adam = Options {
+        epochs: args.epochs.unwrap_or(config.adam.epochs),
+        batch_size: args.batch_size.unwrap_or(config.adam.batch_size),
+        learning_rate: args.learning_rate.unwrap_or(config.adam.learning_rate),
+        seed: args.seed,
+    };
+    let trained = train(&config)?;
     trained.write(&args.out)?;
     let losses = &trained.card.training_loss;
     let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-    println!("{}: {} ({}), mean training loss {mean:.2}", args.out.display(), args.kind, args.solver);
+    println!("{}: {} ({}), mean training loss {mean:.2}", args.out.display(), args.kind, config.solver);
     let parameters = thousands(trained.card.parameters());
     match trained.card.rank {
         Some(rank) => println!("  rank {rank}, {parameters} parameters"),

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use onejump_core::interrupt;
 use onejump_core::shortcut::{BATCH_NORM_EPS, Kind, Solver, default_rank};
 use onejump_core::telemetry::Progress;
+use onejump_models::checkpoint::Checkpoint;
+use onejump_models::device::Place;
+use onejump_models::head::Head;
 use onejump_shortcuts::card::{Card, Target};
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
@@ -16,7 +19,7 @@ use crate::adam::{self, Descended};
 use crate::closed_form::{self, Fitted};
 use crate::few_samples;
 use crate::moments::Moments;
-use crate::{TrainError, adam::Options};
+use crate::{TrainError, adam::Options, one_jump};
 
 /// What to train and how.
 #[derive(Debug, Clone)]
@@ -39,28 +42,31 @@ pub struct Config {
     pub label: Option<String>,
     /// Options of gradient descent.
     pub adam: Options,
+    /// The model that the states come from: a one-jump is fitted to its head. Other kinds need none.
+    pub model: Option<String>,
 }
 
 impl Config {
-    /// The closed form with every option at its default.
+    /// Every option at its default: a one-jump by gradient descent, the others in closed form.
     pub fn new(hidden: impl Into<PathBuf>, kind: Kind) -> Self {
         Self {
             hidden: hidden.into(),
             kind,
-            solver: Solver::ClosedForm,
+            solver: default_solver(kind),
             rank: None,
             ridge: 0.0,
             target: Target::default(),
             selection: Selection::default(),
             label: None,
-            adam: Options {
-                epochs: Options::DEFAULT_EPOCHS,
-                batch_size: Options::DEFAULT_BATCH_SIZE,
-                learning_rate: Options::DEFAULT_LEARNING_RATE,
-                seed: 0,
-            },
+            adam: Options::of(kind),
+            model: None,
         }
     }
+}
+
+/// The solver of a kind where none is asked for.
+pub fn default_solver(kind: Kind) -> Solver {
+    if kind == Kind::OneJump { Solver::Adam } else { Solver::ClosedForm }
 }
 
 /// Trains a kind on all samples of a folder, at every exit level.
@@ -70,6 +76,9 @@ impl Config {
 pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
     let rank = validated_rank(config, &hidden)?;
+    if config.kind == Kind::OneJump {
+        return train_one_jump(config, &hidden, rank);
+    }
     let targets = targets(config.target, level(&hidden, hidden.blocks())?)?;
     let job = Job { config, hidden: &hidden, targets: &targets, rank };
     let (maps, losses, curves) = match (config.kind, config.solver) {
@@ -79,8 +88,21 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
         (_, Solver::ClosedForm) => job.levels_closed_form()?,
         (_, Solver::Adam) => job.levels_adam()?,
     };
+    let options = (config.solver == Solver::Adam).then(|| config.adam.describe());
+    let card = card(config, &hidden, rank, options, losses, curves);
+    Ok(ShortcutFile { card, maps })
+}
+
+fn card(
+    config: &Config,
+    hidden: &HiddenStates,
+    rank: usize,
+    options: Option<String>,
+    training_loss: Vec<f64>,
+    loss_curves: Option<Vec<Vec<f64>>>,
+) -> Card {
     let inputs = &hidden.manifest().inputs;
-    let card = Card {
+    Card {
         kind: config.kind,
         model: inputs.model.clone(),
         model_sha256: inputs.model_sha256.clone(),
@@ -94,22 +116,44 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
         solver: config.solver,
         seed: config.adam.seed,
         ridge: config.ridge,
-        adam: (config.solver == Solver::Adam).then(|| config.adam.describe()),
+        adam: options,
         norm_eps: BATCH_NORM_EPS,
-        training_loss: losses,
-        loss_curves: curves,
+        training_loss,
+        loss_curves,
         choice: None,
+    }
+}
+
+/// A one-jump needs the head of the model that the states come from.
+fn train_one_jump(config: &Config, hidden: &HiddenStates, rank: usize) -> Result<ShortcutFile, TrainError> {
+    let Some(model) = &config.model else {
+        return Err(TrainError::Usage(
+            "a one-jump is fitted to the model's head: name it with --model".into(),
+        ));
     };
-    Ok(ShortcutFile { card, maps })
+    let mut checkpoint = Checkpoint::open(model)?;
+    let inputs = &hidden.manifest().inputs;
+    if checkpoint.sha256()? != inputs.model_sha256 {
+        return Err(TrainError::Usage(format!(
+            "{} was captured from another checkpoint ({}) than --model {model}",
+            config.hidden.display(),
+            inputs.model
+        )));
+    }
+    let head = Head::load(&mut checkpoint, Place::CPU)?;
+    let one = one_jump::fit(hidden, &head, rank, config)?;
+    let options =
+        (config.solver == Solver::Adam).then(|| one_jump::descent::describe(&config.adam, head.vocab_size()));
+    let curves = one.curve.map(|curve| vec![curve]);
+    let card = card(config, hidden, rank, options, vec![one.loss], curves);
+    Ok(ShortcutFile { card, maps: Maps::One(Box::new(one.map)) })
 }
 
 fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, TrainError> {
     let usage = |reason: String| Err(TrainError::Usage(reason));
     if !Kind::TRAINED.contains(&config.kind) {
-        return usage(format!(
-            "'{}' is not trained; known: n-njtc, njtc, jtc, joint, joint-norms",
-            config.kind
-        ));
+        let known = Kind::TRAINED.map(Kind::name).join(", ");
+        return usage(format!("'{}' is not trained; known: {known}", config.kind));
     }
     let size = hidden.hidden_size();
     let rank = config.rank.unwrap_or_else(|| default_rank(size));
@@ -147,13 +191,13 @@ fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, Train
 }
 
 /// The states of a level as a tensor, (N, H) f32.
-fn level(hidden: &HiddenStates, level: usize) -> Result<Tensor, TrainError> {
+pub(crate) fn level(hidden: &HiddenStates, level: usize) -> Result<Tensor, TrainError> {
     let states = hidden.level(level)?;
     Ok(Tensor::f_from_slice(&states)?.f_view([-1, hidden.hidden_size() as i64])?)
 }
 
 /// What the maps approximate, from the final hidden states (N, H).
-fn targets(target: Target, states: Tensor) -> Result<Tensor, TrainError> {
+pub(crate) fn targets(target: Target, states: Tensor) -> Result<Tensor, TrainError> {
     Ok(match target {
         Target::PreNorm => states,
         Target::Normed => {

@@ -1,0 +1,56 @@
+//! The true distributions of the training samples: the head at the final hidden states.
+
+use onejump_core::interrupt;
+use onejump_core::telemetry::Progress;
+use onejump_models::head::Head;
+use tch::{Kind, Tensor};
+
+use crate::TrainError;
+
+/// So many of the most likely tokens of each sample are kept. On SmolLM2 they hold 85 % of the probability.
+pub const TOP: i64 = 64;
+
+/// Samples at a time: each batch reads all of the unembedding, and its logits are whole in memory.
+const CHUNK: i64 = 128;
+
+/// The true distributions of N samples, as far as training needs them.
+#[derive(Debug)]
+pub struct Truth {
+    /// The [`TOP`] most likely tokens of each sample, most likely first, (N, T) i64.
+    pub tokens: Tensor,
+    /// Their probabilities, (N, T) f32.
+    pub probabilities: Tensor,
+    /// p̄, the mean distribution over the samples, (V) f64.
+    pub mean: Tensor,
+}
+
+impl Truth {
+    /// The head's distributions at final hidden states (N, H).
+    ///
+    /// # Errors
+    /// [`TrainError`] if the head is for another hidden size.
+    pub fn of(states: &Tensor, head: &Head) -> Result<Self, TrainError> {
+        let (samples, vocab) = (states.size2()?.0, head.vocab_size() as i64);
+        let progress = Progress::new("truth", "samples", samples as u64);
+        let mut sum = Tensor::f_zeros([vocab], (Kind::Double, states.device()))?;
+        let (mut tokens, mut probabilities) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        while start < samples {
+            interrupt::check()?;
+            let rows = CHUNK.min(samples - start);
+            let distribution = head.logits(&states.f_narrow(0, start, rows)?)?.f_softmax(-1, None)?; // (n, V)
+            sum += distribution.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Double)?;
+            let (top, ids) = distribution.f_topk(TOP.min(vocab), -1, true, true)?;
+            tokens.push(ids);
+            probabilities.push(top);
+            progress.advance(rows as u64);
+            start += rows;
+        }
+        progress.finish();
+        Ok(Self {
+            tokens: Tensor::f_cat(&tokens, 0)?,
+            probabilities: Tensor::f_cat(&probabilities, 0)?,
+            mean: sum.f_div_scalar(samples as f64)?,
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! Adam (Kingma and Ba 2015) on one flat vector of parameters, so that a step is a handful of operations.
+
+use tch::Tensor;
+
+use crate::TrainError;
+
+const BETA_1: f64 = 0.9;
+const EPS: f64 = 1e-8;
+
+/// β₂ as the authors recommend.
+pub(crate) const BETA_2: f64 = 0.999;
+
+/// Parameters, their gradients, and Adam's two moments.
+pub(crate) struct Adam {
+    pub parameters: Tensor,
+    pub gradients: Tensor,
+    first: Tensor,
+    second: Tensor,
+    beta_2: f64,
+    steps: i32,
+}
+
+impl Adam {
+    /// At the initial values, with `beta_2` as the decay of the second moment.
+    pub fn new(parameters: Tensor, beta_2: f64) -> Result<Self, TrainError> {
+        Ok(Self {
+            gradients: parameters.f_zeros_like()?,
+            first: parameters.f_zeros_like()?,
+            second: parameters.f_zeros_like()?,
+            parameters,
+            beta_2,
+            steps: 0,
+        })
+    }
+
+    /// One step along the gradients.
+    pub fn update(&mut self, rate: f64) -> Result<(), TrainError> {
+        self.steps += 1;
+        let gradient = &self.gradients;
+        let _ = self.first.f_lerp_(gradient, 1.0 - BETA_1)?;
+        let _ = self.second.f_lerp_(&gradient.f_square()?, 1.0 - self.beta_2)?;
+        let unbiased = 1.0 - self.beta_2.powi(self.steps);
+        let denominator = self.second.f_div_scalar(unbiased)?.f_sqrt()?.f_add_scalar(EPS)?;
+        let length = rate / (1.0 - BETA_1.powi(self.steps));
+        let _ = self.parameters.f_sub_(&self.first.f_div(&denominator)?.f_mul_scalar(length)?)?;
+        Ok(())
+    }
+}
