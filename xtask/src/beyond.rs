@@ -224,8 +224,9 @@ fn score(stages: &mut Stages, hidden: &Path, jumps: &Path, name: &str, more: &[S
 fn analyses(stages: &mut Stages, model: &str, files: &Files) -> Result<()> {
     let layout = stages.layout;
     let (all, ojfa) = (trained(layout)?, chosen(layout)?);
-    // In closed form, and without njtc: what n-njtc says of dynamic exit is enough.
-    let main: Vec<PathBuf> = all.iter().filter(|file| !is_adam(file) && !is(file, "njtc")).cloned().collect();
+    // In closed form, as far as there is one, and without njtc: what n-njtc says of dynamic exit is enough.
+    let main = |file: &&PathBuf| is(file, Kind::OneJump.name()) || !is_adam(file) && !is(file, "njtc");
+    let main: Vec<PathBuf> = all.iter().filter(main).cloned().collect();
     let main_ojfa: Vec<PathBuf> = ojfa.iter().filter(|file| !is_adam(file)).cloned().collect();
     let every: Vec<PathBuf> = all.iter().chain(&files.shortcuts).cloned().collect();
     let every_ojfa: Vec<PathBuf> = ojfa.iter().chain(&files.ojfa).cloned().collect();

@@ -312,7 +312,7 @@ mod tests {
             let start = [&[hidden, rank], &[rank, hidden]].map(|size| random(size).to_kind(Kind::Double));
             let [a, b] = start;
             let mut model = Model::new(&coordinates, &(a, b)).unwrap();
-            let _ = model.adam.parameters.narrow(0, 2 * hidden * rank, rank).copy_(&random(&[rank]));
+            model.adam.parameters.narrow(0, 2 * hidden * rank, rank).copy_(&random(&[rank]));
             let batch = Batch {
                 x: random(&[samples, hidden]),
                 tokens: truth.tokens.shallow_clone(),
