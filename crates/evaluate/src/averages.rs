@@ -2,7 +2,7 @@
 //! between methods: `averages.parquet` and `differences.parquet`.
 
 use onejump_core::results::Method;
-use onejump_core::shortcut::{LevelConvention, Solver};
+use onejump_core::shortcut::{Kind, LevelConvention, Solver};
 use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_store::analyses::{Difference, FileAverage, write_rows};
@@ -43,11 +43,13 @@ pub(crate) fn averages(config: &Config) -> Result<usize, EvaluateError> {
     Ok(rows.len())
 }
 
-/// The single maps are compared with every method of their solver and rank, or of no rank.
+/// The single maps are compared with every method of their rank and solver, or of no rank.
 fn comparable(methods: &Methods, entry: &Entry, other: &Entry) -> bool {
     let (a, b) = (&entry.method, &other.method);
     let unlabelled = |entry| methods.card(entry).is_none_or(|card| card.label.is_none());
-    let same = |a: &Method, b: &Method| b.rank.is_none() || (a.solver, a.rank) == (b.solver, b.rank);
+    // The one jump has gradient descent alone: the others' closed form is its measure.
+    let solver = if a.is(Kind::OneJump) { Some(Solver::ClosedForm) } else { a.solver };
+    let same = |a: &Method, b: &Method| b.rank.is_none() || (solver, a.rank) == (b.solver, b.rank);
     let single = a.rank.is_some() && methods.is_one_map(entry);
     single && a.method != b.method && same(a, b) && unlabelled(entry) && unlabelled(other)
 }

@@ -73,7 +73,7 @@ fn sentences(differences: &[&Difference]) -> Vec<String> {
     ];
     let groups = differences
         .chunk_by(|a, b| (&a.method, &a.solver, a.rank) == (&b.method, &b.solver, b.rank))
-        .filter(|group| group[0].solver.as_deref() == Some("closed-form"));
+        .filter(|group| group[0].solver.as_deref() == Some("closed-form") || group[0].method == "one-jump");
     for group in groups {
         let Some((solver, rank)) = group[0].solver.as_deref().zip(group[0].rank) else { continue };
         let others = |keep: &dyn Fn(&Difference) -> Option<String>| -> Vec<String> {

@@ -16,11 +16,14 @@ const SIZES: [u32; 10] = [1, 2, 3, 4, 6, 9, 14, 20, 30, 45];
 /// A value with its interval.
 type Measured = (f64, f64, f64);
 
-/// All files without a label, in closed form or without a solver, and the sets of several jumps.
+/// All files without a label, in closed form where there is one, and the sets of several jumps.
 pub fn figure(averages: &[FileAverage], subsets: &[Subset]) -> Option<Figure> {
+    // Of what both solvers found, the closed form; some kinds have gradient descent alone.
+    let exact = |row: &FileAverage| row.solver.as_deref() != Some("adam");
+    let only = |row: &FileAverage| !averages.iter().any(|other| other.method == row.method && exact(other));
     let kept: Vec<&FileAverage> = averages
         .iter()
-        .filter(|row| row.label.is_none() && row.solver.as_deref() != Some("adam") && row.parameters > 0)
+        .filter(|row| row.label.is_none() && row.parameters > 0 && (exact(row) || only(row)))
         .collect();
     let x = range(kept.iter().map(|row| row.parameters).chain(subsets.iter().map(|row| row.parameters)))?;
     let precision = curves(
@@ -82,7 +85,7 @@ pub fn figure(averages: &[FileAverage], subsets: &[Subset]) -> Option<Figure> {
             content: Content::Curves { curves: surprisal, x, ticks },
         },
     ];
-    let caption = "Closed form, averages over the exit levels; along a line the rank grows, along a line of \
+    let caption = "Closed form where there is one, averages over the exit levels; along a line the rank grows, along a line of \
                    several jumps their number. Bars are 95% intervals of a bootstrap over the test sentences.";
     let title = "What the parameters buy".to_owned();
     Some(Figure::with_legend("frontier".into(), title, caption.into(), legend, panels))

@@ -75,6 +75,9 @@ pub const SCORE: Style =
 /// One A·B with a BatchNorm per level.
 pub const JOINT_NORMS: Style =
     Style { class: "sky", color: SKY, dash: "6 3", marker: Marker::Diamond, width: 1.9 };
+/// The single jump that was fitted to what the head reads.
+pub const ONE_JUMP: Style =
+    Style { class: "ojfa", color: VERMILLION, dash: "4 2", marker: Marker::Diamond, width: 2.2 };
 /// Several jumps, of which each level uses its best.
 pub const SUBSETS: Style =
     Style { class: "orange", color: ORANGE, dash: "3 2", marker: Marker::Cross, width: 1.9 };
@@ -106,6 +109,7 @@ pub fn of_method(name: &str, other: usize) -> Style {
         "jtc" => Style { marker: Marker::Square, ..JTC },
         "joint" => JOINT,
         "joint-norms" => JOINT_NORMS,
+        "one-jump" => ONE_JUMP,
         _ => arbitrary(other + 2),
     }
 }
