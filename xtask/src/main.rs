@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | interrupt | test`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | interrupt | notebook | test`.
 
 mod bench;
 mod beyond;
 mod full_size;
 mod interrupt;
+mod notebook;
 mod parity;
 mod process;
 mod python;
@@ -40,6 +41,8 @@ enum Command {
     FullSize(full_size::Args),
     /// Kill the quick reproduction at random moments and compare its files with an undisturbed one's
     Interrupt(interrupt::Args),
+    /// Execute data/notebooks/explore.ipynb on a run
+    Notebook(notebook::Args),
     /// Check format, lints, docs, the crates' edges, and run all tests
     Test,
     /// Check the crates' edges, licences and sources, and the top level alone
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(&args),
         Command::FullSize(args) => full_size::full_size(&args),
         Command::Interrupt(args) => interrupt::interrupt(&args),
+        Command::Notebook(args) => notebook::notebook(&args),
         Command::Test => test::test(),
         Command::Tidy => tidy::tidy(),
     })
