@@ -67,7 +67,7 @@ impl Beyond {
         .collect()
     }
 
-    /// Solver and rank of the sets of jumps, in the order of the table.
+    /// Solver and rank of the sets of jumps, by rank.
     fn sets(&self) -> Vec<(&str, u32)> {
         let mut sets: Vec<(&str, u32)> = Vec::new();
         for row in &self.jumps {
@@ -76,6 +76,7 @@ impl Beyond {
                 sets.push(set);
             }
         }
+        sets.sort_by_key(|&(_, rank)| rank);
         sets
     }
 }
