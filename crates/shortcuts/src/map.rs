@@ -181,6 +181,19 @@ impl Map {
 mod tests {
     use super::*;
 
+    /// (1, 2)·W + (10, 20), with W = ((1, 2), (3, 4)): rows are inputs.
+    #[test]
+    fn a_full_map_is_rows_times_w_plus_the_bias() {
+        let w = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0]).reshape([2, 2]);
+        let hidden = Tensor::from_slice(&[1f32, 2.0]).reshape([1, 2]);
+        for (bias, expected) in
+            [(None, [7.0, 10.0]), (Some(Tensor::from_slice(&[10f32, 20.0])), [17.0, 30.0])]
+        {
+            let mapped = Map::Full { w: w.shallow_clone(), bias }.apply(&hidden).unwrap();
+            assert_eq!(Vec::<f32>::try_from(mapped.reshape([2])).unwrap(), expected);
+        }
+    }
+
     /// (h − 1)/√(3 + 1)·2 + 0.5, then the sum of both values through A = (1, 1)ᵀ, then B = (10, 0).
     #[test]
     fn a_low_rank_map_is_norm_then_a_then_b() {
