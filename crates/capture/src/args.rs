@@ -48,9 +48,9 @@ pub struct Args {
     /// Use the first N lines only
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Tokens in a batch, about
-    #[arg(long, value_name = "N", default_value_t = onejump_capture::DEFAULT_BATCH_TOKENS)]
-    pub batch_tokens: usize,
+    /// Tokens in a batch, at most about [default: 512 for a processor's thread, 8192 for a GPU]
+    #[arg(long, value_name = "N")]
+    pub batch_tokens: Option<usize>,
     /// Say what it would need, and do nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -2,7 +2,11 @@
 
 use crate::samples::Sample;
 
-/// Groups samples, shortest first, into batches of about `tokens` tokens.
+/// A part has a multiple of this many batches of about equal size, so that 2, 4 or 8 threads end together.
+/// The number of threads itself does not count: it would change the grouping, and with it the rounding.
+const BATCHES: usize = 8;
+
+/// Groups samples, shortest first, into batches of equal size, about `tokens` tokens or less.
 ///
 /// Returns the samples' places. Without padding the results do not depend on the grouping, beyond
 /// rounding; equal lengths side by side make attention efficient.
@@ -10,18 +14,15 @@ pub(crate) fn by_length(samples: &[Sample], tokens: usize) -> Vec<Vec<usize>> {
     let length = |place: usize| samples[place].position + 1;
     let mut order: Vec<usize> = (0..samples.len()).collect();
     order.sort_by_key(|&place| length(place));
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut filled = usize::MAX;
+    let total: usize = order.iter().copied().map(length).sum();
+    let mut batches = vec![Vec::new(); total.div_ceil(tokens.max(1)).next_multiple_of(BATCHES)];
+    let (count, mut before) = (batches.len(), 0);
     for place in order {
-        if filled.saturating_add(length(place)) > tokens {
-            batches.push(Vec::new());
-            filled = 0;
-        }
-        filled += length(place);
-        if let Some(batch) = batches.last_mut() {
-            batch.push(place);
-        }
+        // The batch in which the middle of this sample falls, when all have the same size.
+        batches[(2 * before + length(place)) * count / (2 * total)].push(place);
+        before += length(place);
     }
+    batches.retain(|batch| !batch.is_empty());
     batches
 }
 
@@ -30,10 +31,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sample_is_in_one_batch_of_limited_size() {
+    fn every_sample_is_in_one_batch_and_batches_are_even() {
         let sample = |position| Sample { sentence: None, token_ids: vec![0; position + 3], position };
-        let samples: Vec<Sample> = [4, 0, 9, 2, 2, 19, 4].map(sample).into();
-        let batches = by_length(&samples, 10);
-        assert_eq!(batches, [vec![1, 3, 4], vec![0, 6], vec![2], vec![5]]);
+        let samples: Vec<Sample> = (0..500).map(|i| sample(i * 7919 % 60)).collect();
+        let batches = by_length(&samples, 1000);
+        let tokens =
+            |batch: &Vec<usize>| batch.iter().map(|&place| samples[place].position + 1).sum::<usize>();
+        assert_eq!(batches.len(), 16);
+        assert!(batches.iter().map(tokens).all(|tokens| (900..=1000).contains(&tokens)));
+        let mut places = batches.concat();
+        assert!(places.is_sorted_by_key(|&place| samples[place].position));
+        places.sort_unstable();
+        assert!(places.into_iter().eq(0..500));
+    }
+
+    #[test]
+    fn few_samples_and_long_ones_have_batches_of_their_own() {
+        let sample = |position| Sample { sentence: None, token_ids: vec![0; position + 1], position };
+        assert!(by_length(&[], 10).is_empty());
+        assert_eq!(by_length(&[sample(99), sample(0)], 10), [vec![1], vec![0]]);
+        assert_eq!(by_length(&[sample(5), sample(5), sample(5)], 1), [vec![0], vec![1], vec![2]]);
     }
 }

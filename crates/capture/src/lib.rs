@@ -28,4 +28,4 @@ mod writers;
 
 pub use error::CaptureError;
 pub use plan::Plan;
-pub use run::{Captured, Config, DEFAULT_BATCH_TOKENS, Input, Shard, capture, plan};
+pub use run::{CPU_BATCH_TOKENS, Captured, Config, GPU_BATCH_TOKENS, Input, Shard, capture, plan};

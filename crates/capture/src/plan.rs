@@ -53,8 +53,8 @@ impl Plan {
         Self {
             parameters: outline.parameters,
             weight_bytes: outline.parameters * value_bytes as u64,
-            // A part is in memory twice: as batches come, and as it is written.
-            working_bytes: (per_thread * threads + 2 * work.part_bytes) as u64,
+            // Of one part batches come, while another is in memory in rows, and as it is encoded.
+            working_bytes: (per_thread * threads + 3 * work.part_bytes) as u64,
             state_bytes: (values * work.store_value_bytes) as u64,
             tokens: work.tokens as u64,
             seconds: None,

@@ -1,7 +1,10 @@
 //! A whole capture: part after part, each written as soon as it is computed.
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use onejump_core::interrupt;
@@ -11,6 +14,7 @@ use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::{self, Place};
 use onejump_models::transformer::{Outline, Transformer};
 use onejump_store::part::{StoreDtype, write_part};
+use tch::Device;
 
 use crate::CaptureError;
 use crate::output::Output;
@@ -22,9 +26,12 @@ use crate::workers::Workers;
 /// enough to read at full speed.
 pub const TARGET_PART_BYTES: usize = 64 << 20;
 
-/// Tokens in a batch: enough for efficient products, few enough that what lies between two layers
-/// stays in the processor's caches.
-pub const DEFAULT_BATCH_TOKENS: usize = 1024;
+/// Tokens in a batch of one processor's thread: enough for efficient products, few enough that what lies
+/// between two layers stays in the caches.
+pub const CPU_BATCH_TOKENS: usize = 512;
+
+/// Tokens in a batch of a GPU, which needs many at once.
+pub const GPU_BATCH_TOKENS: usize = 8192;
 
 /// Where the samples come from.
 #[derive(Debug, Clone)]
@@ -83,8 +90,9 @@ pub struct Config {
     pub store_dtype: StoreDtype,
     /// Which parts to compute.
     pub shard: Shard,
-    /// Tokens in a batch, about.
-    pub batch_tokens: usize,
+    /// Tokens in a batch at most, but for a longer sample; [`CPU_BATCH_TOKENS`] or
+    /// [`GPU_BATCH_TOKENS`] without.
+    pub batch_tokens: Option<usize>,
 }
 
 impl Config {
@@ -102,7 +110,7 @@ impl Config {
             dtype: "f32".to_owned(),
             store_dtype: StoreDtype::F32,
             shard: Shard { index: 0, count: 1 },
-            batch_tokens: DEFAULT_BATCH_TOKENS,
+            batch_tokens: None,
         }
     }
 }
@@ -140,23 +148,59 @@ pub fn capture(config: &Config) -> Result<Captured, CaptureError> {
             waiting += samples.len();
         }
     }
-    let (mut tokens, mut bytes, mut elapsed) = (0, 0, Duration::ZERO);
+    let tokens = todo.iter().flat_map(|(_, samples)| *samples).map(|sample| sample.prefix().len()).sum();
+    let (mut bytes, mut elapsed) = (0, Duration::ZERO);
     if !todo.is_empty() {
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
         let workers = Workers::new(&model)?;
         let progress = Progress::new("capture", "sentences", waiting as u64);
-        for (part, samples) in todo {
-            interrupt::check()?;
-            let first = part * prepared.samples_per_part;
-            let rows = workers.compute_part(samples, first, config.batch_tokens, &progress)?;
-            write_part(&output.part_path(part), &rows, model.hidden_size(), config.store_dtype)?;
-            bytes += output.add_part(part, samples.len())?;
-            tokens += samples.iter().map(|sample| sample.prefix().len()).sum::<usize>();
-        }
+        bytes = pipeline(
+            todo.into_iter().map(|(part, samples)| {
+                interrupt::check()?;
+                let first = part * prepared.samples_per_part;
+                let states = workers.compute_part(samples, first, prepared.batch_tokens, &progress)?;
+                Ok((part, states))
+            }),
+            |(part, states)| {
+                let rows = states.into_rows();
+                write_part(&output.part_path(part), &rows, prepared.outline.hidden_size, config.store_dtype)?;
+                output.add_part(part, rows.sample_ids.len())
+            },
+        )?;
         elapsed = progress.finish();
     }
     let (samples, parts) = (prepared.input.samples.len(), output.parts_total());
     Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed })
+}
+
+/// Writes each part while the next one is computed, and adds up the bytes. What is computed when
+/// something fails is written all the same.
+fn pipeline<P: Send>(
+    parts: impl Iterator<Item = Result<P, CaptureError>>,
+    write: impl Fn(P) -> Result<u64, CaptureError> + Send,
+) -> Result<u64, CaptureError> {
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let writer = scope.spawn(move || receiver.into_iter().map(write).sum::<Result<u64, CaptureError>>());
+        let mut computed = Ok(());
+        for part in parts {
+            match part {
+                // A writer that is gone has failed, and says why below.
+                Ok(part) => {
+                    if sender.send(part).is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    computed = Err(error);
+                    break;
+                }
+            }
+        }
+        drop(sender);
+        let written = writer.join().unwrap_or_else(|panic| resume_unwind(panic));
+        computed.and(written)
+    })
 }
 
 /// What a capture will need, with an estimate of its time; nothing is loaded or written.
@@ -177,6 +221,7 @@ struct Prepared {
     /// Whether the samples begin with a beginning-of-sequence token.
     bos: bool,
     samples_per_part: usize,
+    batch_tokens: usize,
     plan: Plan,
 }
 
@@ -207,15 +252,18 @@ impl Prepared {
         };
         let row_bytes = (outline.blocks + 1) * outline.hidden_size * size_of::<f32>();
         let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(1);
+        let on_cpu = place.device == Device::Cpu;
+        let default = if on_cpu { CPU_BATCH_TOKENS } else { GPU_BATCH_TOKENS };
+        let batch_tokens = config.batch_tokens.unwrap_or(default);
         let work = Work {
             samples: input.samples.len(),
             tokens: input.samples.iter().map(|sample| sample.prefix().len()).sum(),
-            batch_tokens: config.batch_tokens,
+            batch_tokens,
             part_bytes: row_bytes * samples_per_part.min(input.samples.len()),
             store_value_bytes: if config.store_dtype == StoreDtype::F16 { 2 } else { 4 },
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, input, bos, samples_per_part, plan })
+        Ok(Self { place, checkpoint, outline, input, bos, samples_per_part, batch_tokens, plan })
     }
 
     /// What goes into the manifest.

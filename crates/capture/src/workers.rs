@@ -12,6 +12,9 @@ use crate::CaptureError;
 use crate::batches;
 use crate::samples::Sample;
 
+/// Threads that feed a GPU.
+const GPU_THREADS: usize = 2;
+
 /// Threads that each take whole batches: a batch that is spread over threads makes them wait for each
 /// other several hundred times.
 pub(crate) struct Workers {
@@ -23,11 +26,12 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// As many threads as there are processors; one for a GPU.
+    /// As many threads as there are processors; for a GPU two, so that it computes one batch while the
+    /// states of the other are copied from it.
     pub fn new(model: &Transformer) -> Result<Self, CaptureError> {
         let on_cpu = model.device() == Device::Cpu;
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(if on_cpu { 0 } else { 1 })
+            .num_threads(if on_cpu { 0 } else { GPU_THREADS })
             .start_handler(|_| tch::set_num_threads(1))
             .build()
             .map_err(|error| CaptureError::Usage(format!("cannot start threads: {error}")))?;
@@ -35,15 +39,14 @@ impl Workers {
         Ok(Self { pool, models, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
     }
 
-    /// The states of the samples of one part, in the samples' order.
-    pub fn compute_part(
+    /// The states of the samples of one part.
+    pub fn compute_part<'a>(
         &self,
-        samples: &[Sample],
+        samples: &'a [Sample],
         first: usize,
         batch_tokens: usize,
         progress: &Progress,
-    ) -> Result<PartRows, CaptureError> {
-        let hidden = self.hidden_size;
+    ) -> Result<PartStates<'a>, CaptureError> {
         // The longest batches first: threads end at about the same time.
         let mut batches = batches::by_length(samples, batch_tokens);
         batches.reverse();
@@ -55,21 +58,8 @@ impl Workers {
             });
             states.collect::<Result<Vec<_>, CaptureError>>()
         })?;
-        let mut levels = vec![vec![0f32; samples.len() * hidden]; self.levels];
-        for (batch, states) in batches.iter().zip(&states) {
-            for (level, rows) in levels.iter_mut().zip(states.chunks(batch.len() * hidden)) {
-                for (&place, row) in batch.iter().zip(rows.chunks(hidden)) {
-                    level[place * hidden..(place + 1) * hidden].copy_from_slice(row);
-                }
-            }
-        }
-        Ok(PartRows {
-            sample_ids: (first as u64..(first + samples.len()) as u64).collect(),
-            sentences: samples.iter().map(|sample| sample.sentence.clone()).collect(),
-            token_ids: samples.iter().map(|s| s.token_ids.iter().map(|&id| id as i32).collect()).collect(),
-            positions: samples.iter().map(|sample| sample.position as u32).collect(),
-            levels,
-        })
+        let (hidden_size, levels) = (self.hidden_size, self.levels);
+        Ok(PartStates { samples, first, batches, states, hidden_size, levels })
     }
 
     /// The states of one batch, (K + 1, n, H) flat.
@@ -97,5 +87,39 @@ impl Workers {
             )));
         }
         Ok(values)
+    }
+}
+
+/// The states of a part as they were computed: batch by batch.
+pub(crate) struct PartStates<'a> {
+    samples: &'a [Sample],
+    first: usize,
+    /// The samples' places.
+    batches: Vec<Vec<usize>>,
+    /// Of each batch, (K + 1, n, H) flat.
+    states: Vec<Vec<f32>>,
+    hidden_size: usize,
+    levels: usize,
+}
+
+impl PartStates<'_> {
+    /// Rows in the samples' order.
+    pub fn into_rows(self) -> PartRows {
+        let (samples, first, hidden) = (self.samples, self.first, self.hidden_size);
+        let mut levels = vec![vec![0f32; samples.len() * hidden]; self.levels];
+        for (batch, states) in self.batches.iter().zip(self.states) {
+            for (level, rows) in levels.iter_mut().zip(states.chunks(batch.len() * hidden)) {
+                for (&place, row) in batch.iter().zip(rows.chunks(hidden)) {
+                    level[place * hidden..(place + 1) * hidden].copy_from_slice(row);
+                }
+            }
+        }
+        PartRows {
+            sample_ids: (first as u64..(first + samples.len()) as u64).collect(),
+            sentences: samples.iter().map(|sample| sample.sentence.clone()).collect(),
+            token_ids: samples.iter().map(|s| s.token_ids.iter().map(|&id| id as i32).collect()).collect(),
+            positions: samples.iter().map(|sample| sample.position as u32).collect(),
+            levels,
+        }
     }
 }
