@@ -75,9 +75,15 @@ fn change(open: &mut usize, by: isize) -> usize {
 
 /// The length of what begins here and is not looked into; 1 if nothing does.
 fn opaque(bytes: &[u8]) -> usize {
-    let Some((_, end)) = OPAQUE.iter().find(|(start, _)| bytes.starts_with(start.as_bytes())) else {
+    let Some((start, end)) = OPAQUE.iter().find(|(start, _)| bytes.starts_with(start.as_bytes())) else {
         return 1;
     };
+    // `<math{{` begins no formula, and the parser looks into it.
+    let mut inside = bytes[start.len()..].iter().take_while(|&&byte| byte != b'>');
+    let is_tag = bytes.get(start.len()).is_some_and(|byte| b"> \t\n".contains(byte));
+    if *end != "-->" && !(is_tag && inside.all(|byte| !b"{[<".contains(byte))) {
+        return 1;
+    }
     let place = bytes.windows(end.len()).position(|window| window == end.as_bytes());
     place.map_or(1, |place| place + end.len())
 }
@@ -94,7 +100,7 @@ mod tests {
     #[test]
     fn brackets_are_counted_where_the_parser_sees_them() {
         let open = |text: &str| check_nesting(&text.repeat(MAX_UNCLOSED + 1)).is_err();
-        for unclosed in ["{{a ", "[[b ", "{|\n"] {
+        for unclosed in ["{{a ", "[[b ", "{|\n", "<math{{></math>", "<math a={{></math>"] {
             assert!(open(unclosed), "{unclosed}");
         }
         for balanced in [
