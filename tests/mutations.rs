@@ -8,29 +8,18 @@
 mod formats;
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use formats::Format;
+use onejump_core::files;
+use onejump_tests::limits::within;
 use onejump_tests::mutate::mutate;
-use peak_alloc::PeakAlloc;
-
-#[global_allocator]
-static RUST_MEMORY: PeakAlloc = PeakAlloc;
+use onejump_tests::{folder, fuzz};
 
 /// Damaged files of each kind, unless `ONEJUMP_MUTATIONS` says otherwise.
 const DEFAULT_COUNT: u64 = 150;
-
-/// A file may cost this much, beside a multiple of its size.
-const MEMORY_BASE: usize = 96 << 20;
-
-/// Decompressing, and states beside their bytes.
-const MEMORY_PER_BYTE: usize = 64;
-
-/// No small file takes longer, on a busy machine.
-const TIME: Duration = Duration::from_secs(20);
 
 /// After this time without progress the file is said to hang.
 const HANG: Duration = Duration::from_secs(120);
@@ -53,7 +42,7 @@ fn every_damaged_file_is_read_or_refused() {
         for index in 0..count {
             let damaged = mutate(&original, 0, index);
             fs::write(&format.file, &damaged).unwrap();
-            match read(format, folder.path(), damaged.len()) {
+            match within(damaged.len(), || (format.read)(folder.path())) {
                 Ok(outcome) => refused += u64::from(outcome.is_err()),
                 Err(problem) => {
                     let kept = std::env::temp_dir().join(format!("onejump-mutation-{}-{index}", format.name));
@@ -69,10 +58,65 @@ fn every_damaged_file_is_read_or_refused() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// What libraries would stumble over, each said in a line that names the file.
 /// Memory is measured for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// The tables of angles are as long as a sequence, not as the context.
+#[test]
+fn a_context_of_millions_costs_nothing() {
+    let _alone = ALONE.lock();
+    let base = tempfile::tempdir().unwrap();
+    let formats = formats::all(base.path());
+    for name in ["llama-config.json", "phi3-config.json", "llama3-config.json"] {
+        let format = formats.iter().find(|format| format.name == name).unwrap();
+        let mut config: serde_json::Value = files::read_json(&format.file).unwrap();
+        config["max_position_embeddings"] = 16_000_000.into();
+        let long = config.to_string();
+        fs::write(&format.file, &long).unwrap();
+        assert_eq!(within(long.len(), || (format.read)(base.path())), Ok(Ok(())), "{name}");
+    }
+}
+
+/// Nothing builds the fuzz targets in passing: what they run is run here, and each has its program.
+#[test]
+fn fuzz_targets_take_their_seeds() {
+    let _alone = ALONE.lock();
+    let base = tempfile::tempdir().unwrap();
+    formats::all(base.path());
+    let manifest = fs::read_to_string(folder().join("fuzz/Cargo.toml")).unwrap();
+    for target in &fuzz::TARGETS {
+        let path = format!("fuzz_targets/{}.rs", target.name);
+        assert!(manifest.contains(&format!("path = \"{path}\"")), "{path}");
+        let program = fs::read_to_string(folder().join("fuzz").join(&path)).unwrap();
+        assert!(program.contains(&format!("onejump_tests::fuzz::run(\"{}\", data)", target.name)), "{path}");
+        for seed in seeds(target, base.path()) {
+            fuzz::run(target.name, &fs::read(seed).unwrap());
+        }
+    }
+}
+
+/// What fuzzing begins with, from the good files.
+#[test]
+#[ignore = "writes tests/fuzz/corpus"]
+fn write_seeds() {
+    let base = tempfile::tempdir().unwrap();
+    formats::all(base.path());
+    for target in &fuzz::TARGETS {
+        let corpus = folder().join("fuzz/corpus").join(target.name);
+        fs::create_dir_all(&corpus).unwrap();
+        for seed in seeds(target, base.path()) {
+            fs::copy(&seed, corpus.join(seed.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+fn seeds(target: &fuzz::Target, base: &Path) -> Vec<PathBuf> {
+    let seeds: Vec<_> = target.seeds.iter().map(|seed| base.join(seed)).collect();
+    let golden = target.golden.iter().map(|seed| onejump_tests::golden(seed));
+    seeds.into_iter().chain(golden).collect()
+}
+
+/// What libraries would stumble over, each said in a line that names the file.
 #[test]
 fn known_traps_are_refused() {
     let _alone = ALONE.lock();
@@ -94,50 +138,13 @@ fn known_traps_are_refused() {
     // A shape whose number of values overflows to 0.
     let shape = |rows: u64| [b"output_norm.weight\x01\0\0\0".as_slice(), &rows.to_le_bytes()].concat();
     refused("model.gguf", &shape(32), &shape(1 << 60), "tensor 'output_norm.weight' lies beyond the end");
+    refused("model.gguf", &shape(32), &shape(0), "tensor 'output_norm.weight' has no values");
     refused("llama-tokenizer.json", b"\"trim_offsets\":", b"\"trim_offsets\" ", "tokenizer.json");
     let context = |length: u64| format!("\"max_position_embeddings\": {length}").into_bytes();
     refused("llama-config.json", &context(64), &context(99_999_999), "a context of 99999999;");
     refused("shards-model.safetensors.index.json", b"model-1.safe", b"../model-1.safe", "outside its folder");
     refused("hidden-manifest.json", b"part-00000", b"../part-00000", "outside its folder");
     refused("sentences.txt", b"\xc3\xa9", b"\xe9", "line 2: is not UTF-8");
-}
-
-/// What reading gives; an error if it panics, or takes too much memory or time, or says it badly.
-fn read(format: &Format, folder: &std::path::Path, size: usize) -> Result<Result<(), String>, String> {
-    let resident = resident_peak();
-    let before = RUST_MEMORY.current_usage();
-    RUST_MEMORY.reset_peak_usage();
-    let started = Instant::now();
-    let outcome = catch_unwind(AssertUnwindSafe(|| (format.read)(folder))).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        format!("panic: {}", text.unwrap_or_default())
-    })?;
-    let limit = MEMORY_BASE + MEMORY_PER_BYTE * size;
-    let rust = RUST_MEMORY.peak_usage().saturating_sub(before);
-    let all = resident_peak().saturating_sub(resident);
-    if rust.max(all) > limit {
-        return Err(format!("{} MB of memory for {size} bytes: {outcome:?}", rust.max(all) >> 20));
-    }
-    if started.elapsed() > TIME {
-        return Err(format!("{:.0} s", started.elapsed().as_secs_f64()));
-    }
-    if let Err(error) = &outcome
-        && error.trim().is_empty()
-    {
-        return Err("an error without a word".into());
-    }
-    Ok(outcome)
-}
-
-/// Bytes of the largest resident set since the last call, of all libraries together.
-fn resident_peak() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap_or(0);
-    // 5 resets the mark to what is resident now.
-    let _ = fs::write("/proc/self/clear_refs", "5");
-    kilobytes << 10
 }
 
 /// Ends the test where it would wait forever.

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::seed::{self, Purpose};
 use onejump_tests::synthetic::{Sizes, write_model, write_samples};
-use onejump_tests::{binary, fail, folder, succeed, tree};
-use rustix::process::{Pid, Signal, kill_process};
+use onejump_tests::{binary, fail, folder, repository, succeed, tree};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 
 /// Many levels, so that a part of 64 MB is full after 7,943 samples of little work each.
 const SIZES: Sizes = Sizes { hidden: 64, blocks: 32, vocabulary: 4096 };
@@ -24,6 +25,10 @@ const SAMPLES: usize = 18_000;
 
 /// Nothing here takes longer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A Wikipedia of two sentences.
+const DUMP: &str = "<mediawiki><page><title>Town</title><ns>0</ns><revision><text>The people of the town ate bread on \
+    the first day. It was the best food of all.</text></revision></page></mediawiki>";
 
 /// A model and samples for a capture of three parts.
 struct Bench {
@@ -87,9 +92,14 @@ fn a_second_writer_is_refused() {
     let case = onejump_tests::folder().join("parity/cases/llama-grouped-tied");
     let (model, samples) = (case.display().to_string(), case.join("samples.jsonl").display().to_string());
     let (hidden, jumps, results) = (text("hidden/train"), text("n-njtc.safetensors"), text("results"));
+    let (scores, ojfa, dump, corpus) =
+        (text("scores.parquet"), text("ojfa.safetensors"), text("dump.xml"), text("corpus"));
+    fs::write(&dump, DUMP).unwrap();
     let capture = ["--model", &model, "--samples", &samples, "--out", &hidden, "--device", "cpu"];
     let train = ["--hidden", &hidden, "--kind", "n-njtc", "--out", &jumps];
     let evaluate = ["--hidden", &hidden, "--model", &model, "--shortcuts", &jumps, "--out", &results];
+    let score = ["--hidden", &hidden, "--shortcuts", &jumps, "--out", &scores, "--ojfa", &ojfa];
+    let draw = ["--dump", &dump, "--out", &corpus, "--train", "1", "--test", "1"];
     let refused = |stage: &str, arguments: &[&str], lock| {
         let said = fail(stage, arguments);
         let expected = format!("is being written by process {}", std::process::id());
@@ -100,6 +110,9 @@ fn a_second_writer_is_refused() {
     let writer = path("hidden/train/.writer-0-of-1.onejump.lock");
     refused("onejump-capture", &capture, lock::take(&writer, &path("hidden")).unwrap());
     refused("onejump-train", &train, lock::file(Path::new(&jumps)).unwrap());
+    refused("onejump-score", &score, lock::file(Path::new(&scores)).unwrap());
+    refused("onejump-score", &score, lock::file(Path::new(&ojfa)).unwrap());
+    refused("onejump-corpus", &draw, lock::folder(Path::new(&corpus)).unwrap());
     refused("onejump-evaluate", &evaluate, lock::folder(Path::new(&results)).unwrap());
     let left = tree(folder.path()).into_keys().filter(|name| name.display().to_string().contains(".lock"));
     assert_eq!(left.collect::<Vec<_>>(), Vec::<PathBuf>::new());
@@ -129,6 +142,39 @@ fn signals_stop_a_stage_between_two_parts() {
     assert_eq!(status, Some(143), "{said}");
     assert!(said.contains("stopped by SIGTERM"), "{said}");
     assert!(!bench.path("x.safetensors").exists() && !bench.path(".x.safetensors.onejump.lock").exists());
+}
+
+/// Ctrl-C reaches the reproduction and its stage, as does a signal to the whole group; `kill` reaches the
+/// reproduction alone, which passes it on. Either way both end.
+#[test]
+fn signals_stop_a_reproduction_with_its_stage() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let sentences = tempfile::tempdir().unwrap();
+        for (file, count) in [("train.txt", 150), ("test.txt", 10)] {
+            let text = fs::read_to_string(repository("data/wikipedia").join(file)).unwrap();
+            let lines: Vec<_> = text.lines().take(count).collect();
+            fs::write(sentences.path().join(file), lines.join("\n")).unwrap();
+        }
+        let name = format!("interrupted-{}", std::process::id());
+        let run = repository("data/runs").join(&name);
+        let mut command = Command::new(binary("xtask"));
+        command.args(["reproduce", "--device", "cpu", "--run", &name, "--sentences"]).arg(sentences.path());
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let child = command.spawn().unwrap();
+        let group = Pid::from_child(&child);
+        wait_for(|| run.join("hidden/train/.writer-0-of-1.onejump.lock").is_file());
+        match signal {
+            Signal::INT => kill_process_group(group, signal).unwrap(),
+            _ => kill_process(group, signal).unwrap(),
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{said}");
+        assert!(said.trim_end().ends_with("the same command goes on from there"), "{said}");
+        assert!(test_kill_process_group(group).is_err(), "a stage goes on alone");
+        assert!(tree(&run).keys().all(|file| !file.display().to_string().contains(".lock")));
+        fs::remove_dir_all(run).unwrap();
+    }
 }
 
 /// `cargo xtask interrupt` does this many times, to all stages.

@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 
 fn main() {
-    println!("cargo:rerun-if-changed=../models/rpath.rs");
+    // It runs again when torch-sys does, not whenever a file changes.
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
     let mut version = String::from("unknown");
     if let Some(folder) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") {
         let folder = PathBuf::from(folder);

@@ -6,35 +6,20 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
-use onejump_capture::samples::{self, Bos, Sampling};
 use onejump_core::files;
-use onejump_core::layout::part_file;
-use onejump_core::manifest::HiddenManifest;
 use onejump_core::results::{Average, Choice, Method, Metrics, Summary};
 use onejump_core::shortcut::{Kind, LevelConvention, Solver};
-use onejump_models::checkpoint::Checkpoint;
-use onejump_models::device::Place;
-use onejump_models::head::Head;
-use onejump_models::transformer::{Outline, Transformer};
-use onejump_shortcuts::file::ShortcutFile;
-use onejump_store::hidden::HiddenStates;
 use onejump_store::tables::{self, PerLevel, Score};
 use onejump_store::truth::{Truth, read_truth, write_truth};
-use onejump_store::{part, verify};
+use onejump_tests::readers::{self, Outcome, say};
 use onejump_tests::{folder, succeed};
 use serde_json::json;
-
-type Outcome = Result<(), String>;
 
 /// A file and how it is read, in a folder with all the others.
 pub struct Format {
     pub name: String,
     pub file: PathBuf,
     pub read: fn(&Path) -> Outcome,
-}
-
-fn say(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 /// Writes the good files into `base`.
@@ -44,23 +29,20 @@ pub fn all(base: &Path) -> Vec<Format> {
         formats.push(Format { name: file.replace('/', "-"), file: base.join(file), read });
     };
     write_models(base);
-    add("llama/config.json", |base| read_model(&base.join("llama")));
-    add("llama/model.safetensors", |base| read_model(&base.join("llama")));
-    add("llama/tokenizer.json", |base| read_tokenizer(&base.join("llama"), &base.join("sentences.txt")));
-    add("gpt2/config.json", |base| read_model(&base.join("gpt2")));
-    add("phi3/config.json", |base| read_model(&base.join("phi3")));
-    add("llama3/config.json", |base| read_model(&base.join("llama3")));
-    add("shards/model.safetensors.index.json", |base| read_model(&base.join("shards")));
-    add("model.gguf", |base| read_model(&base.join("model.gguf")));
+    add("llama/config.json", |base| readers::model(&base.join("llama")));
+    add("llama/model.safetensors", |base| readers::model(&base.join("llama")));
+    add("llama/tokenizer.json", |base| readers::sentences(&base.join("llama"), &base.join("sentences.txt")));
+    add("gpt2/config.json", |base| readers::model(&base.join("gpt2")));
+    add("phi3/config.json", |base| readers::model(&base.join("phi3")));
+    add("llama3/config.json", |base| readers::model(&base.join("llama3")));
+    add("shards/model.safetensors.index.json", |base| readers::model(&base.join("shards")));
+    add("model.gguf", |base| readers::model(&base.join("model.gguf")));
 
     write_run(base);
-    add("hidden/part-00000.parquet", read_part);
-    add("hidden/manifest.json", |base| {
-        let verified = verify::verify(&base.join("hidden")).map(drop).map_err(say);
-        HiddenStates::open(base.join("hidden")).map_err(say).and(verified)
-    });
-    add("n-njtc.safetensors", |base| read_shortcuts(&base.join("n-njtc.safetensors")));
-    add("ojfa.safetensors", |base| read_shortcuts(&base.join("ojfa.safetensors")));
+    add("hidden/part-00000.parquet", |base| readers::part(&base.join("hidden")));
+    add("hidden/manifest.json", |base| readers::manifest(&base.join("hidden")));
+    add("n-njtc.safetensors", |base| readers::shortcuts(&base.join("n-njtc.safetensors")));
+    add("ojfa.safetensors", |base| readers::shortcuts(&base.join("ojfa.safetensors")));
     add("scores.parquet", |base| tables::read_scores(&base.join("scores.parquet")).map(drop).map_err(say));
     add("per_level.parquet", |base| {
         tables::read_per_level(&base.join("per_level.parquet")).map(drop).map_err(say)
@@ -73,12 +55,11 @@ pub fn all(base: &Path) -> Vec<Format> {
     });
 
     write_text(base);
-    add("samples.jsonl", |base| {
-        samples::from_json_lines(&base.join("samples.jsonl"), 96, 64, None).map(drop).map_err(say)
-    });
-    add("sentences.txt", |base| read_tokenizer(&base.join("llama"), &base.join("sentences.txt")));
-    add("dump.xml", |base| read_dump(base, "dump.xml"));
-    add("dump.xml.bz2", |base| read_dump(base, "dump.xml.bz2"));
+    add("samples.jsonl", |base| readers::samples(&base.join("samples.jsonl")));
+    add("sentences.txt", |base| readers::sentences(&base.join("llama"), &base.join("sentences.txt")));
+    add("article.wiki", |base| readers::wikitext(&base.join("article.wiki")));
+    add("dump.xml", |base| readers::dump(&base.join("dump.xml")));
+    add("dump.xml.bz2", |base| readers::dump(&base.join("dump.xml.bz2")));
     formats
 }
 
@@ -177,37 +158,6 @@ fn write_gguf(path: &Path) {
     gguf_file::write(&mut fs::File::create(path).unwrap(), &metadata, &tensors).unwrap();
 }
 
-/// Everything that the stages do with a model.
-fn read_model(path: &Path) -> Outcome {
-    let mut checkpoint = Checkpoint::open(&path.display().to_string()).map_err(say)?;
-    let outline = Outline::of(&checkpoint).map_err(say)?;
-    checkpoint.sha256().map_err(say)?;
-    if path.extension().is_some() {
-        let tokenizer = checkpoint.tokenizer().map_err(say)?;
-        tokenizer.encode("the end", true).map_err(say)?;
-    }
-    let model = Transformer::load(&mut checkpoint, Place::CPU).map_err(say)?;
-    let ids = [3, 9, 1].map(|id| id.min(outline.vocab_size as i64 - 1));
-    let length = outline.context.min(ids.len());
-    let states = model.states_at_last(&[&ids[..length], &ids[..1]]).map_err(say)?;
-    let head = Head::load(&mut checkpoint, Place::CPU).map_err(say)?;
-    head.logits(&states.f_get(-1).map_err(say)?).map_err(say).map(drop)
-}
-
-fn read_tokenizer(model: &Path, sentences: &Path) -> Outcome {
-    let checkpoint = Checkpoint::open(&model.display().to_string()).map_err(say)?;
-    let tokenizer = checkpoint.tokenizer().map_err(say)?;
-    let sampling = Sampling {
-        seed: 0,
-        position_0: true,
-        context: 64,
-        limit: None,
-        bos: Bos::Auto,
-        bos_id: checkpoint.bos_id(),
-    };
-    samples::from_sentences(sentences, &tokenizer, sampling).map(drop).map_err(say)
-}
-
 /// A whole small run of a model, by the stages themselves.
 fn write_run(base: &Path) {
     let path = |name: &str| base.join(name).display().to_string();
@@ -272,28 +222,12 @@ fn write_run(base: &Path) {
     files::write_json(&base.join("summary.json"), &summary).unwrap();
 }
 
-/// Below the hashes, which would refuse nearly every damaged part: each column for itself.
-fn read_part(base: &Path) -> Outcome {
-    let dir = base.join("hidden");
-    let manifest = HiddenManifest::read(&dir).map_err(say)?;
-    let path = dir.join(part_file(0));
-    for level in 0..=manifest.inputs.blocks {
-        part::read_level(&path, level, manifest.inputs.hidden_size).map_err(say)?;
-    }
-    part::read_sample_ids(&path).map_err(say)?;
-    part::read_positions(&path).map_err(say)?;
-    part::read_token_ids(&path).map_err(say)?;
-    let verified = verify::verify(&dir).map_err(say)?;
-    verified.problems().next().map_or(Ok(()), |problem| Err(problem.clone()))
-}
-
-fn read_shortcuts(path: &Path) -> Outcome {
-    let file = ShortcutFile::read(path).map_err(say)?;
-    let hidden = tch::Tensor::ones([2, file.card.hidden_size as i64], (tch::Kind::Float, tch::Device::Cpu));
-    for level in 0..file.card.blocks {
-        drop(file.map_at(level).map_err(say)?.apply(&hidden).map_err(say)?);
-    }
-    Ok(())
+fn article(page: usize) -> String {
+    format!(
+        "{{{{Infobox}}}}\nThe people of '''town {page}''' ate [[bread]] on day {page}.<ref>A book.</ref> It cost \
+         {{{{convert|{page}|oz}}}} of silver.\n\n* List\n== Part ==\n{{| class=\"x\"\n|-\n| cell\n|}}\nThe town \
+         number {page} lies on a river with a &amp; bridge and <math>x^2</math> there.\n"
+    )
 }
 
 fn write_text(base: &Path) {
@@ -301,14 +235,12 @@ fn write_text(base: &Path) {
     fs::copy(case, base.join("samples.jsonl")).unwrap();
     fs::write(base.join("sentences.txt"), "The first one.\nthe other, \u{e9}\u{1f600}.\n\nAnd the last.\n")
         .unwrap();
+    fs::write(base.join("article.wiki"), article(0)).unwrap();
     let mut xml = String::from("<mediawiki><siteinfo><sitename>W</sitename></siteinfo>");
     for page in 0..4 {
+        let text = article(page).replace('&', "&amp;").replace('<', "&lt;");
         xml += &format!(
-            "<page><title>Town {page}</title><ns>0</ns><revision><model>wikitext</model><text>{{{{Infobox}}}}\n\
-             The people of '''town {page}''' ate [[bread]] on day {page}.&lt;ref&gt;A book.&lt;/ref&gt; It cost \
-             {{{{convert|{page}|oz}}}} of silver.\n\n* List\n== Part ==\n{{| class=\"x\"\n|-\n| cell\n|}}\nThe town \
-             number {page} lies on a river with a &amp;amp; bridge and &lt;math&gt;x^2&lt;/math&gt; there.\n\
-             </text></revision></page>"
+            "<page><title>Town {page}</title><ns>0</ns><revision><model>wikitext</model><text>{text}</text></revision></page>"
         );
     }
     xml += "</mediawiki>";
@@ -316,10 +248,4 @@ fn write_text(base: &Path) {
     let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
     std::io::Write::write_all(&mut encoder, xml.as_bytes()).unwrap();
     fs::write(base.join("dump.xml.bz2"), encoder.finish().unwrap()).unwrap();
-}
-
-fn read_dump(base: &Path, dump: &str) -> Outcome {
-    let mut config = onejump_corpus::Config::new(base.join(dump), base.join("corpus"));
-    (config.train, config.test) = (1, 1);
-    onejump_corpus::build(&config).map(drop).map_err(say)
 }

@@ -10,10 +10,10 @@ mod process;
 mod python;
 mod reproduce;
 mod setup;
-mod supply;
 mod switches;
 mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -45,7 +45,7 @@ enum Command {
     Notebook(notebook::Args),
     /// Check format, lints, docs, the crates' edges, and run all tests
     Test,
-    /// Check the crates' edges, licences and sources, and the top level alone
+    /// Check the crates' edges, what they build on, and the top level alone
     Tidy,
 }
 

@@ -68,7 +68,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 
 /// Builds the stages and returns the folder of their binaries.
 pub fn build_stages() -> Result<PathBuf> {
-    run(cargo().args(["build", "--release", "--workspace", "--bins", "--exclude", "xtask"]))?;
+    run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
     let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec()?;
     Ok(metadata.target_directory.join("release").into())
 }

@@ -15,6 +15,6 @@ pub fn test() -> Result<()> {
     run(cargo()
         .args(["doc", "--release", "--workspace", "--no-deps", "--quiet"])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
-    run(cargo().args(["build", "--release", "--workspace", "--bins", "--exclude", "xtask"]))?;
+    run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
     run(cargo().args(["test", "--release", "--workspace"]))
 }

@@ -1,11 +1,13 @@
 //! `cargo xtask tidy`: the picture of the house stays true.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-use crate::{process, supply};
+use crate::{process, tools};
 
 /// The crates of the house from the ground up; an arrow only points to what is listed with it.
 const ARROWS: [(&str, &[&str]); 13] = [
@@ -21,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("onejump-evaluate", &["core", "store", "models", "shortcuts"]),
     ("onejump-report", &["core", "store"]),
     ("xtask", &["core"]),
-    ("onejump-tests", &["core", "store", "models", "shortcuts", "capture", "corpus"]),
+    ("onejump-tests", &["core", "store", "gguf", "models", "shortcuts", "capture", "corpus"]),
 ];
 
 /// Crates that build in seconds: torch must not be among what they need.
@@ -48,11 +50,37 @@ pub fn tidy() -> Result<()> {
     let mut problems = forbidden_edges(&metadata);
     problems.extend(unwanted_torch(&metadata)?);
     problems.extend(strangers()?);
-    problems.extend(supply::problems(&metadata)?);
-    if problems.is_empty() {
-        return Ok(());
+    problems.extend(allowed_unsafe(&metadata)?);
+    if !problems.is_empty() {
+        bail!("tidy:\n  {}", problems.join("\n  "));
     }
-    bail!("tidy:\n  {}", problems.join("\n  "));
+    supply()
+}
+
+/// What we build on, by `.deny.toml`. (Known vulnerabilities need an online list: `cargo deny check advisories`.)
+fn supply() -> Result<()> {
+    let mut command = Command::new(tools::tool(tools::CARGO_DENY)?);
+    command.current_dir(process::root()).args(["--locked", "--log-level", "error", "check"]);
+    process::run(command.args(["licenses", "bans", "sources"]))
+}
+
+/// Crates that could have `unsafe` of their own.
+fn allowed_unsafe(metadata: &Metadata) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for package in metadata.workspace_packages() {
+        let text = fs::read_to_string(&package.manifest_path)?;
+        let manifest: toml::Table = text.parse().with_context(|| package.manifest_path.to_string())?;
+        let lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
+        if lints.and_then(toml::Value::as_bool) != Some(true) {
+            problems
+                .push(format!("{} lacks [lints] workspace = true, which forbids unsafe code", package.name));
+        }
+    }
+    let text = fs::read_to_string(metadata.workspace_root.join("Cargo.toml"))?;
+    if !text.lines().any(|line| line == "unsafe_code = \"forbid\"") {
+        problems.push("Cargo.toml does not forbid unsafe code".to_owned());
+    }
+    Ok(problems)
 }
 
 fn forbidden_edges(metadata: &Metadata) -> Vec<String> {
@@ -100,7 +128,7 @@ fn unwanted_torch(metadata: &Metadata) -> Result<Vec<String>> {
 
 /// What git tracks at the top level.
 fn strangers() -> Result<Vec<String>> {
-    let output = std::process::Command::new("git")
+    let output = Command::new("git")
         .args(["ls-tree", "--name-only", "HEAD"])
         .current_dir(process::root())
         .output()

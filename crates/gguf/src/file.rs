@@ -43,12 +43,21 @@ impl GgufFile {
         })?;
         let content = content.map_err(|source| format_error(path, source))?;
         let gguf = Self { path: path.to_owned(), reader, content };
+        // The library makes a slice at no address of an empty tensor (candle 0.11).
+        if let Some(name) = gguf.empty_tensor() {
+            return Err(gguf.content_error(format!("tensor '{name}' has no values")));
+        }
         match gguf.tensor_outside(size) {
             Some(name) => Err(gguf.content_error(format!(
                 "tensor '{name}' lies beyond the end of the file, which has {size} bytes; the download may be incomplete"
             ))),
             None => Ok(gguf),
         }
+    }
+
+    fn empty_tensor(&self) -> Option<&str> {
+        let empty = self.content.tensor_infos.iter().filter(|(_, info)| info.shape.dims().contains(&0));
+        empty.map(|(name, _)| name.as_str()).min()
     }
 
     /// The first tensor whose data do not lie in a file of this size.

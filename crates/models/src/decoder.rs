@@ -148,7 +148,7 @@ impl Decoder {
             embedding: self.embedding.shallow_clone(),
             positions: match &self.positions {
                 Positions::Learned(table) => Positions::Learned(table.shallow_clone()),
-                Positions::Rotary(rotary) => Positions::Rotary(rotary.shallow_clone()),
+                Positions::Rotary(rotary) => Positions::Rotary(rotary.clone()),
             },
             blocks: self.blocks.iter().map(Block::shallow_clone).collect(),
         }

@@ -36,17 +36,21 @@ struct RopeParameters {
     long_factor: Option<Vec<f64>>,
 }
 
-/// Cosines and sines of every angle.
+/// Rotates by position. Angles are computed for the positions of a pack alone: a context of millions of
+/// tokens costs nothing until a sequence has them.
+#[derive(Clone)]
 pub(crate) struct Rotary {
-    table: Table,
-    /// Phi-3's second table, for sequences longer than this many tokens.
-    long: Option<(i64, Table)>,
+    waves: Waves,
+    /// Phi-3's second waves, for sequences longer than this many tokens.
+    long: Option<(i64, Waves)>,
+    place: Place,
 }
 
-/// (positions, d/2) each.
-struct Table {
-    cos: Tensor,
-    sin: Tensor,
+/// Frequencies, d/2 of them, and what multiplies their cosines and sines.
+#[derive(Clone)]
+struct Waves {
+    frequencies: Vec<f32>,
+    scale: f64,
 }
 
 /// The cosines and sines of the tokens of a pack, (T, 1, d/2) each.
@@ -55,68 +59,67 @@ pub(crate) struct Angles {
     sin: Tensor,
 }
 
-impl Table {
-    /// Angles position · frequency, in f32 as Hugging Face computes them; `scale` multiplies both tables.
-    fn new(frequencies: &[f64], positions: i64, scale: f64, place: Place) -> Result<Self, ModelError> {
-        let frequencies: Vec<f32> = frequencies.iter().map(|&frequency| frequency as f32).collect();
-        let positions = Tensor::f_arange(positions, (Kind::Float, Device::Cpu))?;
-        let angles = positions.f_outer(&Tensor::f_from_slice(&frequencies)?)?;
-        let scaled =
-            |table: Tensor| table.f_mul_scalar(scale)?.f_to_kind(place.dtype)?.f_to_device(place.device);
-        Ok(Self { cos: scaled(angles.f_cos()?)?, sin: scaled(angles.f_sin()?)? })
+impl Waves {
+    fn new(frequencies: &[f64], scale: f64) -> Self {
+        Self { frequencies: frequencies.iter().map(|&frequency| frequency as f32).collect(), scale }
     }
 
-    fn at(&self, positions: &Tensor) -> Result<Angles, ModelError> {
-        let rows = |table: &Tensor| table.f_index_select(0, positions)?.f_unsqueeze(1);
-        Ok(Angles { cos: rows(&self.cos)?, sin: rows(&self.sin)? })
-    }
-
-    fn shallow_clone(&self) -> Self {
-        Self { cos: self.cos.shallow_clone(), sin: self.sin.shallow_clone() }
+    /// Angles position · frequency, in f32 as Hugging Face computes them, at the positions of a pack.
+    fn at(&self, pack: &Pack, place: Place) -> Result<Angles, ModelError> {
+        let longest = pack.runs.iter().map(|run| run.length).max().unwrap_or(0);
+        let positions = Tensor::f_arange(longest, (Kind::Float, Device::Cpu))?;
+        let angles = positions.f_outer(&Tensor::f_from_slice(&self.frequencies)?)?; // (longest, d/2)
+        let rows = |table: Tensor| -> Result<Tensor, ModelError> {
+            let table = table.f_mul_scalar(self.scale)?.f_to_kind(place.dtype)?.f_to_device(place.device)?;
+            Ok(table.f_index_select(0, &pack.positions)?.f_unsqueeze(1)?)
+        };
+        Ok(Angles { cos: rows(angles.f_cos()?)?, sin: rows(angles.f_sin()?)? })
     }
 }
 
 impl Rotary {
-    /// The tables for `positions` positions of heads of `width` values.
-    pub fn new(config: &RotaryConfig, width: i64, positions: i64, place: Place) -> Result<Self, ModelError> {
+    /// For heads of `width` values and sequences of up to `context` tokens.
+    pub fn new(config: &RotaryConfig, width: i64, context: i64, place: Place) -> Result<Self, ModelError> {
         let parameters = config.rope_parameters.clone().or(config.rope_scaling.clone()).unwrap_or_default();
         let theta = parameters.rope_theta.or(config.rope_theta).unwrap_or(DEFAULT_THETA);
         let share = parameters.partial_rotary_factor.or(config.partial_rotary_factor).unwrap_or(1.0);
         let rotated = (width as f64 * share) as i64;
+        if !(2..=width).contains(&rotated) {
+            return Err(ModelError::Usage(format!(
+                "partial_rotary_factor {share} of a head of {width} values; possible are 2 values to all of them"
+            )));
+        }
         // θ^(−2i/d) in f32, as Hugging Face has it.
         let plain: Vec<f64> = (0..rotated / 2)
             .map(|i| f64::from(1.0 / (theta as f32).powf((2 * i) as f32 / rotated as f32)))
             .collect();
-        let table = |frequencies: &[f64], scale| Table::new(frequencies, positions, scale, place);
+        let plainly = |frequencies: &[f64]| Self { waves: Waves::new(frequencies, 1.0), long: None, place };
         let original = parameters
             .original_max_position_embeddings
             .or(config.original_max_position_embeddings)
-            .unwrap_or(positions as f64);
+            .unwrap_or(context as f64);
         match parameters.rope_type.as_deref().unwrap_or("default") {
-            "default" => Ok(Self { table: table(&plain, 1.0)?, long: None }),
+            "default" => Ok(plainly(&plain)),
             "linear" => {
                 let factor = parameters.required(parameters.factor, "factor")?;
                 let scaled: Vec<f64> = plain.iter().map(|frequency| frequency / factor).collect();
-                Ok(Self { table: table(&scaled, 1.0)?, long: None })
+                Ok(plainly(&scaled))
             }
-            "llama3" => {
-                let scaled = parameters.llama3(&plain, original)?;
-                Ok(Self { table: table(&scaled, 1.0)?, long: None })
-            }
+            "llama3" => Ok(plainly(&parameters.llama3(&plain, original)?)),
             "longrope" | "su" => {
                 let scale = parameters.attention_factor.unwrap_or_else(|| {
-                    let factor = positions as f64 / original;
+                    let factor = context as f64 / original;
                     if factor > 1.0 { (1.0 + factor.ln() / original.ln()).sqrt() } else { 1.0 }
                 });
-                let stretched = |factors: &Option<Vec<f64>>, name: &str| -> Result<Table, ModelError> {
+                let stretched = |factors: &Option<Vec<f64>>, name: &str| -> Result<Waves, ModelError> {
                     let factors = factors.as_ref().filter(|factors| factors.len() == plain.len());
                     let factors = parameters.required(factors, name)?;
                     let scaled: Vec<f64> = plain.iter().zip(factors).map(|(f, factor)| f / factor).collect();
-                    table(&scaled, scale)
+                    Ok(Waves::new(&scaled, scale))
                 };
                 let short = stretched(&parameters.short_factor, "short_factor")?;
                 let long = stretched(&parameters.long_factor, "long_factor")?;
-                Ok(Self { table: short, long: Some((original as i64, long)) })
+                Ok(Self { waves: short, long: Some((original as i64, long)), place })
             }
             other => Err(ModelError::Usage(format!(
                 "rotary scaling '{other}' is not supported; known: default, linear, llama3, longrope"
@@ -124,27 +127,20 @@ impl Rotary {
         }
     }
 
-    /// The angles of every token of a pack. With two tables the length of a token's sequence, up to the
+    /// The angles of every token of a pack. With two kinds of waves the length of a token's sequence, up to the
     /// sampled token, decides.
     pub fn at(&self, pack: &Pack) -> Result<Angles, ModelError> {
-        let short = self.table.at(&pack.positions)?;
+        let short = self.waves.at(pack, self.place)?;
         let Some((longest, long)) = &self.long else { return Ok(short) };
         if pack.runs.iter().all(|run| run.length <= *longest) {
             return Ok(short);
         }
-        let long = long.at(&pack.positions)?;
+        let long = long.at(pack, self.place)?;
         let is_long = pack.lengths()?.f_gt(*longest)?.f_view([-1, 1, 1])?;
         Ok(Angles {
             cos: long.cos.f_where_self(&is_long, &short.cos)?,
             sin: long.sin.f_where_self(&is_long, &short.sin)?,
         })
-    }
-
-    pub fn shallow_clone(&self) -> Self {
-        Self {
-            table: self.table.shallow_clone(),
-            long: self.long.as_ref().map(|(longest, table)| (*longest, table.shallow_clone())),
-        }
     }
 }
 
