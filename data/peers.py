@@ -19,6 +19,7 @@ import io
 import json
 import pickle
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -39,12 +40,24 @@ class TensorUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no part of a tensor")
 
 
+def load(path, read):
+    """What `read` makes of a file of tensors."""
+    try:
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:
+            return read(file)
+    except OSError as error:
+        sys.exit(f"{path}: {error.strerror}")
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        # torch goes on with advice on how to trust the file.
+        sys.exit(f"{path}: not read, as it is no file of tensors alone: {str(error).split('. ')[0]}")
+
+
 def tuned_lens(folder, blocks, hidden):
     config = json.loads((folder / "config.json").read_text())
     found = (config["num_hidden_layers"], config["d_model"])
     if found != (blocks, hidden):
         sys.exit(f"{folder}: for {found[0]} blocks and H = {found[1]}; --like is for {blocks} and {hidden}")
-    state = torch.load(folder / "params.pt", map_location="cpu", weights_only=True)
+    state = load(folder / "params.pt", lambda file: torch.load(file, map_location="cpu", weights_only=True))
     tensors = {}
     for k in range(blocks):
         tensors[f"level.{k}.w"] = torch.eye(hidden) + state[f"{k}.weight"].float().T
@@ -56,11 +69,7 @@ def jtc(folder, blocks, hidden):
     tensors = {}
     for k in range(blocks):
         path = folder / f"{k}_{blocks}.pickle"
-        try:
-            with open(path, "rb") as file:
-                w = TensorUnpickler(file).load()
-        except (OSError, pickle.UnpicklingError) as error:
-            sys.exit(f"{path}: {error}")
+        w = load(path, lambda file: TensorUnpickler(file).load())
         if tuple(w.shape) != (hidden, hidden):
             sys.exit(f"{path}: of shape {tuple(w.shape)}; --like is for H = {hidden}")
         tensors[f"level.{k}.w"] = w.float().T

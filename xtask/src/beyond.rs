@@ -109,7 +109,7 @@ fn jumps(layout: &RunLayout) -> Result<Vec<PathBuf>> {
     Ok(all.filter(|file| is(file, "n-njtc") && !is_adam(file)).collect())
 }
 
-/// A variant of the base setting: a closed form at the paper's rank on all training samples.
+/// A variant of the base setting: a closed form at one of the run's ranks on all training samples.
 struct Variant {
     label: String,
     /// Its hidden states, if not the run's own.
@@ -137,7 +137,10 @@ fn sensitivity(
     hidden_size: usize,
     files: &mut Files,
 ) -> Result<()> {
-    let rank = default_rank(hidden_size).to_string();
+    // The paper's rank, if the run has it: the base that variants are compared with is the run's own.
+    let ranks = ranks_of(stages.layout)?;
+    let paper = Some(default_rank(hidden_size)).filter(|rank| ranks.contains(rank));
+    let rank = paper.or_else(|| ranks.iter().copied().min()).context("the run has no n-njtc")?.to_string();
     let hidden = stages.layout.hidden(Split::Train);
     let half = (samples / 2).to_string();
     let (target, name) = if run.train.iter().any(|argument| argument == "normed") {

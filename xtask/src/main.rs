@@ -43,7 +43,7 @@ enum Command {
     Interrupt(interrupt::Args),
     /// Execute data/notebooks/explore.ipynb on a run
     Notebook(notebook::Args),
-    /// Check format, lints, docs, the crates' edges, and run all tests
+    /// Check format, lints, docs, the crates' edges, and run all tests and the notebook
     Test,
     /// Check the crates' edges, what they build on, and the top level alone
     Tidy,

@@ -1,11 +1,12 @@
 //! `cargo xtask notebook`: executes the notebook on a run, in a Python environment of its own.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use onejump_core::cache::SMOLLM2_135M;
-use onejump_core::layout::RunLayout;
+use onejump_core::layout::{RunLayout, Split};
 
 use crate::{process, python};
 
@@ -18,12 +19,18 @@ const NOTEBOOK: &str = "data/notebooks/explore.ipynb";
 /// What executes it; the package has no module to run.
 const EXECUTE: &str = "from nbclient.cli import main; main()";
 
+/// Sentences of each split in the run that the notebook is tested on.
+const TEST_SENTENCES: &str = "60";
+
 /// Options of `cargo xtask notebook`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder of the run [default: data/runs/smollm2-135m]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
+    /// Execute it on a small run that is made for it, as `cargo xtask test` does
+    #[arg(long, conflicts_with_all = ["run", "out"])]
+    small: bool,
     /// Where the executed notebook is written
     #[arg(long, value_name = "FILE", default_value = "data/runs/explore.ipynb")]
     out: PathBuf,
@@ -31,6 +38,9 @@ pub struct Args {
 
 /// Executes the notebook from top to bottom; an exception in a cell is an error.
 pub fn notebook(args: &Args) -> Result<()> {
+    if args.small {
+        return check();
+    }
     let own = || process::root().join("data/runs").join(SMOLLM2_135M.name);
     let run = std::path::absolute(args.run.clone().unwrap_or_else(own))?;
     ensure!(
@@ -38,14 +48,63 @@ pub fn notebook(args: &Args) -> Result<()> {
         "{} is no finished run; `cargo xtask reproduce` makes one, --run names another",
         run.display()
     );
-    let python = python::environment("notebook", REQUIREMENTS)?;
-    process::run(
-        Command::new(python)
-            .args(["-c", EXECUTE, "--output"])
-            .arg(std::path::absolute(&args.out)?)
-            .arg(process::root().join(NOTEBOOK))
-            .env("ONEJUMP_RUN", run),
-    )?;
+    process::run(&mut execute(&process::root().join(NOTEBOOK), &run, &args.out)?)?;
     println!("{}", args.out.display());
     Ok(())
+}
+
+fn execute(notebook: &Path, run: &Path, out: &Path) -> Result<Command> {
+    let mut command = Command::new(python::environment("notebook", REQUIREMENTS)?);
+    command.args(["-c", EXECUTE, "--output"]).arg(std::path::absolute(out)?).arg(notebook);
+    command.env("ONEJUMP_RUN", run);
+    Ok(command)
+}
+
+/// Executes the notebook on a small run that is made for it, and once more with its assertion turned
+/// around: then it must fail.
+pub fn check() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (run, out) = (folder.path().join("run"), folder.path().join("executed.ipynb"));
+    small_run(&process::build_stages()?, &RunLayout::new(&run))?;
+    let notebook = process::root().join(NOTEBOOK);
+    process::run(&mut execute(&notebook, &run, &out)?)?;
+    ensure!(fs::read_to_string(&out)?.contains("image/png"), "{NOTEBOOK} draws no figure");
+
+    let turned = folder.path().join("turned.ipynb");
+    let text = fs::read_to_string(&notebook)?;
+    fs::write(&turned, text.replacen("\"assert ", "\"assert not ", 1))?;
+    let failed = execute(&turned, &run, &out)?.output().context("cannot start Python")?;
+    let said = String::from_utf8_lossy(&failed.stderr);
+    ensure!(
+        !failed.status.success() && said.contains("AssertionError"),
+        "{NOTEBOOK} with a false assertion does not fail: {said}"
+    );
+    println!("{NOTEBOOK}: executed on a small run");
+    Ok(())
+}
+
+/// States, an n-njtc, the one jump and their evaluation, on a few sentences of each split.
+fn small_run(binaries: &Path, layout: &RunLayout) -> Result<()> {
+    let model = SMOLLM2_135M.name;
+    let stage = |name: &str, options: &[(&str, &Path)], more: &[&str]| {
+        let mut command = Command::new(binaries.join(name));
+        for (option, path) in options {
+            command.arg(option).arg(path);
+        }
+        process::run(command.args(more))
+    };
+    let [train, test] = [Split::Train, Split::Test].map(|split| layout.hidden(split));
+    for (split, out) in [(Split::Train, &train), (Split::Test, &test)] {
+        let sentences = process::root().join(format!("data/wikipedia/{}.txt", split.name()));
+        let limits = ["--model", model, "--device", "cpu", "--limit", TEST_SENTENCES];
+        stage("onejump-capture", &[("--sentences", &sentences), ("--out", out)], &limits)?;
+    }
+    let (jumps, one, scores) = (layout.shortcuts("n-njtc"), layout.ojfa(""), layout.scores(""));
+    stage("onejump-train", &[("--hidden", &train), ("--out", &jumps)], &["--kind", "n-njtc"])?;
+    let files: [(&str, &Path); 4] =
+        [("--hidden", &train), ("--shortcuts", &jumps), ("--out", &scores), ("--ojfa", &one)];
+    stage("onejump-score", &files, &[])?;
+    let files: [(&str, &Path); 4] =
+        [("--hidden", &test), ("--shortcuts", &jumps), ("--ojfa", &one), ("--out", &layout.results())];
+    stage("onejump-evaluate", &files, &["--model", model])
 }

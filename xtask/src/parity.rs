@@ -1,5 +1,6 @@
 //! `cargo xtask parity`: every architecture against Hugging Face transformers, on small random
-//! checkpoints. Python packages go into a virtual environment in the user's cache.
+//! checkpoints, and what `data/peers.py` makes of the files of peers. Python packages go into a virtual
+//! environment in the user's cache.
 
 use std::fs;
 use std::path::Path;
@@ -17,9 +18,14 @@ pub fn parity() -> Result<()> {
     setup::setup()?;
     let binaries = process::build_stages()?;
     let python = python::environment("parity", REQUIREMENTS)?;
-    let script = process::root().join("tests/parity/parity.py");
+    let scripts = process::root().join("tests/parity");
     let folder = tempfile::tempdir()?;
-    let run = |verb: &str| process::run(Command::new(&python).arg(&script).arg(verb).arg(folder.path()));
+    let script = |name: &str| {
+        let mut command = Command::new(&python);
+        command.arg(scripts.join(name));
+        command
+    };
+    let run = |verb: &str| process::run(script("parity.py").arg(verb).arg(folder.path()));
     run("make")?;
     for entry in fs::read_dir(folder.path())? {
         let case = entry?.path();
@@ -29,7 +35,8 @@ pub fn parity() -> Result<()> {
             capture(&binaries, &case, &gguf, "hidden-gguf")?;
         }
     }
-    run("compare")
+    run("compare")?;
+    process::run(script("peers.py").arg(folder.path()).arg(&binaries))
 }
 
 fn capture(binaries: &Path, case: &Path, model: &Path, out: &str) -> Result<()> {

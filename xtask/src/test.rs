@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use crate::process::{cargo, run};
-use crate::{setup, tidy};
+use crate::{notebook, setup, tidy};
 
-/// Format, edges, lints, documentation, all tests; quick checks first. One profile for all, so that
+/// Format, edges, lints, documentation, all tests, the notebook; quick checks first. One profile for all, so that
 /// dependencies build once.
 pub fn test() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
@@ -16,5 +16,6 @@ pub fn test() -> Result<()> {
         .args(["doc", "--release", "--workspace", "--no-deps", "--quiet"])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
     run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
-    run(cargo().args(["test", "--release", "--workspace"]))
+    run(cargo().args(["test", "--release", "--workspace"]))?;
+    notebook::check()
 }

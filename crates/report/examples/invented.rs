@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use onejump_core::files;
 use onejump_core::layout::RunLayout;
 use onejump_report::{report, run::Run, sample};
+use onejump_store::analyses::write_rows;
 use onejump_store::tables;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,10 +15,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(arguments.next().ok_or("which folder?")?);
     let blocks = arguments.next().map_or(Ok(30), |blocks| blocks.parse())?;
     let ranks = arguments.map(|rank| rank.parse()).collect::<Result<Vec<usize>, _>>()?;
-    let invented = sample::run(blocks, if ranks.is_empty() { &[5, 57] } else { &ranks });
+    let ranks = if ranks.is_empty() { &[5, 57] } else { ranks.as_slice() };
+    let invented = sample::run(blocks, ranks);
     let layout = RunLayout::new(&folder);
     files::write_json(&layout.summary(), &invented.summary)?;
     tables::write_per_level(&layout.per_level(), &invented.levels)?;
+    let beyond = sample::beyond(blocks, ranks);
+    let table = |name: &str| layout.results().join(format!("{name}.parquet"));
+    write_rows(&table("averages"), &beyond.averages)?;
+    write_rows(&table("differences"), &beyond.differences)?;
+    write_rows(&table("transfer"), &beyond.transfer)?;
+    write_rows(&table("jumps"), &beyond.jumps)?;
+    write_rows(&table("regret"), &beyond.regret)?;
+    write_rows(&table("subsets"), &beyond.subsets)?;
+    write_rows(&table("exit"), &beyond.exit)?;
     for path in report(&Run::read(&folder)?, &folder)? {
         println!("wrote {}", path.display());
     }

@@ -34,15 +34,31 @@ mod tests {
     use crate::sample;
     use crate::setting::Setting;
 
+    /// Bytes of a page that loads at once.
+    const MOST_BYTES: usize = 750_000;
+
     fn page(run: &Run) -> String {
         let drawn: Vec<Figure> = Setting::all(run).iter().flat_map(figures).collect();
         html(run, &drawn, &run.sections()).unwrap()
     }
 
+    /// A run of 30 blocks at two ranks, with every further section.
+    fn whole() -> Run {
+        Run { beyond: sample::beyond(30, &[5, 57]), ..sample::run(30, &[5, 57]) }
+    }
+
+    #[test]
+    fn the_page_with_all_sections_stays_small() {
+        let html = page(&whole());
+        for id in ["certainty", "transfer", "frontier", "exit", "sensitivity"] {
+            assert!(html.contains(&format!("<section id=\"{id}\"")), "{id}");
+        }
+        assert!(html.len() < MOST_BYTES, "{}", html.len());
+    }
+
     #[test]
     fn nothing_is_loaded_from_elsewhere() {
-        let html = page(&sample::run(30, &[5, 57]));
-        assert!(html.len() < 1_000_000, "{}", html.len());
+        let html = page(&whole());
         for part in html.split("http").skip(1) {
             let namespace = part.starts_with("://www.w3.org/2000/svg");
             let cited = ["s://arxiv.org/abs/", "s://aclanthology.org/"].iter().any(|at| part.starts_with(at));
@@ -55,7 +71,7 @@ mod tests {
 
     #[test]
     fn every_link_inside_the_page_has_its_target_once() {
-        let html = page(&sample::run(30, &[5, 57]));
+        let html = page(&whole());
         for target in html.split("href=\"#").skip(1).filter_map(|part| part.split('"').next()) {
             assert_eq!(html.matches(&format!("id=\"{target}\"")).count(), 1, "{target}");
         }

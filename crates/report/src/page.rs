@@ -227,11 +227,16 @@ fn figure_part(figure: &Figure) -> FigurePart {
 }
 
 fn section_part(section: &Section) -> SectionPart {
+    // A section and its figure may have the same name; anchors are the page's own.
+    let figure = |figure| {
+        let part = figure_part(figure);
+        FigurePart { id: format!("figure-{}", part.id), ..part }
+    };
     SectionPart {
         id: section.id,
         title: section.title,
         paragraphs: section.paragraphs.clone(),
-        figures: section.figures.iter().map(figure_part).collect(),
+        figures: section.figures.iter().map(figure).collect(),
         tables: section.tables.clone(),
     }
 }

@@ -9,6 +9,10 @@ use onejump_store::tables::PerLevel;
 use crate::beyond::Beyond;
 use crate::run::Run;
 
+mod beyond;
+
+pub use beyond::beyond;
+
 const HIDDEN_SIZE: usize = 576;
 
 /// Where the single jumps are best, as a share of the depth.

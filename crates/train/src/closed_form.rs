@@ -13,7 +13,7 @@ use onejump_shortcuts::map::{Map, Norm};
 use tch::Tensor;
 
 use crate::TrainError;
-use crate::moments::Moments;
+use crate::moments::{CHUNK, Moments};
 
 /// Eigenvalues below this share of the largest are taken as 0: H·ε of f64, with a margin of 10.
 pub(crate) const CUTOFF: f64 = 1e-12;
@@ -58,7 +58,7 @@ pub fn fit(kind: Kind, moments: &Moments, rank: usize, ridge: f64) -> Result<Fit
 }
 
 fn normalised(moments: &Moments, rank: usize, ridge: f64) -> Result<Map, TrainError> {
-    let mut maps = with_norm_per_level(&[moments], rank, ridge)?;
+    let mut maps = with_norm_per_level([Ok(moments)], rank, ridge)?;
     maps.pop().ok_or_else(|| TrainError::Usage("there are no samples to train on".into()))
 }
 
@@ -66,29 +66,34 @@ fn normalised(moments: &Moments, rank: usize, ridge: f64) -> Result<Map, TrainEr
 /// the standardised inputs of all levels together. As their means are 0 at every level and the targets'
 /// mean is the same, the constant row a₀, and with it BatchNorm's bias, is the same at every level.
 ///
+/// The levels are taken one after the other: no more than one level's moments are in memory.
+///
 /// # Errors
-/// [`TrainError`] if the moments are not finite.
+/// [`TrainError`] if a level's moments cannot be had, or are not finite.
 pub fn with_norm_per_level(
-    levels: &[impl Borrow<Moments>],
+    levels: impl IntoIterator<Item = Result<impl Borrow<Moments>, TrainError>>,
     rank: usize,
     ridge: f64,
 ) -> Result<Vec<Map>, TrainError> {
-    let standardised: Vec<Standardised> =
-        levels.iter().map(|moments| Standardised::of(moments.borrow())).collect::<Result<_, _>>()?;
-    let [first, others @ ..] = standardised.as_slice() else { return Ok(Vec::new()) };
-    let (mut gram, mut cross) = (first.gram.shallow_clone(), first.cross.shallow_clone());
-    for other in others {
-        gram = gram.f_add(&other.gram)?;
-        cross = cross.f_add(&other.cross)?;
+    let mut statistics = Vec::new();
+    let mut sums: Option<(Tensor, Tensor, Tensor)> = None;
+    for moments in levels {
+        let level = Standardised::of(moments?.borrow())?;
+        statistics.push((level.mean_x, level.variance));
+        if let Some((gram, cross, _)) = &mut sums {
+            let _ = (gram.f_add_(&level.gram)?, cross.f_add_(&level.cross)?);
+        } else {
+            sums = Some((level.gram, level.cross, level.mean_y));
+        }
     }
-    let count = standardised.len() as f64;
+    let Some((gram, cross, mean_y)) = sums else { return Ok(Vec::new()) };
+    let count = statistics.len() as f64;
     let (gram, cross) = (gram.f_div_scalar(count)?, cross.f_div_scalar(count)?);
-    let mean_y = &first.mean_y;
     let solved = solve(&gram, &cross, ridge)?; // G⁻¹·C
-    let fitted = cross.f_transpose(0, 1)?.f_mm(&solved)?.f_add(&mean_y.f_outer(mean_y)?)?;
+    let fitted = cross.f_transpose(0, 1)?.f_mm(&solved)?.f_add(&mean_y.f_outer(&mean_y)?)?;
     let b = leading(&fitted, rank)?; // (H, r)
     let a = solved.f_mm(&b)?; // (H, r)
-    standardised.iter().map(|level| assemble(&a, &b, &level.mean_x, &level.variance, mean_y)).collect()
+    statistics.iter().map(|(mean_x, variance)| assemble(&a, &b, mean_x, variance, &mean_y)).collect()
 }
 
 /// Moments of what BatchNorm makes of the inputs.
@@ -237,6 +242,20 @@ pub fn loss(map: &Map, moments: &Moments) -> Result<f64, TrainError> {
         None => (sum(uy.f_diagonal(0, 0, 1)?)?, sum(uu.f_diagonal(0, 0, 1)?)?),
     };
     Ok(moments.y_squared / n - 2.0 * product + square)
+}
+
+/// E‖ĥ − y‖² of a map over samples `inputs` and `targets` (N, H): where their moments are not at hand.
+///
+/// # Errors
+/// [`TrainError::Torch`] if the shapes do not fit.
+pub fn squared_error(map: &Map, inputs: &Tensor, targets: &Tensor) -> Result<f64, TrainError> {
+    let (samples, mut sum) = (inputs.size2()?.0, 0.0);
+    for start in (0..samples).step_by(CHUNK as usize) {
+        let rows = |x: &Tensor| x.f_narrow(0, start, CHUNK.min(samples - start));
+        let error = map.apply(&rows(inputs)?)?.f_sub(&rows(targets)?)?.f_to_kind(tch::Kind::Double)?;
+        sum += error.f_square()?.f_sum(tch::Kind::Double)?.double_value(&[]);
+    }
+    Ok(sum / samples as f64)
 }
 
 pub(crate) fn single(tensor: &Tensor) -> Result<Tensor, TrainError> {

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 use crate::TrainError;
 
 /// Rows that are converted to f64 at a time.
-const CHUNK: i64 = 2048;
+pub(crate) const CHUNK: i64 = 2048;
 
 /// Sums over samples of inputs x (H) and targets y (H), f64.
 #[derive(Debug)]

@@ -266,20 +266,24 @@ impl Job<'_> {
         Ok((Maps::One(Box::new(fitted.map)), vec![fitted.loss], None))
     }
 
-    /// One A·B behind a BatchNorm per level.
+    /// One A·B behind a BatchNorm per level. The states are read twice, so that the moments of one level
+    /// at a time are in memory.
     fn joint_norms(&self) -> Result<Trained, TrainError> {
         let blocks = self.hidden.blocks();
         let progress = Progress::new("train", "levels", blocks as u64);
-        let mut moments = Vec::with_capacity(blocks);
-        for k in 0..blocks {
+        let moments = (0..blocks).map(|k| {
             interrupt::check()?;
-            moments.push(Moments::of(&level(self.hidden, k)?, self.targets)?);
+            let moments = Moments::of(&level(self.hidden, k)?, self.targets);
             progress.advance(1);
-        }
+            moments
+        });
+        let maps = closed_form::with_norm_per_level(moments, self.rank, self.config.ridge)?;
         progress.finish();
-        let maps = closed_form::with_norm_per_level(&moments, self.rank, self.config.ridge)?;
-        let losses = maps.iter().zip(&moments).map(|(map, moments)| closed_form::loss(map, moments));
-        let losses = losses.collect::<Result<_, _>>()?;
+        let error = |(k, map): (usize, &Map)| {
+            interrupt::check()?;
+            closed_form::squared_error(map, &level(self.hidden, k)?, self.targets)
+        };
+        let losses = maps.iter().enumerate().map(error).collect::<Result<_, _>>()?;
         Ok((Maps::PerLevel(maps), losses, None))
     }
 

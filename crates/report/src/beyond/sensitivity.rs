@@ -19,7 +19,7 @@ pub fn section(beyond: &Beyond) -> Option<Section> {
         rows.iter().find(|row| same(row) && (label.is_some() || row.solver.as_deref() == Some("closed-form")))
     };
     let first = labels.first()?;
-    // The variants are at the paper's rank; so is the base that they are compared with.
+    // The base that the variants are compared with has their rank.
     let rank = ojfa(Some(first))?.rank;
     let plain_rows = |solver: &'static str, rank: Option<u32>| {
         move |row: &&FileAverage| {
@@ -30,17 +30,27 @@ pub fn section(beyond: &Beyond) -> Option<Section> {
         let of = |method: &str| rows.iter().filter(|row| row.method == method).find(keep);
         of("ojfa").zip(of("n-njtc"))
     };
-    let base = pair(&plain_rows("closed-form", rank))?;
-    let mut found = vec![("base: closed form, all samples, rank H/100".to_owned(), base)];
+    let rank_words = format!("rank {}", rank.unwrap_or(0));
+    let Some(base) = pair(&plain_rows("closed-form", rank)) else {
+        return Some(Section {
+            paragraphs: vec![format!(
+                "There are {} of {rank_words}, but no n-njtc in closed form with its one jump at that rank to \
+                 compare them with. `--rank` names the ranks of a run.",
+                words::count(labels.len(), "variant")
+            )],
+            ..empty()
+        });
+    };
+    let mut found = vec![(format!("base: closed form, all samples, {rank_words}"), base)];
     for label in &labels {
         found
             .extend(pair(&|row| row.label.as_deref() == Some(label)).map(|pair| ((*label).to_owned(), pair)));
     }
     // The sweep has every rank; the experiment's own are those that adam was run at too.
-    let other = rows.iter().filter(|row| row.label.is_none() && row.solver.as_deref() == Some("adam"));
-    if let Some(other) = other.map(|row| row.rank).find(|other| *other != rank) {
-        let name = format!("rank {}", other.unwrap_or(0));
-        found.extend(pair(&plain_rows("closed-form", other)).map(|pair| (name, pair)));
+    let of_adam = rows.iter().filter(|row| row.label.is_none() && row.solver.as_deref() == Some("adam"));
+    if let Some(other) = of_adam.filter_map(|row| row.rank).find(|other| Some(*other) != rank) {
+        let base = pair(&plain_rows("closed-form", Some(other)));
+        found.extend(base.map(|pair| (format!("rank {other}"), pair)));
     }
     let cells = |(name, (one, full)): &(String, (&FileAverage, &FileAverage))| {
         let jump = |jump: Option<u32>| jump.map_or(words::NONE.to_owned(), |jump| jump.to_string());
@@ -69,12 +79,20 @@ pub fn section(beyond: &Beyond) -> Option<Section> {
     ];
     let rows_of = found.iter().map(cells).collect();
     Some(Section {
+        paragraphs: vec![sentence(&found)],
+        tables: vec![Table::new("Each row changes one thing; all test samples", &head, rows_of)],
+        ..empty()
+    })
+}
+
+fn empty() -> Section {
+    Section {
         id: "sensitivity",
         title: "What does it depend on?",
-        paragraphs: vec![sentence(&found)],
+        paragraphs: Vec::new(),
         figures: Vec::new(),
-        tables: vec![Table::new("Each row changes one thing; all test samples", &head, rows_of)],
-    })
+        tables: Vec::new(),
+    }
 }
 
 fn sentence(found: &[(String, (&FileAverage, &FileAverage))]) -> String {
@@ -107,4 +125,21 @@ fn sentence(found: &[(String, (&FileAverage, &FileAverage))]) -> String {
         )
     });
     format!("{choice}{moved}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn variants_without_their_base_say_so() {
+        let mut tables = sample::beyond(12, &[5, 57]);
+        assert_eq!(section(&tables).unwrap().tables[0].rows.len(), 1 + 13 + 1);
+        tables.averages.retain(|row| row.label.is_some() || row.rank != Some(5));
+        let section = section(&tables).unwrap();
+        assert!(section.tables.is_empty());
+        let text = &section.paragraphs[0];
+        assert!(text.starts_with("There are 13 variants of rank 5, but no n-njtc in closed form"), "{text}");
+    }
 }

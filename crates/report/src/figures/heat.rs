@@ -59,24 +59,28 @@ impl Heat {
         let levels = self.values.first().map_or(0, Vec::len);
         let frame = Frame { x: (-0.5, levels as f64 - 0.5), y, strip: 0.0 };
         let mut group = Group::new();
-        // One path per colour: a rectangle of its own for each of K² cells would be ten times longer.
-        for step in 0..STEPS {
-            let mut data = Data::new();
-            for (jump, values) in self.values.iter().enumerate() {
-                for (level, _) in values.iter().enumerate().filter(|(_, value)| self.step(**value) == step) {
-                    let (left, right) = (frame.px(level as f64 - 0.5), frame.px(level as f64 + 0.5));
-                    let (top, bottom) = (frame.py(jump as f64 + 0.5), frame.py(jump as f64 - 0.5));
-                    data = data
-                        .move_to((tenth(left), tenth(top)))
-                        .horizontal_line_to(tenth(right))
-                        .vertical_line_to(tenth(bottom))
-                        .horizontal_line_to(tenth(left))
-                        .close();
-                }
+        // In units of cells, one path per colour, and in it a line as thick as a cell for equal neighbours:
+        // rectangles in pixels would be ten times longer.
+        let (left, first) = (frame.px(-0.5), frame.py(0.0));
+        let (width, height) = (frame.px(0.5) - left, frame.py(1.0) - first);
+        let mut cells = Group::new()
+            .set("transform", format!("translate({left} {first}) scale({width} {height})"))
+            .set("fill", "none")
+            .set("shape-rendering", "crispEdges");
+        let mut paths = vec![String::new(); STEPS];
+        for (jump, values) in self.values.iter().enumerate() {
+            let steps: Vec<usize> = values.iter().map(|value| self.step(*value)).collect();
+            let mut level = 0;
+            for run in steps.chunk_by(usize::eq) {
+                let long = run.len();
+                paths[run[0]].push_str(&format!("M{level} {jump}h{long}"));
+                level += long;
             }
-            let cells = Path::new().set("d", data).set("fill", color(step));
-            group = group.add(cells.set("shape-rendering", "crispEdges"));
         }
+        for (step, data) in paths.into_iter().enumerate().filter(|(_, data)| !data.is_empty()) {
+            cells = cells.add(Path::new().set("d", data).set("stroke", color(step)));
+        }
+        group = group.add(cells);
         let mut dots = Data::new();
         for (level, jump) in self.best().into_iter().enumerate() {
             let (x, y) = (frame.px(level as f64), frame.py(jump as f64));

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""data/peers.py on checkpoints that parity.py made: what it converts is evaluated to the values of float64 NumPy.
+
+    python peers.py DIR BINARIES        `cargo xtask parity` does it
+
+Random lenses and matrices, written as the package `tuned-lens` and Din et al.'s code write theirs, are converted
+and evaluated.  Files that would run code are refused.  The PyTorch lines of the README are run on a chosen jump.
+"""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = ["llama-grouped-tied", "gpt2"]  # RMSNorm, and LayerNorm with a bias
+SAMPLES = {"train": 64, "test": 48}
+# Precisions are exact; surprisals are f32 sums of some dozen values of order 1 to 10.
+TOLERANCE = 1e-4
+
+
+def run(*command):
+    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
+
+
+def head(case, config):
+    """float64 logits of final hidden states."""
+    t = {name.removeprefix("transformer."): x.astype(np.float64) for name, x in load_file(case / "model.safetensors").items()}
+
+    def llama(h):
+        return h / np.sqrt((h**2).mean(1, keepdims=True) + config["rms_norm_eps"]) * t["model.norm.weight"] @ t["model.embed_tokens.weight"].T
+
+    def gpt2(h):
+        h = h - h.mean(1, keepdims=True)
+        scaled = h / np.sqrt((h**2).mean(1, keepdims=True) + config["layer_norm_epsilon"])
+        return (scaled * t["ln_f.weight"] + t["ln_f.bias"]) @ t["wte.weight"].T
+
+    return {"llama": llama, "gpt2": gpt2}[config["model_type"]]
+
+
+def metrics(approximation, final, head):
+    """precision@1 and surprisal of an approximation."""
+    top, logits = head(final).argmax(1), head(approximation)
+    largest = logits.max(1)
+    ln_sum = largest + np.log(np.exp(logits - largest[:, None]).sum(1))
+    return (logits.argmax(1) == top).mean(), (ln_sum - logits[np.arange(len(top)), top]).mean()
+
+
+def make_run(case, binaries):
+    """A run of the case with a jtc, an n-njtc and the jump that is chosen of it."""
+    folder, random = case / "run", np.random.default_rng(3)
+    for split, count in SAMPLES.items():
+        lines = []
+        for _ in range(count):
+            ids = random.integers(0, 96, random.integers(1, 20)).tolist()
+            lines.append(json.dumps({"input_ids": ids, "position": len(ids) - 1}))
+        samples = case / f"{split}.jsonl"
+        samples.write_text("\n".join(lines) + "\n")
+        run(binaries / "onejump-capture", "--device", "cpu", "--model", case, "--samples", samples, "--out", folder / "hidden" / split)
+    shortcuts = folder / "shortcuts"
+    for kind in ("jtc", "n-njtc"):
+        run(binaries / "onejump-train", "--hidden", folder / "hidden/train", "--kind", kind, "--rank", 3, "--out", shortcuts / f"{kind}.safetensors")
+    run(binaries / "onejump-score", "--hidden", folder / "hidden/train", "--shortcuts", shortcuts / "n-njtc.safetensors",
+        "--out", folder / "scores.parquet", "--ojfa", folder / "ojfa.safetensors")
+    return folder
+
+
+def make_peers(folder, blocks, hidden):
+    """A lens and matrices, and what they do to states of a level in float64."""
+    torch.manual_seed(11)
+    lens = torch.nn.ModuleList(torch.nn.Linear(hidden, hidden) for _ in range(blocks))
+    (folder / "lens").mkdir()
+    torch.save(lens.state_dict(), folder / "lens/params.pt")
+    config = {"base_model_name_or_path": "x", "d_model": hidden, "num_hidden_layers": blocks, "bias": True}
+    (folder / "lens/config.json").write_text(json.dumps(config))
+    (folder / "linreg").mkdir()
+    matrices = [torch.eye(hidden) + 0.3 * torch.randn(hidden, hidden) for _ in range(blocks)]
+    for k, matrix in enumerate(matrices):
+        with open(folder / f"linreg/{k}_{blocks}.pickle", "wb") as file:
+            pickle.dump(matrix, file)
+    double = lambda tensor: tensor.detach().double().numpy()  # noqa: E731
+    return {
+        "tuned-lens": lambda h, k: h + h @ double(lens[k].weight).T + double(lens[k].bias),
+        "jtc": lambda h, k: (double(matrices[k]) @ h.T).T,
+    }
+
+
+def convert(folder, kind, source):
+    out = folder / f"shortcuts/{kind}-peer.safetensors"
+    command = [sys.executable, ROOT / "data/peers.py", kind, source, "--like", folder / "shortcuts/jtc.safetensors", "--out", out]
+    return out, subprocess.run(command, capture_output=True, text=True)
+
+
+class Hostile:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def refuses_code(folder, blocks):
+    harm = folder / "harm"
+    torch.save({"0.weight": Hostile(harm)}, folder / "lens/params.pt")
+    inside = pickle.dumps(Hostile(harm))
+    for content in (inside, pickle.dumps(Bytes(inside))):
+        (folder / f"linreg/0_{blocks}.pickle").write_bytes(content)
+        for kind, source in (("jtc", folder / "linreg"), ("tuned-lens", folder / "lens")):
+            _, done = convert(folder, kind, source)
+            said = done.stderr.strip()
+            assert done.returncode == 1 and len(said.splitlines()) == 1 and str(source) in said, said
+            assert not harm.exists(), f"{kind}: the file ran code"
+
+
+class Bytes:
+    """What a tensor's pickle has where its numbers are, with other bytes."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def __reduce__(self):
+        return torch.storage._load_from_bytes, (self.content,)
+
+
+def readme_lines(folder, hidden):
+    """The approximation of the README's lines for PyTorch."""
+    text = (ROOT / "README.md").read_text()
+    lines = text[text.index("import torch ") :]
+    names = {"hidden": hidden}
+    there = os.getcwd()
+    os.chdir(folder)
+    exec(lines[: lines.index("```")], names)
+    os.chdir(there)
+    return names["approximation"].detach().double().numpy()
+
+
+def check(case, binaries):
+    config = json.loads((case / "config.json").read_text())
+    folder = make_run(case, binaries)
+    table = pq.read_table(folder / "hidden/test/part-00000.parquet")
+    levels = [name for name in table.column_names if name.startswith("level_")]
+    states = [np.array(table[name].to_pylist(), np.float64) for name in levels]
+    blocks, hidden = len(levels) - 1, states[0].shape[1]
+    applied = make_peers(folder, blocks, hidden)
+    files = []
+    for kind, source in (("tuned-lens", "lens"), ("jtc", "linreg")):
+        out, done = convert(folder, kind, folder / source)
+        assert done.returncode == 0, done.stderr
+        files.append(out)
+    run(binaries / "onejump-evaluate", "--hidden", folder / "hidden/test", "--model", case, "--shortcuts", *files,
+        "--ojfa", folder / "ojfa.safetensors", "--out", folder / "results")
+    rows = {(row["method"], row["level"]): row for row in pq.read_table(folder / "results/per_level.parquet").to_pylist()}
+    worst = 0.0
+    for method, apply in applied.items():
+        for k in range(blocks):
+            precision, surprisal = metrics(apply(states[k], k), states[-1], head(case, config))
+            ours = rows[method, k]
+            assert abs(ours["precision_1"] - precision) < 1e-12, (case.name, method, k, ours["precision_1"], precision)
+            worst = max(worst, abs(ours["surprisal"] - surprisal) / max(surprisal, 1.0))
+    assert worst < TOLERANCE, (case.name, worst)
+    for k in range(blocks):
+        approximation = readme_lines(folder, states[k].astype(np.float32))
+        lengths = np.linalg.norm(approximation, axis=1) * np.linalg.norm(states[-1], axis=1)
+        cosine = ((approximation * states[-1]).sum(1) / lengths).mean()
+        assert abs(cosine - rows["ojfa", k]["cosine"]) < TOLERANCE, (case.name, k, cosine)
+    refuses_code(folder, blocks)
+    print(f"{case.name + ', peers':<28} {2 * blocks} levels, worst relative error of a surprisal {worst:.1e}; code in files refused")
+
+
+if __name__ == "__main__":
+    for name in CASES:
+        check(Path(sys.argv[1]) / name, Path(sys.argv[2]))
