@@ -9,6 +9,7 @@ use crate::{notebook, setup, tidy};
 /// dependencies build once.
 pub fn test() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["fmt", "--check", "--manifest-path", "tests/fuzz/Cargo.toml"]))?;
     tidy::tidy()?;
     setup::setup()?;
     run(cargo().args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
