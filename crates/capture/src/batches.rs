@@ -2,20 +2,17 @@
 
 use crate::samples::Sample;
 
-/// A part has a multiple of this many batches of about equal size, so that 2, 4 or 8 threads end together.
-/// The number of threads itself does not count: it would change the grouping, and with it the rounding.
-const BATCHES: usize = 8;
-
-/// Groups samples, shortest first, into batches of equal size, about `tokens` tokens or less.
+/// Groups samples, shortest first, into a multiple of `share` batches of equal size, about `tokens` tokens
+/// or less.
 ///
 /// Returns the samples' places. Without padding the results do not depend on the grouping, beyond
 /// rounding; equal lengths side by side make attention efficient.
-pub(crate) fn by_length(samples: &[Sample], tokens: usize) -> Vec<Vec<usize>> {
+pub(crate) fn by_length(samples: &[Sample], tokens: usize, share: usize) -> Vec<Vec<usize>> {
     let length = |place: usize| samples[place].position + 1;
     let mut order: Vec<usize> = (0..samples.len()).collect();
     order.sort_by_key(|&place| length(place));
     let total: usize = order.iter().copied().map(length).sum();
-    let mut batches = vec![Vec::new(); total.div_ceil(tokens.max(1)).next_multiple_of(BATCHES)];
+    let mut batches = vec![Vec::new(); total.div_ceil(tokens.max(1)).next_multiple_of(share)];
     let (count, mut before) = (batches.len(), 0);
     for place in order {
         // The batch in which the middle of this sample falls, when all have the same size.
@@ -34,7 +31,7 @@ mod tests {
     fn every_sample_is_in_one_batch_and_batches_are_even() {
         let sample = |position| Sample { sentence: None, token_ids: vec![0; position + 3], position };
         let samples: Vec<Sample> = (0..500).map(|i| sample(i * 7919 % 60)).collect();
-        let batches = by_length(&samples, 1000);
+        let batches = by_length(&samples, 1000, 8);
         let tokens =
             |batch: &Vec<usize>| batch.iter().map(|&place| samples[place].position + 1).sum::<usize>();
         assert_eq!(batches.len(), 16);
@@ -49,8 +46,8 @@ mod tests {
     #[test]
     fn few_samples_and_long_ones_have_batches_of_their_own() {
         let sample = |position| Sample { sentence: None, token_ids: vec![0; position + 1], position };
-        assert!(by_length(&[], 10).is_empty());
-        assert_eq!(by_length(&[sample(99), sample(0)], 10), [vec![1], vec![0]]);
-        assert_eq!(by_length(&[sample(5), sample(5), sample(5)], 1), [vec![0], vec![1], vec![2]]);
+        assert!(by_length(&[], 10, 8).is_empty());
+        assert_eq!(by_length(&[sample(99), sample(0)], 10, 8), [vec![1], vec![0]]);
+        assert_eq!(by_length(&[sample(5), sample(5), sample(5)], 1, 8), [vec![0], vec![1], vec![2]]);
     }
 }

@@ -90,8 +90,7 @@ pub struct Config {
     pub store_dtype: StoreDtype,
     /// Which parts to compute.
     pub shard: Shard,
-    /// Tokens in a batch at most, but for a longer sample; [`CPU_BATCH_TOKENS`] or
-    /// [`GPU_BATCH_TOKENS`] without.
+    /// Tokens in a batch, at most about; [`CPU_BATCH_TOKENS`] or [`GPU_BATCH_TOKENS`] without.
     pub batch_tokens: Option<usize>,
 }
 
@@ -288,5 +287,41 @@ impl Prepared {
             onejump: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    fn usage(text: &str) -> CaptureError {
+        CaptureError::Usage(text.to_owned())
+    }
+
+    #[test]
+    fn what_was_computed_before_a_failure_is_written() {
+        let written = Mutex::new(Vec::new());
+        let parts = [Ok(1), Ok(2), Err(usage("the model failed")), Ok(3)];
+        let error = pipeline(parts.into_iter(), |part| {
+            written.lock().unwrap().push(part);
+            Ok(part)
+        });
+        assert_eq!(error.unwrap_err().to_string(), "the model failed");
+        assert_eq!(written.into_inner().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_written_ends_the_capture() {
+        let computed = Mutex::new(0);
+        let parts = (0..100).map(|part| {
+            *computed.lock().unwrap() += 1;
+            Ok(part)
+        });
+        let error = pipeline(parts, |part| if part == 1 { Err(usage("the disk is full")) } else { Ok(7) });
+        assert_eq!(error.unwrap_err().to_string(), "the disk is full");
+        assert!(computed.into_inner().unwrap() < 5);
+        assert_eq!(pipeline([Ok(1), Ok(2)].into_iter(), Ok).unwrap(), 3);
     }
 }

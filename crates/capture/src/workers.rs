@@ -15,12 +15,18 @@ use crate::samples::Sample;
 /// Threads that feed a GPU.
 const GPU_THREADS: usize = 2;
 
+/// On a processor a part has a multiple of this many batches, so that 2, 4 or 8 threads end together. The
+/// number of threads itself does not count: it would change the grouping, and with it the rounding.
+const CPU_SHARE: usize = 8;
+
 /// Threads that each take whole batches: a batch that is spread over threads makes them wait for each
 /// other several hundred times.
 pub(crate) struct Workers {
     pool: rayon::ThreadPool,
     /// One model for each thread; the weights are shared. A tensor can be sent to a thread, not shared.
     models: Vec<Mutex<Transformer>>,
+    /// A part has a multiple of this many batches.
+    share: usize,
     hidden_size: usize,
     levels: usize,
 }
@@ -36,7 +42,8 @@ impl Workers {
             .build()
             .map_err(|error| CaptureError::Usage(format!("cannot start threads: {error}")))?;
         let models = (0..pool.current_num_threads()).map(|_| Mutex::new(model.shallow_clone())).collect();
-        Ok(Self { pool, models, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
+        let share = if on_cpu { CPU_SHARE } else { GPU_THREADS };
+        Ok(Self { pool, models, share, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
     }
 
     /// The states of the samples of one part.
@@ -48,7 +55,7 @@ impl Workers {
         progress: &Progress,
     ) -> Result<PartStates<'a>, CaptureError> {
         // The longest batches first: threads end at about the same time.
-        let mut batches = batches::by_length(samples, batch_tokens);
+        let mut batches = batches::by_length(samples, batch_tokens, self.share);
         batches.reverse();
         let states = self.pool.install(|| {
             let states = batches.par_iter().with_max_len(1).map(|batch| {
