@@ -91,7 +91,9 @@ impl Frame {
         for (tick, text) in x_ticks {
             let x = self.px(*tick);
             group = group.add(rule((x, bottom), (x, bottom + 5.0), AXIS));
-            group = group.add(write(text, x, bottom + 19.0, "middle", TEXT_SIZE));
+            // A wide text at the right end stays inside the panel.
+            let inside = x.min(WIDTH - text_width(text, TEXT_SIZE) / 2.0);
+            group = group.add(write(text, inside, bottom + 19.0, "middle", TEXT_SIZE));
         }
         let title = write(axes.title, 2.0, 18.0, "start", TITLE_SIZE).set("font-weight", 600);
         let unit = write(axes.unit, 2.0, 36.0, "start", TEXT_SIZE).set("opacity", 0.8);
