@@ -225,7 +225,7 @@ class Bench:
 
     def memory(self):
         """The largest resident set of a capture must not depend on the number of sentences."""
-        for count in (300, 1200):
+        for count in (1000, 4000):
             code = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
                     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)")
             out = Path(tempfile.mkdtemp(dir=self.scratch)) / "hidden"
@@ -275,7 +275,7 @@ def synthetic(folder, n, r, k, h):
         columns[f"level_{level:02}"] = pa.FixedSizeListArray.from_arrays(pa.array(x.reshape(-1)), h)
         x = x + random.normal(size=(n, h)).astype(np.float32)
     path = folder / "part-00000.parquet"
-    pq.write_table(pa.table(columns), path)
+    pq.write_table(pa.table(columns), path, compression="zstd")
     part = {"file": path.name, "samples": n, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     inputs = dict(model="synthetic", architecture="none", model_sha256="0" * 64, hidden_size=h, blocks=k, vocab_size=1,
                   sentences="none", sentences_sha256="0" * 64, samples=n, truncated=0, seed=0, position_0=True, bos=False,

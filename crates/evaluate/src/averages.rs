@@ -9,6 +9,7 @@ use onejump_store::analyses::{Difference, FileAverage, write_rows};
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
+use crate::exit_head::SharedHead;
 use crate::inputs::States;
 use crate::methods::{Entry, Methods};
 use crate::run::{Config, open};
@@ -18,7 +19,7 @@ use crate::sweep::sweep;
 pub(crate) fn averages(config: &Config) -> Result<usize, EvaluateError> {
     let (hidden, _, mut checkpoint) = open(config)?;
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &[])?;
-    let head = Head::load(&mut checkpoint, Place::CPU)?;
+    let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let states = States::read_with_expected(hidden, "test", &head, &config.out)?;
     let swept = sweep("averages", &states, &methods, |outcomes| {
         outcomes.iter().map(Quality::of).collect::<Vec<_>>()

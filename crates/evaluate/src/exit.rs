@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::EvaluateError;
 use crate::bootstrap::Bootstrap;
+use crate::exit_head::SharedHead;
 use crate::inputs::States;
 use crate::methods::{Entry, Methods};
 use crate::metrics::Outcome;
@@ -60,7 +61,7 @@ pub(crate) fn exit(config: &Config) -> Result<usize, EvaluateError> {
     let first = config.train_samples.min(train.samples());
     let train = train.select(Selection { first: Some(first), without_position_0: false })?;
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &[])?;
-    let head = Head::load(&mut checkpoint, Place::CPU)?;
+    let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let test = States::read(hidden, "test", &head, &config.out)?;
     let train = States::read(train, &format!("train-first-{first}"), &head, &config.out)?;
     let context =

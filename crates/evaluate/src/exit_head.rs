@@ -5,8 +5,9 @@
 //! that is H/r times fewer operations than the full head. A LayerNorm also takes the mean away, which
 //! is linear too: the rows of B lose theirs beforehand; and its bias adds the constant bias·Eᵀ.
 //!
-//! The N×V logits are never whole in memory: they come in blocks of columns, and a scan keeps of them
-//! what the metrics need.
+//! The N×V logits are never whole in memory: a scan keeps of them what the metrics need.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use onejump_models::head::Head;
 use onejump_shortcuts::map::{Map, Projection};
@@ -14,33 +15,67 @@ use pulp::Arch;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
+use crate::panels::Panels;
 use crate::scan::RowScan;
 
-/// Columns in a block: with 128 samples its logits are 1 MB, and stay in the processor's cache.
-const BLOCK: i64 = 2048;
+/// A model's head, whose unembedding is laid out for products once, when something needs all of it.
+pub struct SharedHead {
+    head: Head,
+    unembedding: Arc<Mutex<Option<Arc<Panels>>>>,
+}
+
+impl SharedHead {
+    /// Nothing is laid out yet.
+    pub fn new(head: &Head) -> Self {
+        Self { head: head.shallow_clone(), unembedding: Arc::default() }
+    }
+
+    /// The same; everything is shared. A clone can be sent to another thread.
+    pub fn shallow_clone(&self) -> Self {
+        Self { head: self.head.shallow_clone(), unembedding: Arc::clone(&self.unembedding) }
+    }
+
+    /// The head itself.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Eᵀ (H, V).
+    fn unembedding(&self) -> Result<Arc<Panels>, EvaluateError> {
+        let mut unembedding = self.unembedding.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(panels) = &*unembedding {
+            return Ok(Arc::clone(panels));
+        }
+        let (hidden_size, vocab_size) = (self.head.hidden_size(), self.head.vocab_size());
+        let panels = Panels::fill(hidden_size, vocab_size, |start, count| self.transposed(start, count))?;
+        Ok(Arc::clone(unembedding.insert(Arc::new(panels))))
+    }
+
+    /// Some columns of Eᵀ, (H, count).
+    fn transposed(&self, start: i64, count: i64) -> Result<Tensor, EvaluateError> {
+        Ok(self.head.unembedding.f_narrow(0, start, count)?.f_transpose(0, 1)?)
+    }
+
+    /// P with the norm's bias below it, (r, V) or (r + 1, V), for the B (r, H) of a map.
+    fn projected(&self, b: &Tensor) -> Result<Panels, EvaluateError> {
+        let norm = &self.head.norm;
+        let mut gained = norm.centred(b)?.f_mul(norm.weight())?;
+        if let Some(bias) = norm.bias() {
+            gained = Tensor::f_cat(&[gained, bias.f_unsqueeze(0)?], 0)?;
+        }
+        let depth = gained.size2()?.0 as usize;
+        Panels::fill(depth, self.head.vocab_size(), |start, count| {
+            Ok(gained.f_mm(&self.transposed(start, count)?)?)
+        })
+    }
+}
 
 /// A map with the head behind it.
 pub struct ExitHead {
     first: First,
-    /// P (r, V) or Eᵀ (H, V), in blocks of columns.
-    blocks: Vec<Block>,
+    /// P or Eᵀ.
+    panels: Arc<Panels>,
     head: Head,
-}
-
-/// Some columns of P or Eᵀ, and what is added to their logits where the norm's bias is not yet in them.
-struct Block {
-    matrix: Tensor,
-    /// (columns).
-    constant: Option<Tensor>,
-}
-
-impl Block {
-    fn shallow_clone(&self) -> Self {
-        Self {
-            matrix: self.matrix.shallow_clone(),
-            constant: self.constant.as_ref().map(Tensor::shallow_clone),
-        }
-    }
 }
 
 enum First {
@@ -55,7 +90,7 @@ pub struct Approximated {
     pub hidden: Tensor,
     /// ĥ after the final norm, (n, H).
     pub normed: Tensor,
-    /// What the blocks of the unembedding are multiplied with: (n, r) or (n, H).
+    /// What the panels are multiplied with: (n, r), (n, r + 1) or (n, H).
     factor: Tensor,
 }
 
@@ -64,40 +99,19 @@ impl ExitHead {
     ///
     /// # Errors
     /// [`EvaluateError`] if map and head are of different hidden sizes.
-    pub fn new(map: Option<&Map>, head: &Head) -> Result<Self, EvaluateError> {
-        let first = match map {
-            None => First::Identity,
-            Some(map @ Map::Full { .. }) => First::Full { map: map.shallow_clone() },
+    pub fn new(map: Option<&Map>, head: &SharedHead) -> Result<Self, EvaluateError> {
+        let (first, panels) = match map {
+            None => (First::Identity, head.unembedding()?),
+            Some(map @ Map::Full { .. }) => (First::Full { map: map.shallow_clone() }, head.unembedding()?),
             Some(map @ Map::LowRank { b, .. }) => {
                 let projection = map
                     .projection()?
                     .ok_or_else(|| EvaluateError::Usage("a low-rank map without a projection".to_owned()))?;
-                First::LowRank { projection, b: b.shallow_clone() }
+                let panels = Arc::new(head.projected(b)?);
+                (First::LowRank { projection, b: b.shallow_clone() }, panels)
             }
         };
-        // What the blocks of Eᵀ are multiplied with beforehand: B·diag(g), without its rows' means.
-        let gained = match &first {
-            First::LowRank { b, .. } => Some(head.norm.centred(b)?.f_mul(head.norm.weight())?), // (r, H)
-            _ => None,
-        };
-        let (vocab, mut start) = (head.unembedding.size2()?.0, 0);
-        let mut blocks = Vec::new();
-        while start < vocab {
-            let columns = BLOCK.min(vocab - start);
-            let transposed = head.unembedding.f_narrow(0, start, columns)?.f_transpose(0, 1)?; // (H, columns)
-            blocks.push(match (&gained, head.norm.bias()) {
-                (None, _) => Block { matrix: transposed, constant: None },
-                (Some(gained), bias) => Block {
-                    matrix: gained.f_mm(&transposed)?, // (r, columns)
-                    constant: match bias {
-                        Some(bias) => Some(bias.f_unsqueeze(0)?.f_mm(&transposed)?.f_squeeze_dim(0)?),
-                        None => None,
-                    },
-                },
-            });
-            start += columns;
-        }
-        Ok(Self { first, blocks, head: head.shallow_clone() })
+        Ok(Self { first, panels, head: head.head.shallow_clone() })
     }
 
     /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
@@ -114,7 +128,7 @@ impl ExitHead {
                     b: b.shallow_clone(),
                 },
             },
-            blocks: self.blocks.iter().map(Block::shallow_clone).collect(),
+            panels: Arc::clone(&self.panels),
             head: self.head.shallow_clone(),
         }
     }
@@ -140,7 +154,13 @@ impl ExitHead {
             normed = normed.f_add_(bias)?;
         }
         let factor = match u {
-            Some(u) => u.f_mul(&inverse_scale)?,
+            Some(u) => {
+                let scaled = u.f_mul(&inverse_scale)?;
+                match self.head.norm.bias() {
+                    Some(_) => Tensor::f_cat(&[&scaled, &inverse_scale.f_ones_like()?], 1)?,
+                    None => scaled,
+                }
+            }
             None => normed.shallow_clone(),
         };
         Ok(Approximated { hidden, normed, factor })
@@ -163,31 +183,11 @@ impl ExitHead {
         tokens: &[i64],
         references: &[f32],
     ) -> Result<Vec<RowScan>, EvaluateError> {
-        let rows = tokens.len();
         let started = tokens.iter().zip(references);
         let mut scans: Vec<_> = started.map(|(&token, &logit)| RowScan::new(token as usize, logit)).collect();
+        let factor = Vec::<f32>::try_from(approximated.factor.f_contiguous()?.f_view([-1])?)?;
         let arch = Arch::new();
-        let mut values = Vec::new();
-        let mut buffer = Tensor::f_empty([0, 0], (Kind::Float, approximated.hidden.device()))?;
-        let mut start = 0;
-        for block in &self.blocks {
-            let columns = block.matrix.size2()?.1;
-            if buffer.size() != [rows as i64, columns] {
-                buffer =
-                    Tensor::f_empty([rows as i64, columns], (Kind::Float, approximated.hidden.device()))?;
-                values.resize(rows * columns as usize, 0f32);
-            }
-            let _ = match &block.constant {
-                Some(constant) => constant.f_addmm_out(&buffer, &approximated.factor, &block.matrix)?,
-                None => approximated.factor.f_mm_out(&buffer, &block.matrix)?,
-            }; // (n, columns)
-            let count = values.len();
-            buffer.f_copy_data(&mut values, count)?;
-            for (scan, row) in scans.iter_mut().zip(values.chunks_exact(columns as usize)) {
-                scan.add(arch, row, start);
-            }
-            start += columns as usize;
-        }
+        self.panels.products(arch, &factor, |row, first, logits| scans[row].add(arch, logits, first));
         Ok(scans)
     }
 }
@@ -203,7 +203,7 @@ mod tests {
     fn the_fused_head_is_the_full_head() {
         tch::manual_seed(3);
         let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu));
-        let (samples, hidden, rank, vocab) = (5, 12, 3, BLOCK + 7);
+        let (samples, hidden, rank, vocab) = (5, 12, 3, 2055);
         let norms = [
             Norm::Rms { weight: random(&[hidden]), eps: 1e-5 },
             Norm::Layer { weight: random(&[hidden]), bias: random(&[hidden]), eps: 1e-5 },
@@ -216,7 +216,7 @@ mod tests {
             let totals = Vec::<f32>::try_from(logits.logsumexp([1i64].as_slice(), false)).unwrap();
             let tops = Vec::<i64>::try_from(logits.argmax(1, false)).unwrap();
 
-            let exit = ExitHead::new(Some(&map), &head).unwrap();
+            let exit = ExitHead::new(Some(&map), &SharedHead::new(&head)).unwrap();
             let approximated = exit.approximate(&states).unwrap();
             let tokens = vec![vocab - 1; samples as usize];
             let references = exit.logits_of(&approximated, &tokens).unwrap();

@@ -7,12 +7,12 @@ use onejump_core::files;
 use onejump_core::interrupt;
 use onejump_core::telemetry::Progress;
 use onejump_models::checkpoint::Checkpoint;
-use onejump_models::head::Head;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::truth::{Truth, read_expected, write_expected};
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
+use crate::exit_head::SharedHead;
 use crate::levels::{CHUNK, Samples};
 use crate::truth::{self, tensor};
 
@@ -27,11 +27,16 @@ pub(crate) struct States {
 impl States {
     /// Reads what is needed of `hidden`; the true distributions are cached in the folder `cache`, by
     /// the name of the split.
-    pub fn read(hidden: HiddenStates, name: &str, head: &Head, cache: &Path) -> Result<Self, EvaluateError> {
+    pub fn read(
+        hidden: HiddenStates,
+        name: &str,
+        head: &SharedHead,
+        cache: &Path,
+    ) -> Result<Self, EvaluateError> {
         let truth = truth::truth(&hidden, head, &cache.join(format!("truth-{name}.parquet")))?;
         let positions = hidden.positions()?;
         let targets = tensor(&hidden.level(hidden.blocks())?, hidden.hidden_size())?;
-        let normed_targets = head.norm.forward(&targets)?;
+        let normed_targets = head.head().norm.forward(&targets)?;
         let samples = Samples { targets, normed_targets, expected: None, head: head.shallow_clone() };
         Ok(Self { hidden, truth, positions, samples })
     }
@@ -40,7 +45,7 @@ impl States {
     pub fn read_with_expected(
         hidden: HiddenStates,
         name: &str,
-        head: &Head,
+        head: &SharedHead,
         cache: &Path,
     ) -> Result<Self, EvaluateError> {
         let mut states = Self::read(hidden, name, head, cache)?;
@@ -65,7 +70,7 @@ impl States {
         {
             return tensor(&rows, hidden_size);
         }
-        let unembedding = &self.samples.head.unembedding;
+        let unembedding = &self.samples.head.head().unembedding;
         let transposed = unembedding.f_transpose(0, 1)?; // (H, V)
         let (count, mut start) = (self.count() as i64, 0);
         let progress = Progress::new("expected rows", "samples", count as u64);

@@ -1,16 +1,17 @@
 //! One exit level: every method's approximations, logits and outcomes.
 
-use onejump_models::head::Head;
 use onejump_store::truth::Truth;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-use crate::exit_head::{Approximated, ExitHead};
+use crate::exit_head::{Approximated, ExitHead, SharedHead};
 use crate::metrics::Outcome;
+use crate::panels::ROWS;
 use crate::scan::RowScan;
 
-/// Samples at a time: each batch reads all of the unembedding.
-pub(crate) const CHUNK: i64 = 128;
+/// Samples at a time: each batch reads all of the unembedding. A multiple of the rows that are computed
+/// together.
+pub(crate) const CHUNK: i64 = 32 * ROWS as i64;
 
 /// What a thread needs of the samples. Tensors can be sent to a thread, not shared between them.
 pub(crate) struct Samples {
@@ -20,7 +21,7 @@ pub(crate) struct Samples {
     pub normed_targets: Tensor,
     /// Eᵀp of the true distributions p, (N, H); none if no KL divergence is asked for.
     pub expected: Option<Tensor>,
-    pub head: Head,
+    pub head: SharedHead,
 }
 
 impl Samples {
@@ -41,7 +42,7 @@ impl Samples {
         tokens: &[i64],
     ) -> Result<Vec<f64>, EvaluateError> {
         let rows = tokens.len() as i64;
-        let chosen = self.head.unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
+        let chosen = self.head.head().unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
         let logits = self.normed_targets.f_narrow(0, start, rows)?.f_mul(&chosen)?;
         let logits = logits.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
         let logits = Vec::<f32>::try_from(logits)?;

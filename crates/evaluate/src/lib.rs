@@ -32,6 +32,7 @@ mod levels;
 mod methods;
 mod metrics;
 mod operations;
+mod panels;
 mod policy;
 mod run;
 mod scan;

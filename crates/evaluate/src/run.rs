@@ -15,6 +15,7 @@ use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
 use crate::constant::Constant;
+use crate::exit_head::SharedHead;
 use crate::inputs::{States, check_model};
 use crate::levels::Samples;
 use crate::methods::Methods;
@@ -78,12 +79,12 @@ pub fn evaluate(config: &Config) -> Result<Summary, EvaluateError> {
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &arbitrary)?;
     let _lock = lock::folder(&config.out)?;
 
-    let head = Head::load(&mut checkpoint, Place::CPU)?;
+    let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let train_truth = truth(&train, &head, &config.out.join("truth-train.parquet"))?;
     let states = States::read(hidden, "test", &head, &config.out)?;
     let States { hidden, truth, positions, samples } = &states;
     let variation = variation(&samples.targets, positions)?;
-    let vocab_size = head.vocab_size();
+    let vocab_size = head.head().vocab_size();
 
     let constant = Constant::new(&train_truth.tokens, vocab_size);
     let constant = constant_tally(&constant, samples, truth, positions)?;

@@ -1,12 +1,19 @@
-//! One pass over a row of logits: its largest value, ln Σ exp, and how many values lie above one.
+//! One pass over a row of logits: its two largest values, ln Σ exp, and how many values lie above one.
 //!
 //! The logits of a row come in blocks that fit the processor's cache, and are never whole in memory.
-//! Every value is read twice: for the maximum and the count, then for the sum of exponentials.
+//! Exponentials are relative to the largest value of the blocks before, so that each value is read once;
+//! a block with so much larger ones that the sum would overflow is read again.
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::{Arch, Simd, WithSimd, bytemuck};
 
-/// Lanes of the inner loops, which the compiler turns into vector instructions.
+/// Vectors that are worked on beside each other.
+const VECTORS: usize = 2;
+
+/// The longest vector of any processor.
 const LANES: usize = 16;
+
+/// How far above what exponentials are relative to a value may be: a block of e⁸⁰ has a finite sum in f32.
+const LARGEST_EXPONENT: f32 = 80.0;
 
 /// What is known of a row after some of its blocks.
 #[derive(Debug, Clone, Copy)]
@@ -39,108 +46,148 @@ impl RowScan {
 
     /// Takes a block of the row that begins at column `start`.
     pub fn add(&mut self, arch: Arch, block: &[f32], start: usize) {
-        let Ordered { largest, second, above } =
-            arch.dispatch(LargestAndAbove { block, reference: self.reference });
-        self.above += above;
+        let Some(&first) = block.first() else { return };
+        let reference = self.reference;
+        let mut shift = if self.largest == f32::NEG_INFINITY { first } else { self.largest };
+        let mut seen = arch.dispatch(Look { block, reference, shift });
+        if seen.largest - shift > LARGEST_EXPONENT {
+            shift = seen.largest;
+            seen = arch.dispatch(Look { block, reference, shift });
+        }
+        self.above += seen.above;
         if let Some(own) = self.token.checked_sub(start).and_then(|column| block.get(column)) {
             self.above -= usize::from(*own > self.reference);
         }
-        self.second = self.second.max(second).max(self.largest.min(largest));
-        if largest > self.largest {
-            self.sum *= f64::from(self.largest - largest).exp();
-            self.largest = largest;
-            self.top = start + block.iter().position(|&value| value == largest).unwrap_or(0);
+        self.second = self.second.max(seen.second).max(self.largest.min(seen.largest));
+        if seen.largest > self.largest {
+            self.sum *= f64::from(self.largest - seen.largest).exp();
+            self.largest = seen.largest;
+            self.top = start + block.iter().position(|&value| value == seen.largest).unwrap_or(0);
         }
-        self.sum += arch.dispatch(SumOfExponentials { block, largest: self.largest });
+        self.sum += seen.sum * f64::from(shift - self.largest).exp();
     }
 }
 
-/// What a block has of the largest values.
-struct Ordered {
+/// A look at a block.
+struct Look<'a> {
+    block: &'a [f32],
+    reference: f32,
+    /// What exponentials are relative to.
+    shift: f32,
+}
+
+/// What is seen in a block.
+struct Seen {
     largest: f32,
     second: f32,
     /// How many values are above the reference.
     above: usize,
+    /// Σ exp(x − shift).
+    sum: f64,
 }
 
-/// The two largest values, and how many are above the reference. A struct and not a closure: a closure
-/// is compiled by itself, for the oldest processor, before it is dispatched.
-struct LargestAndAbove<'a> {
-    block: &'a [f32],
-    reference: f32,
-}
-
-impl NullaryFnOnce for LargestAndAbove<'_> {
-    type Output = Ordered;
+impl WithSimd for Look<'_> {
+    type Output = Seen;
 
     #[inline(always)]
-    fn call(self) -> Ordered {
-        let mut largest = [f32::NEG_INFINITY; LANES];
-        let mut second = [f32::NEG_INFINITY; LANES];
-        let mut above = [0u32; LANES];
-        let (chunks, rest) = self.block.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                let value = chunk[lane];
-                let smaller = if value > largest[lane] { largest[lane] } else { value };
-                largest[lane] = if value > largest[lane] { value } else { largest[lane] };
-                second[lane] = if smaller > second[lane] { smaller } else { second[lane] };
-                above[lane] += u32::from(value > self.reference);
+    fn with_simd<S: Simd>(self, simd: S) -> Seen {
+        let (reference, shift) = (simd.splat_f32s(self.reference), simd.splat_f32s(self.shift));
+        let mut lanes = [Lanes::new(simd); VECTORS];
+        let (vectors, rest) = S::as_simd_f32s(self.block);
+        for chunk in vectors.chunks(VECTORS) {
+            for (lanes, &values) in lanes.iter_mut().zip(chunk) {
+                lanes.add(simd, values, reference, shift);
             }
         }
-        let above = above.iter().sum::<u32>() as usize
-            + rest.iter().map(|&value| usize::from(value > self.reference)).sum::<usize>();
-        let values = largest.iter().chain(&second).chain(rest);
-        let (largest, second) = values
-            .fold((f32::NEG_INFINITY, f32::NEG_INFINITY), |(first, second), &value| {
-                (first.max(value), second.max(first.min(value)))
-            });
-        Ordered { largest, second, above }
+        if !rest.is_empty() {
+            // What is behind the end is below everything.
+            let mut last = [f32::NEG_INFINITY; LANES];
+            last[..rest.len()].copy_from_slice(rest);
+            for &values in S::as_simd_f32s(&last).0 {
+                lanes[0].add(simd, values, reference, shift);
+            }
+        }
+        let mut all = Lanes::new(simd);
+        for lanes in lanes {
+            all.second = simd.max_f32s(all.second, lanes.second);
+            all.insert(simd, lanes.largest);
+            all.above = simd.add_f32s(all.above, lanes.above);
+            all.sum = simd.add_f32s(all.sum, lanes.sum);
+        }
+        let (mut largest, mut second) = (f32::NEG_INFINITY, simd.reduce_max_f32s(all.second));
+        for &value in bytemuck::cast_slice::<S::f32s, f32>(&[all.largest]) {
+            second = second.max(largest.min(value));
+            largest = largest.max(value);
+        }
+        Seen {
+            largest,
+            second,
+            above: simd.reduce_sum_f32s(all.above) as usize,
+            sum: f64::from(simd.reduce_sum_f32s(all.sum)),
+        }
     }
 }
 
-/// Σ exp(x − largest).
-struct SumOfExponentials<'a> {
-    block: &'a [f32],
-    largest: f32,
+/// What is seen in each lane.
+#[derive(Clone, Copy)]
+struct Lanes<S: Simd> {
+    largest: S::f32s,
+    second: S::f32s,
+    /// A count: exact up to 2²⁴.
+    above: S::f32s,
+    sum: S::f32s,
 }
 
-impl NullaryFnOnce for SumOfExponentials<'_> {
-    type Output = f64;
+impl<S: Simd> Lanes<S> {
+    #[inline(always)]
+    fn new(simd: S) -> Self {
+        let (lowest, zero) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_f32s(0.0));
+        Self { largest: lowest, second: lowest, above: zero, sum: zero }
+    }
 
     #[inline(always)]
-    fn call(self) -> f64 {
-        let mut sums = [0f32; LANES];
-        let (chunks, rest) = self.block.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                sums[lane] += exp(chunk[lane] - self.largest);
-            }
-        }
-        let rest: f64 = rest.iter().map(|&value| f64::from(exp(value - self.largest))).sum();
-        sums.iter().map(|&sum| f64::from(sum)).sum::<f64>() + rest
+    fn insert(&mut self, simd: S, values: S::f32s) {
+        self.second = simd.max_f32s(self.second, simd.min_f32s(self.largest, values));
+        self.largest = simd.max_f32s(self.largest, values);
+    }
+
+    #[inline(always)]
+    fn add(&mut self, simd: S, values: S::f32s, reference: S::f32s, shift: S::f32s) {
+        self.insert(simd, values);
+        let above = simd.greater_than_f32s(values, reference);
+        let one = simd.select_f32s(above, simd.splat_f32s(1.0), simd.splat_f32s(0.0));
+        self.above = simd.add_f32s(self.above, one);
+        self.sum = simd.add_f32s(self.sum, exp(simd, simd.sub_f32s(values, shift)));
     }
 }
 
-/// eˣ for x ≤ 0, with a relative error below 3e-7; 0 where it would be below 1e-37.
+/// eˣ for x ≤ 88, with a relative error below 3e-7; e⁻⁸⁵ for all below.
 ///
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2; eʳ is its Taylor polynomial, 2ⁿ an exponent field.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// Below this the result is not a normal number.
     const SMALLEST: f32 = -85.0;
-    /// Adding and taking this away rounds to a whole number.
+    /// Adding this rounds to a whole number, which the lowest bits of the sum hold.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts: the first has few enough bits for n·LN_2_HIGH to be exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let x = if x < SMALLEST { SMALLEST } else { x };
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
-    let r = x - n * LN_2_HIGH - n * LN_2_LOW;
-    let series =
-        1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-    let power = f32::from_bits((((n as i32) + 127) << 23) as u32);
-    series * power
+    const SERIES: [f32; 6] = [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    let all = |value| simd.splat_f32s(value);
+    // In this order a NaN stays one.
+    let x = simd.max_f32s(all(SMALLEST), x);
+    let rounded = simd.mul_add_e_f32s(x, all(std::f32::consts::LOG2_E), all(ROUND));
+    let n = simd.sub_f32s(rounded, all(ROUND));
+    let r = simd.mul_add_e_f32s(n, all(-LN_2_HIGH), x);
+    let r = simd.mul_add_e_f32s(n, all(-LN_2_LOW), r);
+    let mut series = all(1.0 / 720.0);
+    for coefficient in SERIES {
+        series = simd.mul_add_e_f32s(series, r, all(coefficient));
+    }
+    let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(rounded), simd.splat_u32s(23));
+    let power = simd.transmute_f32s_u32s(simd.add_u32s(exponent, simd.splat_u32s(1f32.to_bits())));
+    simd.mul_f32s(series, power)
 }
 
 #[cfg(test)]
@@ -150,12 +197,39 @@ mod tests {
     /// The series errs by r⁷/5040 ≤ 1.2e-7 at |r| = 0.35, rounding adds about as much: 3e-7.
     #[test]
     fn exp_is_exact_to_3e_7() {
-        for step in 0..85_000 {
-            let x = -(step as f32) * 1e-3;
-            let exact = f64::from(x).exp();
-            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "{x}: {} {exact}", exp(x));
+        struct Exp(f32);
+        impl WithSimd for Exp {
+            type Output = f32;
+
+            fn with_simd<S: Simd>(self, simd: S) -> f32 {
+                bytemuck::cast_slice::<S::f32s, f32>(&[exp(simd, simd.splat_f32s(self.0))])[0]
+            }
         }
-        assert!(exp(f32::NEG_INFINITY) < 1e-36);
+        for arch in [Arch::new(), Arch::Scalar] {
+            let exp = |x| arch.dispatch(Exp(x));
+            for step in 0..173_000 {
+                let x = 88.0 - (step as f32) * 1e-3;
+                let exact = f64::from(x).exp();
+                assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "{x}: {} {exact}", exp(x));
+            }
+            assert!(exp(f32::NEG_INFINITY) < 1e-36);
+        }
+    }
+
+    /// However far apart the values of a row lie, its sum neither overflows nor vanishes.
+    #[test]
+    fn values_far_apart_are_summed_up() {
+        for row in [[-500.0, 0.0, 500.0, 499.0], [500.0, -500.0, 499.0, 0.0], [-1e4, -1e4, -1e4, -1e4]] {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = row.iter().map(|&x| f64::from(x - largest).exp()).sum();
+            for block in [1, 2, 4] {
+                let mut scan = RowScan::new(0, row[0]);
+                for (index, part) in row.chunks(block).enumerate() {
+                    scan.add(Arch::new(), part, index * block);
+                }
+                assert!((scan.logsumexp() - f64::from(largest) - sum.ln()).abs() < 1e-6, "{row:?}");
+            }
+        }
     }
 
     #[test]

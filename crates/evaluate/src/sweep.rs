@@ -7,6 +7,7 @@ use onejump_core::interrupt;
 use onejump_core::results::Method;
 use onejump_core::telemetry::Progress;
 use onejump_shortcuts::map::Map;
+use onejump_shortcuts::threads;
 use rayon::prelude::*;
 
 use crate::EvaluateError;
@@ -48,10 +49,7 @@ pub(crate) fn sweep<T: Send>(
         })
         .collect::<Result<Vec<_>, EvaluateError>>()?;
     let progress = Progress::new(title, "methods × levels", (blocks * names.len()) as u64);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .start_handler(|_| tch::set_num_threads(1))
-        .build()
-        .map_err(|error| EvaluateError::Usage(format!("cannot start threads: {error}")))?;
+    let pool = threads::pool()?;
     let threads = pool.current_num_threads() as f64;
     let seconds = Mutex::new(vec![0.0; names.len()]);
     let by_level = pool.install(|| {

@@ -8,6 +8,7 @@ use onejump_store::hidden::Selection;
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
+use crate::exit_head::SharedHead;
 use crate::inputs::States;
 use crate::methods::Methods;
 use crate::metrics::Outcome;
@@ -21,7 +22,7 @@ pub(crate) fn transfer(config: &Config) -> Result<usize, EvaluateError> {
     let (hidden, train, mut checkpoint) = open(config)?;
     let first = config.train_samples.min(train.samples());
     let train = train.select(Selection { first: Some(first), without_position_0: false })?;
-    let head = Head::load(&mut checkpoint, Place::CPU)?;
+    let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let test = States::read_with_expected(hidden, "test", &head, &config.out)?;
     let train = States::read_with_expected(train, &format!("train-first-{first}"), &head, &config.out)?;
     let bootstrap = Bootstrap::new(test.count(), config.seed)?;

@@ -5,22 +5,23 @@ use std::path::Path;
 use onejump_core::files;
 use onejump_core::interrupt;
 use onejump_core::telemetry::Progress;
-use onejump_models::head::Head;
+use onejump_shortcuts::threads;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::truth::{Truth, read_truth, write_truth};
+use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::EvaluateError;
-use crate::exit_head::ExitHead;
+use crate::exit_head::{ExitHead, SharedHead};
 use crate::levels::CHUNK;
 
 /// The true distributions of a folder's samples, from `cache` if it holds those of these states.
-pub(crate) fn truth(hidden: &HiddenStates, head: &Head, cache: &Path) -> Result<Truth, EvaluateError> {
+pub(crate) fn truth(hidden: &HiddenStates, head: &SharedHead, cache: &Path) -> Result<Truth, EvaluateError> {
     let manifest = hidden.manifest();
     let key = format!("{} {}", hidden.fingerprint(), manifest.inputs.model_sha256);
     let fingerprint = files::sha256_bytes(key.as_bytes());
     if let Some(truth) = read_truth(cache, &fingerprint)? {
-        let known = truth.tokens.iter().all(|&token| (token as usize) < head.vocab_size());
+        let known = truth.tokens.iter().all(|&token| (token as usize) < head.head().vocab_size());
         if truth.tokens.len() == hidden.samples() && known {
             return Ok(truth);
         }
@@ -31,27 +32,33 @@ pub(crate) fn truth(hidden: &HiddenStates, head: &Head, cache: &Path) -> Result<
     Ok(truth)
 }
 
-fn compute(states: &Tensor, head: &Head) -> Result<Truth, EvaluateError> {
+fn compute(states: &Tensor, head: &SharedHead) -> Result<Truth, EvaluateError> {
     let (samples, _) = states.size2()?;
     let exit = ExitHead::new(None, head)?;
     let progress = Progress::new("truth", "samples", samples as u64);
-    let mut truth = Truth::default();
-    let mut start = 0;
-    while start < samples {
-        interrupt::check()?;
-        let rows = CHUNK.min(samples - start);
-        let approximated = exit.approximate(&states.f_narrow(0, start, rows)?)?;
-        // No token is asked about yet: any reference will do.
-        let (tokens, references) = (vec![0; rows as usize], vec![0.0; rows as usize]);
-        for scan in exit.scan(&approximated, &tokens, &references)? {
-            truth.tokens.push(scan.top as u32);
-            truth.logsumexp.push(scan.logsumexp() as f32);
-        }
-        progress.advance(rows as u64);
-        start += rows;
-    }
+    // Tensors can be sent to a thread, not shared between them.
+    let batches = (0..samples)
+        .step_by(CHUNK as usize)
+        .map(|start| Ok((states.f_narrow(0, start, CHUNK.min(samples - start))?, exit.shallow_clone())))
+        .collect::<Result<Vec<_>, EvaluateError>>()?;
+    let scans = threads::pool()?.install(|| {
+        batches
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|(states, exit)| {
+                interrupt::check()?;
+                let rows = states.size2()?.0 as usize;
+                // No token is asked about yet: any reference will do.
+                let scans = exit.scan(&exit.approximate(&states)?, &vec![0; rows], &vec![0.0; rows])?;
+                progress.advance(rows as u64);
+                Ok(scans)
+            })
+            .collect::<Result<Vec<_>, EvaluateError>>()
+    })?;
     progress.finish();
-    Ok(truth)
+    let scans = scans.iter().flatten();
+    let (tokens, logsumexp) = scans.map(|scan| (scan.top as u32, scan.logsumexp() as f32)).unzip();
+    Ok(Truth { tokens, logsumexp })
 }
 
 /// States as a tensor, (N, H) f32.

@@ -1,20 +1,26 @@
 //! The cosine of every (jump, level) pair (Eq. 4), without an approximation in memory.
 //!
-//! With u = norm_m(h)·A_m: ĥ·h_K = u·(B_m·h_K) and ‖ĥ‖² = u·(B_m·B_mᵀ)·uᵀ. The u of all jumps at a
-//! level are one product of (N, H) by (H, K·r), and so are the B_m·h_K, once for all levels.
+//! With B_m = R_m·Q_m, where the rows of Q_m are orthonormal, and u = norm_m(h)·A_m·R_m: ĥ = u·Q_m, so
+//! ĥ·h_K = u·(Q_m·h_K) and ‖ĥ‖ = ‖u‖. The u of all jumps at a level are one product of (N, H) by (H, K·r),
+//! and so are the Q_m·h_K, once for all levels.
 
 use onejump_core::interrupt;
 use onejump_core::telemetry::Progress;
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
+use onejump_shortcuts::threads;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::tables::Score;
+use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use crate::ScoreError;
 
-/// Samples that are scored at a time; memory is this many times K·r.
-const CHUNK: i64 = 1024;
+/// Samples whose u are computed at a time: the u of a chunk stay in the processor's cache.
+const CHUNK: i64 = 512;
+
+/// Lanes of the sums over r.
+const LANES: usize = 8;
 
 /// Mean cosine and mean signed square of every jump at every level 0..=K, jump by jump.
 ///
@@ -24,34 +30,41 @@ const CHUNK: i64 = 1024;
 pub fn scores(hidden: &HiddenStates, jumps: &ShortcutFile) -> Result<Vec<Score>, ScoreError> {
     let jumps = Jumps::stack(jumps)?;
     let targets = Targets::new(hidden, &jumps)?;
-    let levels = hidden.blocks() + 1;
+    let (levels, count) = (hidden.blocks() + 1, jumps.count);
     let progress = Progress::new("score", "levels", levels as u64);
-    let mut by_level = Vec::with_capacity(levels);
-    for level in 0..levels {
-        interrupt::check()?;
-        by_level.push(level_scores(hidden, level, &jumps, &targets)?);
-        progress.advance(1);
-    }
+    // A tensor may be sent to another thread, but not shared with it.
+    let jobs: Vec<_> = (0..levels).map(|level| (level, jumps.shallow_clone())).collect();
+    let by_level = threads::pool()?.install(|| {
+        jobs.into_par_iter()
+            .with_max_len(1)
+            .map(|(level, jumps)| {
+                interrupt::check()?;
+                let scores = level_scores(hidden, level, &jumps, &targets)?;
+                progress.advance(1);
+                Ok(scores)
+            })
+            .collect::<Result<Vec<_>, ScoreError>>()
+    })?;
     progress.finish();
     let pair = |jump: usize, level: usize| {
         let (mean_cosine, mean_signed_square) = by_level[level][jump];
         Score { jump, level, mean_cosine, mean_signed_square }
     };
-    Ok((0..jumps.count).flat_map(|jump| (0..levels).map(move |level| pair(jump, level))).collect())
+    Ok((0..count).flat_map(|jump| (0..levels).map(move |level| pair(jump, level))).collect())
 }
 
 /// All jumps side by side.
 struct Jumps {
     /// K.
     count: usize,
+    /// r.
+    rank: usize,
     /// (H, K·r).
     matrix: Tensor,
     /// (1, K·r).
     constant: Tensor,
-    /// B of all jumps, (K·r, H).
-    b: Tensor,
-    /// B·Bᵀ of each jump, (K, r, r).
-    gram: Tensor,
+    /// Q of all jumps, (K·r, H).
+    directions: Tensor,
 }
 
 impl Jumps {
@@ -62,7 +75,8 @@ impl Jumps {
                 file.card.kind
             )));
         };
-        let (mut matrices, mut constants, mut bs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut matrices, mut constants, mut directions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rank = 0;
         for map in maps {
             let (Map::LowRank { b, .. }, Some(projection)) = (map, map.projection()?) else {
                 return Err(ScoreError::Jump(format!(
@@ -70,40 +84,56 @@ impl Jumps {
                     file.card.kind
                 )));
             };
-            matrices.push(projection.matrix);
-            constants.push(projection.constant);
-            bs.push(b.shallow_clone());
+            rank = b.size2()?.0 as usize;
+            let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
+            // Bᵀ = Qᵀ·Rᵀ.
+            let (q, r) = Tensor::f_linalg_qr(&double(b)?.f_transpose(0, 1)?, "reduced")?;
+            let turn = r.f_transpose(0, 1)?;
+            matrices.push(double(&projection.matrix)?.f_mm(&turn)?.f_to_kind(Kind::Float)?);
+            constants.push(double(&projection.constant)?.f_mm(&turn)?.f_to_kind(Kind::Float)?);
+            directions.push(q.f_transpose(0, 1)?.f_to_kind(Kind::Float)?);
         }
-        let stacked = Tensor::f_stack(&bs, 0)?; // (K, r, H)
         Ok(Self {
             count: maps.len(),
+            rank,
             matrix: Tensor::f_cat(&matrices, 1)?,
             constant: Tensor::f_cat(&constants, 1)?,
-            gram: stacked.f_bmm(&stacked.f_transpose(1, 2)?)?,
-            b: Tensor::f_cat(&bs, 0)?,
+            directions: Tensor::f_cat(&directions, 0)?,
         })
+    }
+
+    fn shallow_clone(&self) -> Self {
+        Self {
+            count: self.count,
+            rank: self.rank,
+            matrix: self.matrix.shallow_clone(),
+            constant: self.constant.shallow_clone(),
+            directions: self.directions.shallow_clone(),
+        }
     }
 }
 
 /// What all levels need of the final hidden states.
 struct Targets {
-    /// B_m·h_K, (N, K·r).
-    projected: Tensor,
+    /// Q_m·h_K, (N, K·r).
+    projected: Vec<f32>,
     /// ‖h_K‖, (N).
-    norms: Tensor,
+    norms: Vec<f64>,
 }
 
 impl Targets {
     fn new(hidden: &HiddenStates, jumps: &Jumps) -> Result<Self, ScoreError> {
         let states = tensor(hidden, hidden.blocks())?;
-        let norms = states.f_norm_scalaropt_dim(2.0, [1i64].as_slice(), false)?;
-        if norms.f_min()?.double_value(&[]) <= 0.0 {
+        let squares = states.f_square()?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?;
+        let norms: Vec<f64> = squares.f_sqrt()?.try_into()?;
+        if norms.iter().any(|&norm| norm <= 0.0) {
             return Err(ScoreError::Jump(format!(
                 "{}: a final hidden state is 0, so it has no cosine",
                 hidden.dir().display()
             )));
         }
-        Ok(Self { projected: states.f_mm(&jumps.b.f_transpose(0, 1)?)?, norms })
+        let projected = states.f_mm(&jumps.directions.f_transpose(0, 1)?)?;
+        Ok(Self { projected: projected.f_view([-1])?.try_into()?, norms })
     }
 }
 
@@ -115,34 +145,46 @@ fn level_scores(
     targets: &Targets,
 ) -> Result<Vec<(f64, f64)>, ScoreError> {
     let states = tensor(hidden, level)?;
-    let (samples, jump_count) = (states.size2()?.0, jumps.count as i64);
-    let zeros = || Tensor::f_zeros([jump_count], (Kind::Double, states.device()));
-    let (mut cosines, mut squares) = (zeros()?, zeros()?);
-    let mut start = 0;
-    while start < samples {
+    let (samples, width) = (states.size2()?.0, jumps.count * jumps.rank);
+    let mut sums = vec![(0.0, 0.0); jumps.count];
+    let mut u = vec![0f32; width * CHUNK.min(samples) as usize];
+    for start in (0..samples).step_by(CHUNK as usize) {
         let rows = CHUNK.min(samples - start);
-        let split = |tensor: &Tensor| tensor.f_view([rows, jump_count, -1])?.f_transpose(0, 1); // (K, n, r)
-        let projected = jumps.constant.f_addmm(&states.f_narrow(0, start, rows)?, &jumps.matrix)?;
-        let u = split(&projected)?.f_contiguous()?;
-        let target = split(&targets.projected.f_narrow(0, start, rows)?)?;
-        let sum = |tensor: Tensor| tensor.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Double);
-        let product = sum(u.f_mul(&target)?)?; // ĥ·h_K, (K, n)
-        let length = sum(u.f_bmm(&jumps.gram)?.f_mul_(&u)?)?.f_sqrt()?; // ‖ĥ‖, (K, n)
-        let cosine = product.f_div(&length)?.f_div(&targets.norms.f_narrow(0, start, rows)?)?;
-        let signed_square = cosine.f_mul(&cosine.f_abs()?)?;
-        cosines = cosines.f_add(&cosine.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?;
-        squares =
-            squares.f_add(&signed_square.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?;
-        start += rows;
+        let projected = jumps.constant.f_addmm(&states.f_narrow(0, start, rows)?, &jumps.matrix)?; // (n, K·r)
+        let count = width * rows as usize;
+        projected.f_copy_data(&mut u, count)?;
+        let first = start as usize;
+        let target_rows = targets.projected[first * width..][..count].chunks_exact(width);
+        for ((u, target), norm) in u.chunks_exact(width).zip(target_rows).zip(&targets.norms[first..]) {
+            let pairs = u.chunks_exact(jumps.rank).zip(target.chunks_exact(jumps.rank));
+            for ((cosines, squares), (u, target)) in sums.iter_mut().zip(pairs) {
+                let cosine = dot(u, target) / (dot(u, u).sqrt() * norm);
+                *cosines += cosine;
+                *squares += cosine * cosine.abs();
+            }
+        }
     }
-    let means = |sums: Tensor| Ok::<_, ScoreError>(Vec::<f64>::try_from(sums.f_div_scalar(samples as f64)?)?);
-    let pairs: Vec<_> = means(cosines)?.into_iter().zip(means(squares)?).collect();
+    let mean = |sum: f64| sum / samples as f64;
+    let pairs: Vec<_> = sums.into_iter().map(|(cosines, squares)| (mean(cosines), mean(squares))).collect();
     if let Some(jump) = pairs.iter().position(|(cosine, square)| !cosine.is_finite() || !square.is_finite()) {
         return Err(ScoreError::Jump(format!(
             "jump {jump} at level {level} yields no usable approximation (0, NaN or infinity); train it again"
         )));
     }
     Ok(pairs)
+}
+
+/// x·y in f64.
+fn dot(x: &[f32], y: &[f32]) -> f64 {
+    let mut sums = [0.0; LANES];
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in x.iter().zip(y) {
+        for lane in 0..LANES {
+            sums[lane] += f64::from(x[lane]) * f64::from(y[lane]);
+        }
+    }
+    let rest: f64 = x_rest.iter().zip(y_rest).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// A level as a tensor, (N, H) f32.

@@ -5,6 +5,7 @@
 //! | apply a map to hidden states | [`map::Map`] |
 //! | read or write a file of maps | [`file::ShortcutFile`] |
 //! | what a file says of itself | [`card::Card`] |
+//! | work on levels beside each other | [`threads::pool`] |
 //!
 //! ```no_run
 //! use onejump_shortcuts::file::ShortcutFile;
@@ -23,5 +24,6 @@ mod error;
 pub mod file;
 pub mod map;
 mod safetensors;
+pub mod threads;
 
 pub use error::ShortcutError;

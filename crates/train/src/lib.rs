@@ -24,6 +24,7 @@ mod axes;
 pub mod closed_form;
 mod error;
 mod few_samples;
+mod levels;
 pub mod moments;
 pub mod one_jump;
 mod optimiser;

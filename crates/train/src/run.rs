@@ -12,12 +12,12 @@ use onejump_shortcuts::card::{Card, Target};
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
 use onejump_store::hidden::{HiddenStates, Selection};
-use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::adam::{self, Descended};
 use crate::closed_form::{self, Fitted};
 use crate::few_samples;
+use crate::levels::{self, Sharing};
 use crate::moments::Moments;
 use crate::{TrainError, adam::Options, one_jump};
 
@@ -218,51 +218,48 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn fit(&self, moments: &Moments) -> Result<Fitted, TrainError> {
-        closed_form::fit(self.config.kind, moments, self.rank, self.config.ridge)
-    }
-
     fn levels_closed_form(&self) -> Result<Trained, TrainError> {
-        let blocks = self.hidden.blocks();
+        let (blocks, hidden_size) = (self.hidden.blocks(), self.hidden.hidden_size());
         let progress = Progress::new("train", "levels", blocks as u64);
         let (mut maps, mut losses) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
-        for k in 0..blocks {
-            interrupt::check()?;
-            let inputs = level(self.hidden, k)?;
-            let moments = Moments::of(&inputs, self.targets)?;
-            // With fewer samples than H the moments are singular, and matrices of the samples' size do.
-            let fitted = if self.hidden.samples() < self.hidden.hidden_size() {
-                let (kind, ridge) = (self.config.kind, self.config.ridge);
-                let map = few_samples::fit(kind, &inputs, self.targets, self.rank, ridge)?;
-                Fitted { loss: closed_form::loss(&map, &moments)?, map }
-            } else {
-                self.fit(&moments)?
-            };
+        let (kind, rank, ridge) = (self.config.kind, self.rank, self.config.ridge);
+        // With fewer samples than H the moments are singular, and matrices of the samples' size do.
+        let few = self.hidden.samples() < hidden_size;
+        let fit = |_: usize, inputs: &Tensor, targets: &Tensor| {
+            let moments = Moments::of(inputs, targets)?;
+            if few {
+                let map = few_samples::fit(kind, inputs, targets, rank, ridge)?;
+                return Ok(Fitted { loss: closed_form::loss(&map, &moments)?, map });
+            }
+            closed_form::fit(kind, &moments, rank, ridge)
+        };
+        levels::for_each(self.hidden, self.targets, Sharing::of_matrices(hidden_size), fit, |fitted| {
             maps.push(fitted.map);
             losses.push(fitted.loss);
             progress.advance(1);
-        }
+            Ok(())
+        })?;
         progress.finish();
         Ok((Maps::PerLevel(maps), losses, None))
     }
 
     /// The moments of all exit levels together are the sum of the levels' moments.
     fn joint_closed_form(&self) -> Result<Trained, TrainError> {
-        let blocks = self.hidden.blocks();
-        let progress = Progress::new("train", "levels", blocks as u64);
+        let progress = Progress::new("train", "levels", self.hidden.blocks() as u64);
         let mut together: Option<Moments> = None;
-        for k in 0..blocks {
-            interrupt::check()?;
-            let moments = Moments::of(&level(self.hidden, k)?, self.targets)?;
+        let sharing = Sharing::of_matrices(self.hidden.hidden_size());
+        let moments = |_: usize, inputs: &Tensor, targets: &Tensor| Moments::of(inputs, targets);
+        levels::for_each(self.hidden, self.targets, sharing, moments, |moments| {
             match &mut together {
                 Some(together) => together.add(&moments)?,
                 None => together = Some(moments),
             }
             progress.advance(1);
-        }
+            Ok(())
+        })?;
         progress.finish();
         let together = together.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))?;
-        let fitted = self.fit(&together)?;
+        let fitted = closed_form::fit(self.config.kind, &together, self.rank, self.config.ridge)?;
         Ok((Maps::One(Box::new(fitted.map)), vec![fitted.loss], None))
     }
 
@@ -287,31 +284,21 @@ impl Job<'_> {
         Ok((Maps::PerLevel(maps), losses, None))
     }
 
-    /// Levels are independent: each runs on one thread, so that the result does not depend on how
-    /// many there are.
     fn levels_adam(&self) -> Result<Trained, TrainError> {
-        let (config, hidden, rank, blocks) = (self.config, self.hidden, self.rank, self.hidden.blocks());
+        let (config, rank, blocks) = (self.config, self.rank, self.hidden.blocks());
         let progress = Progress::new("train", "epochs", (blocks * config.adam.epochs) as u64);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .start_handler(|_| tch::set_num_threads(1))
-            .build()
-            .map_err(|error| TrainError::Usage(format!("cannot start threads: {error}")))?;
-        // A tensor may be sent to another thread, but not shared with it.
-        let jobs: Vec<_> = (0..blocks).map(|k| (k, self.targets.shallow_clone())).collect();
-        let trained: Vec<_> = pool.install(|| {
-            jobs.into_par_iter()
-                .with_max_len(1)
-                .map(|(k, targets)| descend(config, rank, &level(hidden, k)?, &targets, k as u64, &progress))
-                .collect::<Result<_, TrainError>>()
-        })?;
-        progress.finish();
         let mut maps = Vec::with_capacity(blocks);
         let (mut losses, mut curves) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
-        for (map, loss, curve) in trained {
+        let task = |k: usize, inputs: &Tensor, targets: &Tensor| {
+            descend(config, rank, inputs, targets, k as u64, &progress)
+        };
+        levels::for_each(self.hidden, self.targets, Sharing::LevelPerThread, task, |(map, loss, curve)| {
             maps.push(map);
             losses.push(loss);
             curves.push(curve);
-        }
+            Ok(())
+        })?;
+        progress.finish();
         Ok((Maps::PerLevel(maps), losses, Some(curves)))
     }
 
