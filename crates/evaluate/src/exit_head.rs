@@ -3,7 +3,8 @@
 //! A final RMSNorm is linear up to one scalar, so for a low-rank map with u = norm(h)·A the logits are
 //! (u·P)/s with P = B·diag(g)·Eᵀ (r, V), computed once per map, and s = √(mean(ĥ²) + ε). Per sample
 //! that is H/r times fewer operations than the full head. A LayerNorm also takes the mean away, which
-//! is linear too: the rows of B lose theirs beforehand; and its bias adds the constant bias·Eᵀ.
+//! is linear too: the rows of B lose theirs beforehand; and its bias adds the constant bias·Eᵀ, a last row of
+//! P that is multiplied with 1.
 //!
 //! The N×V logits are never whole in memory: a scan keeps of them what the metrics need.
 

@@ -94,10 +94,14 @@ impl WithSimd for Look<'_> {
         let (reference, shift) = (simd.splat_f32s(self.reference), simd.splat_f32s(self.shift));
         let mut lanes = [Lanes::new(simd); VECTORS];
         let (vectors, rest) = S::as_simd_f32s(self.block);
-        for chunk in vectors.chunks(VECTORS) {
+        let (chunks, single) = vectors.as_chunks::<VECTORS>();
+        for chunk in chunks {
             for (lanes, &values) in lanes.iter_mut().zip(chunk) {
                 lanes.add(simd, values, reference, shift);
             }
+        }
+        for &values in single {
+            lanes[0].add(simd, values, reference, shift);
         }
         if !rest.is_empty() {
             // What is behind the end is below everything.

@@ -22,7 +22,10 @@ use rand_chacha::rand_core::Rng;
 use tch::Tensor;
 
 use crate::TrainError;
+pub use crate::axes::Start;
 use crate::axes::{Axes, Found};
+use crate::closed_form;
+use crate::moments::Moments;
 use crate::optimiser::{Adam, BETA_2};
 
 /// A starts at this share of PyTorch's initial values for a linear layer.
@@ -64,39 +67,52 @@ impl Options {
     }
 }
 
+/// What a map is trained on.
+pub struct Samples<'a> {
+    /// (M, H) f32.
+    pub inputs: &'a Tensor,
+    /// (N, H) f32, of which M is a multiple: target i mod N is that of input i.
+    pub targets: &'a Tensor,
+    /// The moments of all of them.
+    pub moments: &'a Moments,
+}
+
 /// A map and the mean training loss of every epoch.
 #[derive(Debug)]
 pub struct Descended {
     /// The map.
     pub map: Map,
+    /// E‖ĥ − h_K‖², of the map as it is stored.
+    pub loss: f64,
     /// Mean of the batches' losses (E‖ĥ − h_K‖²), per epoch.
     pub curve: Vec<f64>,
 }
 
-/// Trains a map on `inputs` and `targets`, both (N, H) f32. `stream` separates the randomness of
-/// levels; `after_epoch` is called as the work goes on, and can end it.
+/// Trains a map. `stream` separates the randomness of levels; `after_epoch` is called as the work goes on,
+/// and can end it.
 ///
 /// # Errors
 /// [`TrainError::Diverged`] if the loss is not finite, or what `after_epoch` returns.
 pub fn descend(
     kind: Kind,
-    inputs: &Tensor,
-    targets: &Tensor,
-    rank: usize,
+    samples: &Samples,
+    start: &Start,
     options: &Options,
     stream: u64,
     after_epoch: &dyn Fn() -> Result<(), TrainError>,
 ) -> Result<Descended, TrainError> {
-    let (samples, hidden) = inputs.size2()?;
-    let batch_size = (options.batch_size as i64).min(samples);
-    let axes = Axes::of(kind, inputs, targets)?;
-    let (inputs, targets) = (axes.inputs(inputs)?, axes.targets(targets)?);
+    let (count, hidden) = samples.inputs.size2()?;
+    let batch_size = (options.batch_size as i64).min(count);
+    let axes = Axes::of(kind, samples.moments, start)?;
+    let (inputs, targets) = (axes.inputs(samples.inputs)?, axes.targets(samples.targets)?);
+    let target_count = targets.size2()?.0;
+    let _one_thread = OneThread::new();
     let mut random = seed::stream(options.seed, Purpose::Init, stream);
-    let mut model = Model::new(kind, hidden, rank as i64, &axes, &mut random)?;
-    let mut order: Vec<i64> = (0..samples).collect();
+    let mut model = Model::new(kind, hidden, start, &mut random)?;
+    let mut order: Vec<i64> = (0..count).collect();
     let mut random = seed::stream(options.seed, Purpose::Order, stream);
     // A last batch that is not full would weigh its samples more; they are in another epoch's batches.
-    let batches = samples / batch_size;
+    let batches = count / batch_size;
     let steps = (batches * options.epochs as i64) as f64;
     let mut step = 0;
     let mut curve = Vec::with_capacity(options.epochs);
@@ -104,8 +120,9 @@ pub fn descend(
         shuffle(&mut order, &mut random);
         let mut total = Tensor::f_zeros([1], (tch::Kind::Double, inputs.device()))?;
         for batch in order.chunks_exact(batch_size as usize) {
-            let rows = Tensor::f_from_slice(batch)?.f_to_device(inputs.device())?;
-            let (x, y) = (inputs.f_index_select(0, &rows)?, targets.f_index_select(0, &rows)?);
+            let rows = Tensor::f_from_slice(batch)?;
+            let x = inputs.f_index_select(0, &rows)?;
+            let y = targets.f_index_select(0, &rows.f_remainder(target_count)?)?;
             let rate = options.learning_rate * decay(f64::from(step) / steps);
             total += model.step(&x, &y, rate)?;
             step += 1;
@@ -121,7 +138,28 @@ pub fn descend(
         curve.push(loss);
         after_epoch()?;
     }
-    Ok(Descended { map: axes.fold(model.found())?, curve })
+    let map = axes.fold(model.found())?;
+    Ok(Descended { loss: closed_form::loss(&map, samples.moments)?, map, curve })
+}
+
+/// One thread for libtorch as long as this lives: the matrices of a step are too small to be shared, which
+/// took five times as long.
+struct OneThread {
+    before: i32,
+}
+
+impl OneThread {
+    fn new() -> Self {
+        let before = tch::get_num_threads();
+        tch::set_num_threads(1);
+        Self { before }
+    }
+}
+
+impl Drop for OneThread {
+    fn drop(&mut self) {
+        tch::set_num_threads(self.before);
+    }
 }
 
 /// Half a cosine: 1 at the start of a training, 0 at its end.
@@ -170,13 +208,8 @@ impl Views {
 
 impl Model {
     /// A uniform within [`INITIAL_A`]/√H, B the targets' principal directions, BatchNorm 1 and 0.
-    fn new(
-        kind: Kind,
-        hidden: i64,
-        rank: i64,
-        axes: &Axes,
-        random: &mut impl Rng,
-    ) -> Result<Self, TrainError> {
+    fn new(kind: Kind, hidden: i64, start: &Start, random: &mut impl Rng) -> Result<Self, TrainError> {
+        let rank = start.rank as i64;
         let bound = INITIAL_A / (hidden as f64).sqrt();
         let mut uniform = |count: i64| -> Vec<f32> {
             let mut draw = || (f64::from(random.next_u32()) / f64::from(u32::MAX) * 2.0 - 1.0) * bound;
@@ -187,7 +220,7 @@ impl Model {
             values = uniform(hidden * hidden);
         } else {
             values = uniform(hidden * rank);
-            values.extend(axes.target_directions(rank)?);
+            values.extend(&start.directions);
             if kind.has_norm() {
                 values.extend(std::iter::repeat_n(1.0, hidden as usize));
                 values.extend(std::iter::repeat_n(0.0, hidden as usize));

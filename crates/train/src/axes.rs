@@ -17,10 +17,43 @@ pub(crate) struct Axes {
     scale: Tensor,
     /// V, the principal axes of the scaled inputs, (H, H).
     axes: Tensor,
-    /// Eigenvalues and eigenvectors of mean(yᵀy), ascending, of the scaled targets.
-    target_spectrum: (Tensor, Tensor),
     /// Root of the targets' mean square.
     target_scale: f64,
+}
+
+/// Where descents on the same targets begin.
+pub struct Start {
+    /// r.
+    pub(crate) rank: usize,
+    /// Root of the targets' mean square.
+    scale: f64,
+    /// The leading principal directions of the scaled targets, each as long as their spread along it,
+    /// (r, H).
+    pub(crate) directions: Vec<f32>,
+}
+
+impl Start {
+    /// Of targets (N, H).
+    ///
+    /// # Errors
+    /// [`TrainError`] if they are not finite.
+    pub fn of(targets: &Tensor, rank: usize) -> Result<Self, TrainError> {
+        let (samples, hidden) = targets.size2()?;
+        let mut second = Tensor::f_zeros([hidden, hidden], (Dtype::Double, targets.device()))?;
+        for start in (0..samples).step_by(CHUNK as usize) {
+            let y = targets.f_narrow(0, start, CHUNK.min(samples - start))?.f_to_kind(Dtype::Double)?;
+            let _ = second.f_addmm_(&y.f_transpose(0, 1)?, &y)?;
+        }
+        let second = second.f_div_scalar(samples as f64)?; // mean(yᵀy)
+        let mean_square = second.f_trace()?.double_value(&[]) / hidden as f64;
+        let scale = mean_square.sqrt().max(f64::MIN_POSITIVE);
+        let (values, vectors) = eigen(&second.f_div_scalar(scale)?.f_div_scalar(scale)?)?; // ascending
+        let first = hidden - rank as i64;
+        let lengths = values.f_narrow(0, first, rank as i64)?.f_clamp_min(0.0)?.f_sqrt()?;
+        let directions = vectors.f_narrow(1, first, rank as i64)?.f_mul(&lengths)?.f_transpose(0, 1)?;
+        let directions = Vec::<f32>::try_from(single(&directions)?.f_reshape([-1])?)?;
+        Ok(Self { rank, scale, directions })
+    }
 }
 
 /// What a descent found in these coordinates.
@@ -34,9 +67,8 @@ pub(crate) struct Found {
 }
 
 impl Axes {
-    /// The coordinates for these samples, (N, H) f32 each.
-    pub fn of(kind: Kind, inputs: &Tensor, targets: &Tensor) -> Result<Self, TrainError> {
-        let moments = Moments::of(inputs, targets)?;
+    /// The coordinates for samples with these moments.
+    pub fn of(kind: Kind, moments: &Moments, start: &Start) -> Result<Self, TrainError> {
         let n = moments.samples;
         let second = moments.xx.f_div_scalar(n)?;
         let (mean, gram) = if kind.has_norm() {
@@ -49,28 +81,24 @@ impl Axes {
         let variance = gram.f_diagonal(0, 0, 1)?.f_clamp_min(0.0)?;
         let scale = variance.f_add_scalar(BATCH_NORM_EPS)?.f_rsqrt()?.f_unsqueeze(1)?;
         let (_, axes) = eigen(&gram.f_mul(&scale)?.f_mul(&scale.f_transpose(0, 1)?)?)?;
-        let hidden = targets.size2()?.1 as f64;
-        let target_scale = (moments.y_squared / n / hidden).sqrt().max(f64::MIN_POSITIVE);
-        let y = targets.f_to_kind(Dtype::Double)?.f_div_scalar(target_scale)?;
-        let target_spectrum = eigen(&y.f_transpose(0, 1)?.f_mm(&y)?.f_div_scalar(n)?)?;
-        Ok(Self { mean, variance, scale, axes, target_spectrum, target_scale })
+        Ok(Self { mean, variance, scale, axes, target_scale: start.scale })
     }
 
     /// x -> z, (N, H) f32. Computed in f64: the mean of a few huge states cancels.
     pub fn inputs(&self, inputs: &Tensor) -> Result<Tensor, TrainError> {
-        let rows = inputs.size2()?.0;
-        let mut parts = Vec::new();
-        let mut start = 0;
-        while start < rows {
+        let (rows, hidden) = inputs.size2()?;
+        let turned = Tensor::f_empty([rows, hidden], (Dtype::Float, inputs.device()))?;
+        let axes = single(&self.axes)?;
+        for start in (0..rows).step_by(CHUNK as usize) {
             let count = CHUNK.min(rows - start);
             let mut x = inputs.f_narrow(0, start, count)?.f_to_kind(Dtype::Double)?;
             if let Some(mean) = &self.mean {
                 x = x.f_sub(mean)?;
             }
-            parts.push(single(&x.f_mul(&self.scale.f_transpose(0, 1)?)?)?.f_mm(&single(&self.axes)?)?);
-            start += count;
+            let scaled = single(&x.f_mul(&self.scale.f_transpose(0, 1)?)?)?;
+            let _ = scaled.f_mm_out(&turned.f_narrow(0, start, count)?, &axes)?;
         }
-        Ok(Tensor::f_cat(&parts, 0)?)
+        Ok(turned)
     }
 
     /// Targets of mean square 1, (N, H) f32.
@@ -81,16 +109,6 @@ impl Axes {
     /// What a loss in these coordinates is multiplied with.
     pub fn loss_scale(&self) -> f64 {
         self.target_scale * self.target_scale
-    }
-
-    /// The `rank` leading principal directions of the targets, each as long as the targets' spread
-    /// along it: (r, H) flat.
-    pub fn target_directions(&self, rank: i64) -> Result<Vec<f32>, TrainError> {
-        let (values, vectors) = &self.target_spectrum;
-        let (hidden, first) = (vectors.size2()?.0, vectors.size2()?.0 - rank);
-        let lengths = values.f_narrow(0, first, rank)?.f_clamp_min(0.0)?.f_sqrt()?;
-        let directions = vectors.f_narrow(1, first, rank)?.f_mul(&lengths)?.f_transpose(0, 1)?;
-        Ok(Vec::<f32>::try_from(single(&directions)?.f_reshape([rank * hidden])?)?)
     }
 
     /// The shortcut that does in the model's coordinates what `found` does in these.
@@ -125,4 +143,4 @@ impl Axes {
 }
 
 /// Rows that are converted to f64 at a time.
-const CHUNK: i64 = 4096;
+const CHUNK: i64 = 512;

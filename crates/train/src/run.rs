@@ -14,7 +14,7 @@ use onejump_shortcuts::map::Map;
 use onejump_store::hidden::{HiddenStates, Selection};
 use tch::Tensor;
 
-use crate::adam::{self, Descended};
+use crate::adam::{self, Descended, Samples, Start};
 use crate::closed_form::{self, Fitted};
 use crate::few_samples;
 use crate::levels::{self, Sharing};
@@ -245,7 +245,14 @@ impl Job<'_> {
 
     /// The moments of all exit levels together are the sum of the levels' moments.
     fn joint_closed_form(&self) -> Result<Trained, TrainError> {
-        let progress = Progress::new("train", "levels", self.hidden.blocks() as u64);
+        let together = self.moments()?;
+        let fitted = closed_form::fit(self.config.kind, &together, self.rank, self.config.ridge)?;
+        Ok((Maps::One(Box::new(fitted.map)), vec![fitted.loss], None))
+    }
+
+    /// The moments of all exit levels together.
+    fn moments(&self) -> Result<Moments, TrainError> {
+        let progress = Progress::new("moments", "levels", self.hidden.blocks() as u64);
         let mut together: Option<Moments> = None;
         let sharing = Sharing::of_matrices(self.hidden.hidden_size());
         let moments = |_: usize, inputs: &Tensor, targets: &Tensor| Moments::of(inputs, targets);
@@ -258,9 +265,7 @@ impl Job<'_> {
             Ok(())
         })?;
         progress.finish();
-        let together = together.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))?;
-        let fitted = closed_form::fit(self.config.kind, &together, self.rank, self.config.ridge)?;
-        Ok((Maps::One(Box::new(fitted.map)), vec![fitted.loss], None))
+        together.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))
     }
 
     /// One A·B behind a BatchNorm per level. The states are read twice, so that the moments of one level
@@ -289,13 +294,15 @@ impl Job<'_> {
         let progress = Progress::new("train", "epochs", (blocks * config.adam.epochs) as u64);
         let mut maps = Vec::with_capacity(blocks);
         let (mut losses, mut curves) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
+        let start = Start::of(self.targets, rank)?;
         let task = |k: usize, inputs: &Tensor, targets: &Tensor| {
-            descend(config, rank, inputs, targets, k as u64, &progress)
+            let moments = &Moments::of(inputs, targets)?;
+            descend(config, &Samples { inputs, targets, moments }, &start, k as u64, &progress)
         };
-        levels::for_each(self.hidden, self.targets, Sharing::LevelPerThread, task, |(map, loss, curve)| {
-            maps.push(map);
-            losses.push(loss);
-            curves.push(curve);
+        levels::for_each(self.hidden, self.targets, Sharing::LevelPerThread, task, |descended| {
+            maps.push(descended.map);
+            losses.push(descended.loss);
+            curves.push(descended.curve);
             Ok(())
         })?;
         progress.finish();
@@ -304,40 +311,40 @@ impl Job<'_> {
 
     fn joint_adam(&self) -> Result<Trained, TrainError> {
         let blocks = self.hidden.blocks();
+        let moments = self.moments()?;
         let levels = (0..blocks).map(|k| level(self.hidden, k)).collect::<Result<Vec<_>, _>>()?;
         let inputs = Tensor::f_cat(&levels, 0)?; // (K·N, H)
         drop(levels);
-        let targets = self.targets.f_repeat([blocks as i64, 1])?;
         let progress = Progress::new("train", "epochs", self.config.adam.epochs as u64);
-        let (map, loss, curve) =
-            descend(self.config, self.rank, &inputs, &targets, blocks as u64, &progress)?;
+        let samples = Samples { inputs: &inputs, targets: self.targets, moments: &moments };
+        let start = Start::of(self.targets, self.rank)?;
+        let Descended { map, loss, curve } =
+            descend(self.config, &samples, &start, blocks as u64, &progress)?;
         progress.finish();
         Ok((Maps::One(Box::new(map)), vec![loss], Some(vec![curve])))
     }
 }
 
-/// Gradient descent on one set of samples: the map, its loss as stored, and the loss curve.
+/// Gradient descent on one set of samples.
 fn descend(
     config: &Config,
-    rank: usize,
-    inputs: &Tensor,
-    targets: &Tensor,
+    samples: &Samples,
+    start: &Start,
     stream: u64,
     progress: &Progress,
-) -> Result<(Map, f64, Vec<f64>), TrainError> {
+) -> Result<Descended, TrainError> {
     let kind = config.kind;
     let after_epoch = || {
         progress.advance(1);
         Ok(interrupt::check()?)
     };
-    let Descended { map, curve } =
-        adam::descend(kind, inputs, targets, rank, &config.adam, stream, &after_epoch)?;
-    let loss = closed_form::loss(&map, &Moments::of(inputs, targets)?)?;
+    let descended = adam::descend(kind, samples, start, &config.adam, stream, &after_epoch)?;
+    let loss = descended.loss;
     if !loss.is_finite() {
         return Err(TrainError::Diverged(format!("the {kind} of level {stream} has a loss of {loss}")));
     }
-    tracing::info!("{}", describe_curve(kind, stream, &curve, loss));
-    Ok((map, loss, curve))
+    tracing::info!("{}", describe_curve(kind, stream, &descended.curve, loss));
+    Ok(descended)
 }
 
 fn describe_curve(kind: Kind, stream: u64, curve: &[f64], loss: f64) -> String {
