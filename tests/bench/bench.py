@@ -32,12 +32,15 @@ QUICK = (60, 900, 300)
 EPOCHS = 50
 # SmolLM2-135M: weights of a block, and of its last one for a sampled row; attention is counted apart.
 BLOCKS, HIDDEN, VOCABULARY = 30, 576, 49152
+# Of the paper's models: blocks, hidden size, vocabulary, weights of the blocks.
+LARGER = (("GPT2-XL", 48, 1600, 50257, 1.475e9), ("Phi3-Mini", 32, 3072, 32064, 3.624e9), ("Llama2-7B", 32, 4096, 32000, 6.476e9))
 
 
 class Bench:
     def __init__(self, options, scratch):
         self.options, self.scratch, self.rows = options, scratch, []
         self.threads = options.threads or os.cpu_count()
+        self.tokens = None  # to the sampled position, on average
         self.machine = json.loads(self.python("machine.py").stdout.splitlines()[-1])
         print(f"{self.machine['processor']}, {self.machine['threads']} threads: float32 products "
               f"{self.machine['gemm_flops'] / 1e9:.0f} GFLOP/s, copies {self.machine['bytes_per_second'] / 1e9:.1f} GB/s\n")
@@ -114,6 +117,7 @@ class Bench:
             "transformers: tuned": lambda: theirs("tuned"),
             "transformers: padded, all hidden states": lambda: theirs("plain"),
         }, capture_operations(rows))
+        self.tokens = sum(row["position"] + 1 for row in rows) / len(rows)
 
     def agree(self, what, theirs, folder):
         import states
@@ -138,12 +142,12 @@ class Bench:
         epochs = 5 if self.options.quick else EPOCHS
         gram = 2 * BLOCKS * 2 * samples * HIDDEN * HIDDEN  # two H×H moments a level
         self.stage(f"train {BLOCKS} jumps, {samples} samples", {
-            "closed form": lambda: ours("closed-form"),
+            "onejump-train, closed form": lambda: ours("closed-form"),
             "NumPy closed form, float64": lambda: theirs("closed-form"),
         }, gram)
         rounds, self.options.rounds = self.options.rounds, 1
         self.stage(f"train, {epochs} epochs", {
-            "adam": lambda: ours("adam", "--epochs", epochs),
+            "onejump-train, adam": lambda: ours("adam", "--epochs", epochs),
             "PyTorch Adam": lambda: theirs("adam", epochs),
         })
         self.options.rounds = rounds
@@ -223,34 +227,86 @@ class Bench:
             self.row("store, write all levels", label, row["write"], bytes=row["disk"])
             self.row("store, read each level", label, row["read"], bytes=row["disk"])
 
+    def measured(self, binary, *arguments):
+        """Seconds and the largest resident set of one run."""
+        code = ("import resource, subprocess, sys, time; start = time.perf_counter(); "
+                "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+                "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)")
+        done = self.run([sys.executable, "-c", code, self.options.release / binary, *arguments])
+        seconds, peak = done.stdout.split()[-2:]
+        return float(seconds), int(peak)
+
     def memory(self):
         """The largest resident set of a capture must not depend on the number of sentences."""
         for count in (1000, 4000):
-            code = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
-                    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)")
             out = Path(tempfile.mkdtemp(dir=self.scratch)) / "hidden"
-            done = self.run([sys.executable, "-c", code, self.options.release / "onejump-capture", "--model", self.options.model,
-                             "--sentences", DATA / "train.txt", "--limit", count, "--out", out])
-            self.row("memory of capture", f"{count} sentences", done.seconds, bytes=int(done.stdout.split()[-1]))
+            seconds, peak = self.measured("onejump-capture", "--model", self.options.model, "--sentences", DATA / "train.txt",
+                                          "--limit", count, "--out", out)
+            self.row("memory of capture", f"{count} sentences", seconds, bytes=peak)
 
     def scaling(self):
-        """Time of train and score against N, r, K and H doubled, on synthetic states: fitted exponents."""
-        base = dict(n=1000, r=32, k=8, h=256)
-        cells = [base | {key: base[key] * factor} for key in base for factor in ((1, 2, 4) if key == "n" else (1, 2))]
-        times = {}
+        """Time and memory of train and score against N, r, K and H, on synthetic states: fitted exponents.
+
+        What a run of next to nothing takes (libtorch is loaded) is taken away before."""
+        base = dict(n=3000, r=32, k=8, h=512)
+        nothing = dict(n=64, r=1, k=1, h=8)
+        values = dict(n=(1000, 3000, 9000), r=(32, 64), k=(8, 16), h=(512, 1024))
+        cells = [nothing] + [base | {key: value} for key in base for value in values[key]]
+        measured = {}
         for cell in {tuple(cell.items()): cell for cell in cells}.values():
-            folder = synthetic(Path(tempfile.mkdtemp(dir=self.scratch)), **cell)
-            jumps = folder / "jumps.safetensors"
-            train = lambda: self.ours("onejump-train", "--hidden", folder, "--kind", "n-njtc", "--rank", cell["r"], "--out", jumps).seconds
-            score = lambda: self.ours("onejump-score", "--hidden", folder, "--shortcuts", jumps, "--out", folder / "s.parquet").seconds
-            times[tuple(cell.values())] = [min(once() for _ in range(3)) for once in (train, score)]
-        for stage, place in (("train", 0), ("score", 1)):
-            for index, key in enumerate(base):
-                points = [(cell[key], times[tuple(cell.values())][place]) for cell in cells
-                          if all(cell[other] == base[other] for other in base if other != key)]
-                x, y = np.log([p[0] for p in points]), np.log([p[1] for p in points])
-                exponent = np.polyfit(x, y, 1)[0]
-                self.row(f"growth of {stage}", f"{key.upper() if key != 'r' else key}: exponent {exponent:.2f}", points[-1][1])
+            with tempfile.TemporaryDirectory(dir=self.scratch) as scratch:
+                folder = synthetic(Path(scratch), **cell)
+                jumps = folder / "jumps.safetensors"
+                train = ("onejump-train", "--hidden", folder, "--kind", "n-njtc", "--rank", cell["r"], "--out", jumps)
+                score = ("onejump-score", "--hidden", folder, "--shortcuts", jumps, "--out", folder / "s.parquet")
+                measured[tuple(cell.values())] = [min(self.measured(*command) for _ in range(3)) for command in (train, score)]
+        for place, stage in enumerate(("train", "score")):
+            least_time, least_memory = measured[tuple(nothing.values())][place]
+            for key in base:
+                points = [(value, *measured[tuple((base | {key: value}).values())][place]) for value in values[key]]
+                x = np.log([value for value, _, _ in points])
+                time_exponent = np.polyfit(x, np.log([seconds - least_time for _, seconds, _ in points]), 1)[0]
+                memory_exponent = np.polyfit(x, np.log([peak - least_memory for _, _, peak in points]), 1)[0]
+                name = key if key == "r" else key.upper()
+                steps = " to ".join(str(value) for value in values[key])
+                self.row(f"growth of {stage}", f"{name} {steps}: time^{time_exponent:.2f}, memory^{memory_exponent:.2f}",
+                         points[-1][1], bytes=points[-1][2])
+
+    def pipeline(self, captured):
+        """Capture, one set of jumps, its scores and its evaluation: the sum of the stages' medians, the capture's in
+        proportion to the sentences.  Python's best takes the faster peer of each stage, the plain one the slower."""
+        stages = {}
+        for row in self.rows:
+            if row["ratio"]:
+                factor = (TRAINED + TESTED) / captured if row["stage"].startswith("capture") else 1
+                stages.setdefault(row["stage"].split(",")[0].split(" ")[0], []).append((row["contender"], factor * row["seconds"]))
+        if not {"capture", "train", "score", "evaluate"} <= stages.keys():
+            return
+        own = sum(min(seconds for label, seconds in rows if label.startswith("onejump")) for rows in stages.values())
+        theirs = {stage: [seconds for label, seconds in rows if not label.startswith("onejump")] for stage, rows in stages.items()}
+        totals = {"onejump": own, "Python's best": sum(map(min, theirs.values())), "Python, plain": sum(map(max, theirs.values()))}
+        for label, seconds in totals.items():
+            self.row(f"all four, {TRAINED} + {TESTED} sentences", label, seconds, seconds / own)
+
+    def on_paper(self, tokens):
+        """What the paper's models would take: their operations, at the shares of the product rate that the stages
+        reached with SmolLM2. Sentences of the same length; the decomposition of an H×H matrix is taken as 10·H³."""
+        share = {row["stage"].split(",")[0].split(" ")[0]: row["share_of_gemm"] for row in self.rows if row["share_of_gemm"]}
+        if not {"capture", "train", "score", "evaluate"} <= share.keys():
+            return []
+        rate = {stage: value * self.machine["gemm_flops"] for stage, value in share.items()}
+        lines = []
+        for name, blocks, hidden, vocabulary, block_weights in LARGER:
+            rank, samples, tested = hidden // 10, TRAINED, TESTED
+            operations = {
+                "capture": 2 * (samples + tested) * tokens * block_weights,
+                "train": blocks * (2 * 2 * samples * hidden**2 + 10 * hidden**3),
+                "score": 2 * blocks * (blocks + 1) * samples * hidden * rank,
+                "evaluate": 2 * blocks * rank * vocabulary * (tested + hidden),
+            }
+            minutes = {stage: count / rate[stage] / 60 for stage, count in operations.items()}
+            lines.append((name, rank, minutes))
+        return lines
 
 
 def capture_operations(rows):
@@ -301,6 +357,12 @@ def write(bench, out):
         cells = [row["stage"], row["contender"], f"{row['seconds']:.2f}", f"{row['ratio']:.1f}" if row["ratio"] else "",
                  f"{row['share_of_gemm']:.0%}" if row["share_of_gemm"] else "", f"{row['bytes'] / 1e6:.0f} MB" if row["bytes"] else ""]
         lines.append("| " + " | ".join(cells) + " |")
+    if bench.tokens and (larger := bench.on_paper(bench.tokens)):
+        lines += ["", f"On paper, from these rates and the operations: minutes for {TRAINED} training and {TESTED} test sentences "
+                  f"of {bench.tokens:.1f} tokens, at r = H/10 (evaluate: one low-rank method).", "",
+                  "| model | r | capture | train | score | evaluate |", "|---|---:|---:|---:|---:|---:|"]
+        lines += [f"| {name} | {rank} | " + " | ".join(f"{value:.1f}" for value in minutes.values()) + " |"
+                  for name, rank, minutes in larger]
     (out / "bench.md").write_text("\n".join(lines) + "\n")
 
 
@@ -324,10 +386,13 @@ def picture(bench, path):
             ticks.append(y), labels.append(row["contender"])
             y += 1
     axes.set_xscale("log")
+    ticks_at = [1, 2, 5, 10, 20, 50]
+    axes.set_xticks(ticks_at, [f"{tick}×" for tick in ticks_at], minor=False)
+    axes.minorticks_off()
     axes.set_xlim(0.8, max(row["ratio"] for _, row in bars) * 2)
     axes.set_yticks(ticks, labels, fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel("times ours (shorter is faster)")
+    axes.set_xlabel("time, relative to Onejump")
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -366,6 +431,8 @@ def main():
                     bench.evaluate(test, jumps, tested)
                 if "store" in wanted:
                     bench.store(test)
+        if not options.quick:
+            bench.pipeline(captured)
         if "memory" in wanted:
             bench.memory()
         if "scaling" in wanted:

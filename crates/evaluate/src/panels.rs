@@ -42,7 +42,7 @@ impl Panels {
         part: impl Fn(i64, i64) -> Result<Tensor, EvaluateError>,
     ) -> Result<Self, EvaluateError> {
         let mut values = vec![[0.0; PANEL]; columns.div_ceil(PANEL) * depth];
-        let filled = values.chunks_mut(FILLED as usize / PANEL * depth.max(1));
+        let filled = values.chunks_mut(FILLED as usize / PANEL * depth);
         for (panels, start) in filled.zip((0..columns as i64).step_by(FILLED as usize)) {
             let count = FILLED.min(columns as i64 - start);
             let part = part(start, count)?.f_to_kind(Kind::Float)?.f_contiguous()?;
