@@ -23,6 +23,8 @@ pub fn parity() -> Result<()> {
     let script = |name: &str| {
         let mut command = Command::new(&python);
         command.arg(scripts.join(name));
+        // The table is what people look for: no bars of loaded weights, no remarks on random configurations.
+        command.env("TQDM_DISABLE", "1").env("TRANSFORMERS_VERBOSITY", "error");
         command
     };
     let run = |verb: &str| process::run(script("parity.py").arg(verb).arg(folder.path()));
