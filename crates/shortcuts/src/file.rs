@@ -176,6 +176,15 @@ impl Reader<'_> {
             _ => {}
         }
         let rank = self.card.rank.unwrap_or(0);
+        if rank == 0 || rank > hidden {
+            return Err(ShortcutError::content(
+                self.path,
+                format!(
+                    "says rank {rank}; a '{}' has rank 1 to H = {hidden}: train it again",
+                    self.card.kind
+                ),
+            ));
+        }
         let matrices = if self.card.kind == Kind::JointNorms { "" } else { prefix };
         let norm = if self.card.kind.has_norm() {
             Some(Norm {
@@ -308,6 +317,27 @@ mod tests {
             assert!(read.map_at(3).unwrap_err().to_string().contains("0 to 2"));
             read.write(&path).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        }
+    }
+
+    /// Tensors may agree with an impossible rank.
+    #[test]
+    fn a_rank_that_cannot_be_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        for rank in [Some(0), Some(H + 1), None] {
+            let mut file = file(Kind::NNjtc);
+            file.card.rank = rank;
+            let size = rank.unwrap_or(0) as i64;
+            let Maps::PerLevel(maps) = &mut file.maps else { unreachable!() };
+            for map in maps {
+                if let Map::LowRank { a, b, .. } = map {
+                    (*a, *b) = (values(&[H as i64, size], 0.0), values(&[size, H as i64], 0.0));
+                }
+            }
+            file.write(&path).unwrap();
+            let error = ShortcutFile::read(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("says rank {size}; a 'n-njtc' has rank 1 to H = 4")), "{error}");
         }
     }
 

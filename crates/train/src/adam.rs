@@ -143,7 +143,7 @@ pub fn descend(
 }
 
 /// One thread for libtorch as long as this lives: the matrices of a step are too small to be shared, which
-/// took five times as long.
+/// takes more than twice as long.
 struct OneThread {
     before: i32,
 }
