@@ -10,25 +10,33 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use crate::{process, tools};
 
 /// The crates of the house from the ground up; an arrow only points to what is listed with it.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("onejump-core", &[]),
     ("onejump-store", &["core"]),
     ("onejump-gguf", &["core"]),
-    ("onejump-models", &["core", "gguf"]),
+    ("onejump-simd", &[]),
+    ("onejump-models", &["core", "gguf", "simd"]),
     ("onejump-shortcuts", &["core"]),
     ("onejump-corpus", &["core"]),
     ("onejump-capture", &["core", "store", "models"]),
     ("onejump-train", &["core", "store", "models", "shortcuts"]),
-    ("onejump-score", &["core", "store", "shortcuts"]),
-    ("onejump-evaluate", &["core", "store", "models", "shortcuts"]),
+    ("onejump-score", &["core", "store", "shortcuts", "simd"]),
+    ("onejump-evaluate", &["core", "store", "models", "shortcuts", "simd"]),
     ("onejump-report", &["core", "store"]),
     ("xtask", &["core"]),
     ("onejump-tests", &["core", "store", "gguf", "models", "shortcuts", "capture", "corpus"]),
 ];
 
 /// Crates that build in seconds: torch must not be among what they need.
-const WITHOUT_TORCH: [&str; 6] =
-    ["onejump-core", "onejump-store", "onejump-gguf", "onejump-corpus", "onejump-report", "xtask"];
+const WITHOUT_TORCH: [&str; 7] = [
+    "onejump-core",
+    "onejump-store",
+    "onejump-gguf",
+    "onejump-simd",
+    "onejump-corpus",
+    "onejump-report",
+    "xtask",
+];
 
 /// What may lie at the top level, beside files whose names begin with a dot.
 const TOP_LEVEL: [&str; 9] = [

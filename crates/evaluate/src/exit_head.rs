@@ -3,8 +3,7 @@
 //! A final RMSNorm is linear up to one scalar, so for a low-rank map with u = norm(h)·A the logits are
 //! (u·P)/s with P = B·diag(g)·Eᵀ (r, V), computed once per map, and s = √(mean(ĥ²) + ε). Per sample
 //! that is H/r times fewer operations than the full head. A LayerNorm also takes the mean away, which
-//! is linear too: the rows of B lose theirs beforehand; and its bias adds the constant bias·Eᵀ, a last row of
-//! P that is multiplied with 1.
+//! is linear too: the rows of B lose theirs beforehand; and its bias adds the constant bias·Eᵀ.
 //!
 //! The N×V logits are never whole in memory: a scan keeps of them what the metrics need.
 
@@ -12,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use onejump_models::head::Head;
 use onejump_shortcuts::map::{Map, Projection};
+use onejump_simd::Panels;
 use pulp::Arch;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-use crate::panels::Panels;
 use crate::scan::RowScan;
 
 /// A model's head, whose unembedding is laid out for products once, when something needs all of it.
@@ -48,25 +47,28 @@ impl SharedHead {
             return Ok(Arc::clone(panels));
         }
         let (hidden_size, vocab_size) = (self.head.hidden_size(), self.head.vocab_size());
-        let panels = Panels::fill(hidden_size, vocab_size, |start, count| self.transposed(start, count))?;
+        let panels = Panels::fill(hidden_size, vocab_size, None, |start, count| {
+            values(&self.transposed(start, count)?)
+        })?;
         Ok(Arc::clone(unembedding.insert(Arc::new(panels))))
     }
 
     /// Some columns of Eᵀ, (H, count).
-    fn transposed(&self, start: i64, count: i64) -> Result<Tensor, EvaluateError> {
-        Ok(self.head.unembedding.f_narrow(0, start, count)?.f_transpose(0, 1)?)
+    fn transposed(&self, start: usize, count: usize) -> Result<Tensor, EvaluateError> {
+        Ok(self.head.unembedding.f_narrow(0, start as i64, count as i64)?.f_transpose(0, 1)?)
     }
 
-    /// P with the norm's bias below it, (r, V) or (r + 1, V), for the B (r, H) of a map.
+    /// P (r, V), with the constant of the norm's bias, for the B (r, H) of a map.
     fn projected(&self, b: &Tensor) -> Result<Panels, EvaluateError> {
         let norm = &self.head.norm;
-        let mut gained = norm.centred(b)?.f_mul(norm.weight())?;
-        if let Some(bias) = norm.bias() {
-            gained = Tensor::f_cat(&[gained, bias.f_unsqueeze(0)?], 0)?;
-        }
-        let depth = gained.size2()?.0 as usize;
-        Panels::fill(depth, self.head.vocab_size(), |start, count| {
-            Ok(gained.f_mm(&self.transposed(start, count)?)?)
+        let gained = norm.centred(b)?.f_mul(norm.weight())?;
+        let rank = gained.size2()?.0 as usize;
+        let constant = match norm.bias() {
+            Some(bias) => Some(values(&self.head.unembedding.f_mv(bias)?)?),
+            None => None,
+        };
+        Panels::fill(rank, self.head.vocab_size(), constant.as_deref(), |start, count| {
+            values(&gained.f_mm(&self.transposed(start, count)?)?)
         })
     }
 }
@@ -91,7 +93,7 @@ pub struct Approximated {
     pub hidden: Tensor,
     /// ĥ after the final norm, (n, H).
     pub normed: Tensor,
-    /// What the panels are multiplied with: (n, r), (n, r + 1) or (n, H).
+    /// What the panels are multiplied with: u/s (n, r), or what `normed` is.
     factor: Tensor,
 }
 
@@ -155,13 +157,7 @@ impl ExitHead {
             normed = normed.f_add_(bias)?;
         }
         let factor = match u {
-            Some(u) => {
-                let scaled = u.f_mul(&inverse_scale)?;
-                match self.head.norm.bias() {
-                    Some(_) => Tensor::f_cat(&[&scaled, &inverse_scale.f_ones_like()?], 1)?,
-                    None => scaled,
-                }
-            }
+            Some(u) => u.f_mul(&inverse_scale)?,
             None => normed.shallow_clone(),
         };
         Ok(Approximated { hidden, normed, factor })
@@ -186,11 +182,17 @@ impl ExitHead {
     ) -> Result<Vec<RowScan>, EvaluateError> {
         let started = tokens.iter().zip(references);
         let mut scans: Vec<_> = started.map(|(&token, &logit)| RowScan::new(token as usize, logit)).collect();
-        let factor = Vec::<f32>::try_from(approximated.factor.f_contiguous()?.f_view([-1])?)?;
         let arch = Arch::new();
-        self.panels.products(arch, &factor, |row, first, logits| scans[row].add(arch, logits, first));
+        self.panels.products(&values(&approximated.factor)?, |row, first, logits| {
+            scans[row].add(arch, logits, first)
+        });
         Ok(scans)
     }
+}
+
+/// All values of a tensor, row by row.
+fn values(tensor: &Tensor) -> Result<Vec<f32>, EvaluateError> {
+    Ok(Vec::try_from(tensor.f_to_kind(Kind::Float)?.f_contiguous()?.f_view([-1])?)?)
 }
 
 #[cfg(test)]

@@ -6,12 +6,11 @@ use tch::{Kind, Tensor};
 use crate::EvaluateError;
 use crate::exit_head::{Approximated, ExitHead, SharedHead};
 use crate::metrics::Outcome;
-use crate::panels::ROWS;
 use crate::scan::RowScan;
 
-/// Samples at a time: each batch reads all of the unembedding. A multiple of the rows that are computed
+/// Samples at a time: each batch reads all of the unembedding. A multiple of the rows that products compute
 /// together.
-pub(crate) const CHUNK: i64 = 32 * ROWS as i64;
+pub(crate) const CHUNK: i64 = 32 * onejump_simd::ROWS as i64;
 
 /// What a thread needs of the samples. Tensors can be sent to a thread, not shared between them.
 pub(crate) struct Samples {

@@ -32,7 +32,6 @@ mod levels;
 mod methods;
 mod metrics;
 mod operations;
-mod panels;
 mod policy;
 mod run;
 mod scan;

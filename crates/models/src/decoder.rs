@@ -49,8 +49,8 @@ pub(crate) struct Block {
 
 /// The feed-forward part.
 pub(crate) enum Mlp {
-    /// down(silu(gate(x)) ⊙ up(x)); gate and up side by side.
-    Gated { gate_up_proj: Linear, down_proj: Linear, width: i64 },
+    /// down(silu(gate(x)) ⊙ up(x)).
+    Gated { gate_proj: Linear, up_proj: Linear, down_proj: Linear },
     /// proj(gelu(fc(x))), with GPT-2's approximation of gelu by tanh.
     Plain { fc: Linear, proj: Linear },
 }
@@ -59,21 +59,17 @@ impl Mlp {
     /// (T, H) -> (T, H).
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
-            Self::Gated { gate_up_proj, down_proj, width } => {
-                let gate_up = gate_up_proj.forward(x)?;
-                let (gate, up) = (gate_up.f_narrow(1, 0, *width)?, gate_up.f_narrow(1, *width, *width)?);
-                down_proj.forward(&gate.f_silu()?.f_mul_(&up)?)
-            }
+            Self::Gated { gate_proj, up_proj, down_proj } => Linear::gated(gate_proj, up_proj, down_proj, x),
             Self::Plain { fc, proj } => proj.forward(&fc.forward(x)?.f_gelu("tanh")?),
         }
     }
 
     fn shallow_clone(&self) -> Self {
         match self {
-            Self::Gated { gate_up_proj, down_proj, width } => Self::Gated {
-                gate_up_proj: gate_up_proj.shallow_clone(),
+            Self::Gated { gate_proj, up_proj, down_proj } => Self::Gated {
+                gate_proj: gate_proj.shallow_clone(),
+                up_proj: up_proj.shallow_clone(),
                 down_proj: down_proj.shallow_clone(),
-                width: *width,
             },
             Self::Plain { fc, proj } => Self::Plain { fc: fc.shallow_clone(), proj: proj.shallow_clone() },
         }

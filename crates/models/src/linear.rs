@@ -1,5 +1,8 @@
 //! Linear layers.
 
+use std::sync::Arc;
+
+use onejump_simd::Panels;
 use tch::Tensor;
 
 use crate::ModelError;
@@ -7,11 +10,11 @@ use crate::checkpoint::Checkpoint;
 use crate::device::Place;
 
 /// y = x·W + b.
-pub(crate) struct Linear {
-    /// (in, out).
-    pub weight: Tensor,
-    /// (out).
-    pub bias: Option<Tensor>,
+pub(crate) enum Linear {
+    /// f32 on a processor: the weights are laid out once, not in every product.
+    Panels(Arc<Panels>),
+    /// Everywhere else: W (in, out) and b (out).
+    Tensors { weight: Tensor, bias: Option<Tensor> },
 }
 
 impl Linear {
@@ -33,7 +36,26 @@ impl Linear {
         }
         let weight = Tensor::f_cat(&weights, 0)?.f_transpose(0, 1)?;
         let bias = if bias { Some(Tensor::f_cat(&biases, 0)?) } else { None };
-        Ok(Self { weight, bias })
+        Self::new(weight, bias, place)
+    }
+
+    /// Loads two layers of equal size that Hugging Face stores as one of (2·out, in).
+    pub fn load_pair(
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        inputs: i64,
+        outputs: i64,
+        bias: bool,
+        place: Place,
+    ) -> Result<[Self; 2], ModelError> {
+        let weight = checkpoint.tensor(&format!("{name}.weight"), &[2 * outputs, inputs], place)?;
+        let bias =
+            bias.then(|| checkpoint.tensor(&format!("{name}.bias"), &[2 * outputs], place)).transpose()?;
+        let half = |start: i64| {
+            let bias = bias.as_ref().map(|bias| bias.f_narrow(0, start, outputs)).transpose()?;
+            Self::new(weight.f_narrow(0, start, outputs)?.f_transpose(0, 1)?, bias, place)
+        };
+        Ok([half(0)?, half(outputs)?])
     }
 
     /// Loads a layer that is stored as (in, out), as GPT-2's `Conv1D` is.
@@ -46,27 +68,84 @@ impl Linear {
     ) -> Result<Self, ModelError> {
         let weight = checkpoint.tensor(&format!("{name}.weight"), &[inputs, outputs], place)?;
         let bias = checkpoint.tensor(&format!("{name}.bias"), &[outputs], place)?;
-        Ok(Self { weight, bias: Some(bias) })
+        Self::new(weight, Some(bias), place)
+    }
+
+    fn new(weight: Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
+        if place != Place::CPU {
+            return Ok(Self::Tensors { weight, bias });
+        }
+        let (inputs, outputs) = weight.size2()?;
+        let bias = bias.map(|bias| values(&bias)).transpose()?;
+        let panels = Panels::fill(inputs as usize, outputs as usize, bias.as_deref(), |start, count| {
+            values(&weight.f_narrow(1, start as i64, count as i64)?)
+        })?;
+        Ok(Self::Panels(Arc::new(panels)))
     }
 
     /// (T, in) -> (T, out).
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(match &self.bias {
-            Some(bias) => bias.f_addmm(x, &self.weight)?,
-            None => x.f_mm(&self.weight)?,
-        })
+        match self {
+            Self::Panels(panels) => {
+                tensor(&panels.multiply(&values(x)?, 0..panels.columns()), panels.columns())
+            }
+            Self::Tensors { weight, bias } => affine(x, weight, bias.as_ref()),
+        }
     }
 
     /// (T, in) -> (T, count): the outputs from `start` alone.
     pub fn forward_part(&self, x: &Tensor, start: i64, count: i64) -> Result<Tensor, ModelError> {
-        let weight = self.weight.f_narrow(1, start, count)?;
-        Ok(match &self.bias {
-            Some(bias) => bias.f_narrow(0, start, count)?.f_addmm(x, &weight)?,
-            None => x.f_mm(&weight)?,
-        })
+        match self {
+            Self::Panels(panels) => {
+                let columns = start as usize..(start + count) as usize;
+                tensor(&panels.multiply(&values(x)?, columns.clone()), columns.len())
+            }
+            Self::Tensors { weight, bias } => {
+                let bias = bias.as_ref().map(|bias| bias.f_narrow(0, start, count)).transpose()?;
+                affine(x, &weight.f_narrow(1, start, count)?, bias.as_ref())
+            }
+        }
     }
 
-    pub fn shallow_clone(&self) -> Self {
-        Self { weight: self.weight.shallow_clone(), bias: self.bias.as_ref().map(Tensor::shallow_clone) }
+    /// down(silu(gate(x)) ⊙ up(x)): (T, in) -> (T, in).
+    pub fn gated(gate: &Self, up: &Self, down: &Self, x: &Tensor) -> Result<Tensor, ModelError> {
+        match (gate, up, down) {
+            (Self::Panels(gate), Self::Panels(up), Self::Panels(down)) => {
+                let gated = Panels::gated(gate, up, &values(x)?);
+                tensor(&down.multiply(&gated, 0..down.columns()), down.columns())
+            }
+            _ => down.forward(&gate.forward(x)?.f_silu()?.f_mul_(&up.forward(x)?)?),
+        }
     }
+
+    /// The same layer; the weights are shared, not copied.
+    pub fn shallow_clone(&self) -> Self {
+        match self {
+            Self::Panels(panels) => Self::Panels(Arc::clone(panels)),
+            Self::Tensors { weight, bias } => Self::Tensors {
+                weight: weight.shallow_clone(),
+                bias: bias.as_ref().map(Tensor::shallow_clone),
+            },
+        }
+    }
+}
+
+fn affine(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
+    Ok(match bias {
+        Some(bias) => bias.f_addmm(x, weight)?,
+        None => x.f_mm(weight)?,
+    })
+}
+
+/// All values of an f32 tensor, row by row.
+fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
+    let mut values = vec![0.0; tensor.numel()];
+    let count = values.len();
+    tensor.f_contiguous()?.f_copy_data(&mut values, count)?;
+    Ok(values)
+}
+
+/// Values row by row as a tensor.
+fn tensor(values: &[f32], columns: usize) -> Result<Tensor, ModelError> {
+    Ok(Tensor::f_from_slice(values)?.f_view([-1, columns as i64])?)
 }

@@ -205,12 +205,13 @@ fn mlp(
 ) -> Result<Mlp, ModelError> {
     let (hidden, width, bias) = (config.hidden_size, config.intermediate_size, config.mlp_bias);
     let name = |part: &str| format!("{prefix}.mlp.{part}");
-    let gate_up = if variant.fused {
-        vec![(name("gate_up_proj"), 2 * width)]
+    let mut load =
+        |part: &str, inputs, outputs| Linear::load(checkpoint, &[(name(part), outputs)], inputs, bias, place);
+    let down_proj = load("down_proj", width, hidden)?;
+    let [gate_proj, up_proj] = if variant.fused {
+        Linear::load_pair(checkpoint, &name("gate_up_proj"), hidden, width, bias, place)?
     } else {
-        vec![(name("gate_proj"), width), (name("up_proj"), width)]
+        [load("gate_proj", hidden, width)?, load("up_proj", hidden, width)?]
     };
-    let gate_up_proj = Linear::load(checkpoint, &gate_up, hidden, bias, place)?;
-    let down_proj = Linear::load(checkpoint, &[(name("down_proj"), hidden)], width, bias, place)?;
-    Ok(Mlp::Gated { gate_up_proj, down_proj, width })
+    Ok(Mlp::Gated { gate_proj, up_proj, down_proj })
 }

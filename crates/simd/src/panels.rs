@@ -1,0 +1,388 @@
+//! A matrix laid out for many products.
+
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::exp::exp;
+
+/// Columns of a panel: a whole number of vectors of every processor.
+const PANEL: usize = 32;
+
+/// Rows that are computed together and share what is read of a panel. Six by two vectors of sums fit the
+/// registers.
+pub const ROWS: usize = 6;
+
+/// Vectors of a row that are summed up at a time.
+const VECTORS: usize = 2;
+
+/// Products that are summed up one after another. A longer sum is one of such sums: it is rounded less.
+const SUMMED: usize = 128;
+
+/// Most columns of a block: its six rows stay in the nearest cache.
+const BLOCK: usize = 512;
+
+/// Most values of a block of panels: they stay in the second cache.
+const BLOCK_VALUES: usize = 1 << 17;
+
+/// Columns that are asked for at a time while panels are filled.
+const FILLED: usize = 2048;
+
+/// A matrix W (D, V) and a constant b (V), for x·W + b.
+///
+/// Panels of 32 columns, each with its D rows one after another; the last panel ends with zeros.
+pub struct Panels {
+    depth: usize,
+    columns: usize,
+    values: Vec<[f32; PANEL]>,
+    /// One row a panel.
+    constants: Vec<[f32; PANEL]>,
+}
+
+impl Panels {
+    /// A matrix (D, V) of which `part` gives some columns, by the first one and their number: (D, count), row
+    /// by row. Without `constant`, b is 0.
+    ///
+    /// # Errors
+    /// Those of `part`.
+    ///
+    /// # Panics
+    /// If D is 0, or a part or the constant has another size.
+    pub fn fill<E>(
+        depth: usize,
+        columns: usize,
+        constant: Option<&[f32]>,
+        part: impl Fn(usize, usize) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        assert!(depth > 0, "a product over nothing");
+        let panels = columns.div_ceil(PANEL);
+        let mut constants = vec![[0.0; PANEL]; panels];
+        if let Some(constant) = constant {
+            assert_eq!(constant.len(), columns, "a constant for every column");
+            for (panel, constant) in constants.iter_mut().zip(constant.chunks(PANEL)) {
+                panel[..constant.len()].copy_from_slice(constant);
+            }
+        }
+        let mut values = vec![[0.0; PANEL]; panels * depth];
+        let filled = values.chunks_mut(FILLED / PANEL * depth);
+        for (panels, start) in filled.zip((0..columns).step_by(FILLED)) {
+            let count = FILLED.min(columns - start);
+            let part = part(start, count)?;
+            assert_eq!(part.len(), depth * count, "a part of {count} columns");
+            for (k, row) in part.chunks_exact(count).enumerate() {
+                for (panel, row) in panels.chunks_mut(depth).zip(row.chunks(PANEL)) {
+                    panel[k][..row.len()].copy_from_slice(row);
+                }
+            }
+        }
+        Ok(Self { depth, columns, values, constants })
+    }
+
+    /// D.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// V.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// x·W + b of the rows of x (n, D), with nothing kept: `take` gets the number of a row, the first column,
+    /// and some columns of the product, for every row and column once. Columns of the same row come in order.
+    ///
+    /// # Panics
+    /// If x is no whole number of rows.
+    pub fn products(&self, x: &[f32], mut take: impl FnMut(usize, usize, &[f32])) {
+        let arch = Arch::new();
+        let groups = Group::all(x, self.depth);
+        let mut block = [[0.0; BLOCK]; ROWS];
+        for span in self.spans(0..self.constants.len(), BLOCK_VALUES) {
+            for group in &groups {
+                arch.dispatch(self.tiles(group, &span, &mut block));
+                let columns = span.start * PANEL..self.columns.min(span.end * PANEL);
+                for (row, values) in group.rows.clone().zip(&block) {
+                    take(row, columns.start, &values[..columns.len()]);
+                }
+            }
+        }
+    }
+
+    /// x·W + b of the rows of x (n, D), of some columns: (n, columns), row by row.
+    ///
+    /// # Panics
+    /// If x is no whole number of rows, or there are no such columns.
+    pub fn multiply(&self, x: &[f32], columns: Range<usize>) -> Vec<f32> {
+        assert!(columns.end <= self.columns, "columns {columns:?} of {}", self.columns);
+        let arch = Arch::new();
+        let groups = Group::all(x, self.depth);
+        let mut product = vec![0.0; x.len() / self.depth * columns.len()];
+        let mut block = [[0.0; BLOCK]; ROWS];
+        for span in self.spans(columns.start / PANEL..columns.end.div_ceil(PANEL), BLOCK_VALUES) {
+            let first = span.start * PANEL;
+            let wanted = first.max(columns.start)..columns.end.min(span.end * PANEL);
+            for group in &groups {
+                arch.dispatch(self.tiles(group, &span, &mut block));
+                for (row, values) in group.rows.clone().zip(&block) {
+                    let row = &mut product[row * columns.len()..][..columns.len()];
+                    row[wanted.start - columns.start..wanted.end - columns.start]
+                        .copy_from_slice(&values[wanted.start - first..wanted.end - first]);
+                }
+            }
+        }
+        product
+    }
+
+    /// silu(x·gate) ⊙ (x·up) of the rows of x (n, D), with silu(z) = z/(1 + e⁻ᶻ): (n, V), row by row.
+    ///
+    /// # Panics
+    /// If the two matrices are not of one size, or x is no whole number of rows.
+    pub fn gated(gate: &Self, up: &Self, x: &[f32]) -> Vec<f32> {
+        assert_eq!((gate.depth, gate.columns), (up.depth, up.columns), "a gate for every column");
+        let arch = Arch::new();
+        let groups = Group::all(x, gate.depth);
+        let mut product = vec![0.0; x.len() / gate.depth * gate.columns];
+        let (mut gates, mut ups) = ([[0.0; BLOCK]; ROWS], [[0.0; BLOCK]; ROWS]);
+        for span in gate.spans(0..gate.constants.len(), BLOCK_VALUES / 2) {
+            let columns = span.start * PANEL..gate.columns.min(span.end * PANEL);
+            for group in &groups {
+                arch.dispatch(gate.tiles(group, &span, &mut gates));
+                arch.dispatch(up.tiles(group, &span, &mut ups));
+                for ((row, gates), ups) in group.rows.clone().zip(&gates).zip(&mut ups) {
+                    arch.dispatch(Silu { gates: &gates[..span.len() * PANEL], ups });
+                    product[row * gate.columns..][columns.clone()].copy_from_slice(&ups[..columns.len()]);
+                }
+            }
+        }
+        product
+    }
+
+    /// Runs of panels, in order, that fit a block and the second cache.
+    fn spans(&self, panels: Range<usize>, most_values: usize) -> impl Iterator<Item = Range<usize>> {
+        let count = (most_values / (self.depth * PANEL)).clamp(1, BLOCK / PANEL);
+        panels.clone().step_by(count).map(move |start| start..panels.end.min(start + count))
+    }
+
+    /// The product of a group of rows with some panels, into a block.
+    fn tiles<'a>(&'a self, group: &'a Group, span: &Range<usize>, block: &'a mut Block) -> Tiles<'a> {
+        Tiles {
+            factor: &group.columns,
+            panels: &self.values[span.start * self.depth..span.end * self.depth],
+            constants: &self.constants[span.clone()],
+            block,
+        }
+    }
+}
+
+/// What a few rows of a product are made in.
+type Block = [[f32; BLOCK]; ROWS];
+
+/// Six rows of a factor, column by column; rows that there are not are 0.
+struct Group {
+    /// Which rows there are.
+    rows: Range<usize>,
+    columns: Vec<[f32; ROWS]>,
+}
+
+impl Group {
+    fn all(x: &[f32], depth: usize) -> Vec<Self> {
+        assert_eq!(x.len() % depth, 0, "{} values are no rows of {depth}", x.len());
+        let group = |(index, rows): (usize, &[f32])| {
+            let mut columns = vec![[0.0; ROWS]; depth];
+            for (row, values) in rows.chunks_exact(depth).enumerate() {
+                for (column, &value) in columns.iter_mut().zip(values) {
+                    column[row] = value;
+                }
+            }
+            Self { rows: index * ROWS..index * ROWS + rows.len() / depth, columns }
+        };
+        x.chunks(ROWS * depth).enumerate().map(group).collect()
+    }
+}
+
+/// The product of six rows with some panels.
+struct Tiles<'a> {
+    factor: &'a [[f32; ROWS]],
+    panels: &'a [[f32; PANEL]],
+    constants: &'a [[f32; PANEL]],
+    block: &'a mut Block,
+}
+
+impl WithSimd for Tiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let panels = self.panels.chunks_exact(self.factor.len()).zip(self.constants);
+        for (index, (panel, constant)) in panels.enumerate() {
+            for part in 0..PANEL / (VECTORS * S::F32_LANES) {
+                let tile = tile(simd, self.factor, panel, constant, part);
+                for (row, sums) in self.block.iter_mut().zip(tile) {
+                    let (vectors, _) = S::as_mut_simd_f32s(&mut row[index * PANEL..][..PANEL]);
+                    vectors[part * VECTORS..][..VECTORS].copy_from_slice(&sums);
+                }
+            }
+        }
+    }
+}
+
+/// Two vectors of each of six rows, in registers.
+#[inline(always)]
+fn tile<S: Simd>(
+    simd: S,
+    factor: &[[f32; ROWS]],
+    panel: &[[f32; PANEL]],
+    constant: &[f32; PANEL],
+    part: usize,
+) -> [[S::f32s; VECTORS]; ROWS] {
+    let vectors = |columns: &[f32; PANEL]| -> [S::f32s; VECTORS] {
+        let (vectors, _) = S::as_simd_f32s(columns);
+        std::array::from_fn(|place| vectors[part * VECTORS + place])
+    };
+    let mut totals = [vectors(constant); ROWS];
+    for (factor, panel) in factor.chunks(SUMMED).zip(panel.chunks(SUMMED)) {
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+        for (factors, columns) in factor.iter().zip(panel) {
+            let columns = vectors(columns);
+            for row in 0..ROWS {
+                let value = simd.splat_f32s(factors[row]);
+                for place in 0..VECTORS {
+                    sums[row][place] = simd.mul_add_e_f32s(value, columns[place], sums[row][place]);
+                }
+            }
+        }
+        for (totals, sums) in totals.iter_mut().zip(sums) {
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                *total = simd.add_f32s(*total, sum);
+            }
+        }
+    }
+    totals
+}
+
+/// ups ← silu(gates) ⊙ ups, for a whole number of vectors.
+struct Silu<'a> {
+    gates: &'a [f32],
+    ups: &'a mut [f32],
+}
+
+impl WithSimd for Silu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // e⁸⁸ is still finite, and 1/e⁸⁸ nothing beside the other values.
+        let (one, largest) = (simd.splat_f32s(1.0), simd.splat_f32s(88.0));
+        let (gates, _) = S::as_simd_f32s(self.gates);
+        let (ups, _) = S::as_mut_simd_f32s(self.ups);
+        for (&gate, up) in gates.iter().zip(ups) {
+            let power = exp(simd, simd.min_f32s(largest, simd.neg_f32s(gate)));
+            let silu = simd.div_f32s(gate, simd.add_f32s(one, power));
+            *up = simd.mul_f32s(silu, *up);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Values between −1 and 1 that look random.
+    fn values(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
+    }
+
+    /// W (D, V) from all its values, row by row.
+    fn panels(matrix: &[f32], columns: usize, constant: Option<&[f32]>) -> Panels {
+        let part = |start: usize, count: usize| {
+            let rows = matrix.chunks_exact(columns);
+            Ok::<_, Infallible>(rows.flat_map(|row| row[start..start + count].to_vec()).collect())
+        };
+        Panels::fill(matrix.len() / columns, columns, constant, part).unwrap()
+    }
+
+    /// x·W + b in f64.
+    fn plain(x: &[f32], matrix: &[f32], columns: usize, constant: Option<&[f32]>) -> Vec<f64> {
+        let depth = matrix.len() / columns;
+        let value = |row: &[f32], column: usize| {
+            let products = row.iter().zip(matrix.iter().skip(column).step_by(columns));
+            let sum: f64 = products.map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
+            sum + constant.map_or(0.0, |constant| f64::from(constant[column]))
+        };
+        x.chunks_exact(depth).flat_map(|row| (0..columns).map(move |column| value(row, column))).collect()
+    }
+
+    /// f32 sums of up to 700 products of size 1, one after another: 700·2⁻²⁴·700 in the worst case, and far less
+    /// in these, where signs mix: 1e-3.
+    const TOLERANCE: f64 = 1e-3;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        /// Sizes that blocks, panels and groups do and do not divide.
+        #[test]
+        fn products_are_those_in_f64(
+            rows in 0..14usize,
+            depth in prop_oneof![1..9usize, 500..700usize],
+            columns in prop_oneof![1..70usize, 500..600usize, 2040..2060usize],
+            with_constant: bool,
+            cut in 0.0..1.0f64,
+        ) {
+            let (x, matrix, constant) =
+                (values(rows * depth, 1), values(depth * columns, 2), values(columns, 3));
+            let constant = with_constant.then_some(&constant[..]);
+            let expected = plain(&x, &matrix, columns, constant);
+            let panels = panels(&matrix, columns, constant);
+
+            let mut seen = vec![0; expected.len()];
+            panels.products(&x, |row, first, values| {
+                for (place, &value) in (row * columns + first..).zip(values) {
+                    seen[place] += 1;
+                    assert!((f64::from(value) - expected[place]).abs() < TOLERANCE);
+                }
+            });
+            prop_assert!(seen.iter().all(|&times| times == 1));
+
+            let start = (cut * columns as f64) as usize;
+            for wanted in [0..columns, start..columns, 0..start] {
+                let product = panels.multiply(&x, wanted.clone());
+                prop_assert_eq!(product.len(), rows * wanted.len());
+                let rows = expected.chunks_exact(columns).flat_map(|row| &row[wanted.clone()]);
+                for (value, expected) in product.iter().zip(rows) {
+                    prop_assert!((f64::from(*value) - expected).abs() < TOLERANCE);
+                }
+            }
+        }
+
+        #[test]
+        fn a_gate_is_that_in_f64(rows in 0..14usize, depth in 1..99usize, columns in 1..700usize, scale in 1..99u8) {
+            let x: Vec<f32> = values(rows * depth, 1).iter().map(|x| x * f32::from(scale)).collect();
+            let matrices = [values(depth * columns, 2), values(depth * columns, 3)];
+            let constants = [values(columns, 4), values(columns, 5)];
+            let [gate, up] = [0, 1].map(|place| panels(&matrices[place], columns, Some(&constants[place])));
+            let [gates, ups] = [0, 1].map(|place| plain(&x, &matrices[place], columns, Some(&constants[place])));
+            let product = Panels::gated(&gate, &up, &x);
+            prop_assert_eq!(product.len(), rows * columns);
+            for ((value, gate), up) in product.iter().zip(gates).zip(ups) {
+                let expected = gate / (1.0 + (-gate).exp()) * up;
+                prop_assert!((f64::from(*value) - expected).abs() < 1e-5 * f64::from(scale).powi(2) * depth as f64);
+            }
+        }
+    }
+
+    /// A row's products do not depend on the rows beside it: batches can be cut anywhere.
+    #[test]
+    fn rows_do_not_depend_on_each_other() {
+        let (depth, columns) = (77, 130);
+        let (x, matrix) = (values(20 * depth, 1), values(depth * columns, 2));
+        let panels = panels(&matrix, columns, None);
+        let together = panels.multiply(&x, 0..columns);
+        for (row, expected) in x.chunks_exact(depth).zip(together.chunks_exact(columns)) {
+            assert_eq!(panels.multiply(row, 0..columns), expected);
+        }
+    }
+}
