@@ -177,7 +177,7 @@ impl Panels {
 /// What a few rows of a product are made in.
 type Block = [[f32; BLOCK]; ROWS];
 
-/// Six rows of a factor, column by column; rows that there are not are 0.
+/// Six rows of a factor, column by column.
 struct Group {
     /// Which rows there are.
     rows: Range<usize>,
@@ -187,14 +187,15 @@ struct Group {
 impl Group {
     fn all(x: &[f32], depth: usize) -> Vec<Self> {
         assert_eq!(x.len() % depth, 0, "{} values are no rows of {depth}", x.len());
-        let group = |(index, rows): (usize, &[f32])| {
-            let mut columns = vec![[0.0; ROWS]; depth];
-            for (row, values) in rows.chunks_exact(depth).enumerate() {
-                for (column, &value) in columns.iter_mut().zip(values) {
-                    column[row] = value;
-                }
-            }
-            Self { rows: index * ROWS..index * ROWS + rows.len() / depth, columns }
+        let group = |(index, values): (usize, &[f32])| {
+            let count = values.len() / depth;
+            // Rows that there are not read the first one; nobody reads their products.
+            let rows: [&[f32]; ROWS] = std::array::from_fn(|row| {
+                let row = if row < count { row } else { 0 };
+                &values[row * depth..][..depth]
+            });
+            let columns = (0..depth).map(|k| rows.map(|row| row[k])).collect();
+            Self { rows: index * ROWS..index * ROWS + count, columns }
         };
         x.chunks(ROWS * depth).enumerate().map(group).collect()
     }
