@@ -222,9 +222,10 @@ class Bench:
         raw = ours[0]["raw"]
         print(f"store: {raw / 1e6:.0f} MB of float32")
         for row in ours:
-            mine = row["format"] in ("f32", "f16")
+            mine = row["format"] in ("parts", "f32", "f16")
             label = f"onejump {row['format']}" if mine else row["format"]
-            self.row("store, write all levels", label, row["write"], bytes=row["disk"])
+            if "write" in row:
+                self.row("store, write all levels", label, row["write"], bytes=row["disk"])
             self.row("store, read each level", label, row["read"], bytes=row["disk"])
 
     def measured(self, binary, *arguments):

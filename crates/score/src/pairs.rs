@@ -9,15 +9,17 @@ use onejump_core::telemetry::Progress;
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
 use onejump_shortcuts::threads;
+use onejump_simd::{Panels, ROWS};
 use onejump_store::hidden::HiddenStates;
 use onejump_store::tables::Score;
+use pulp::Arch;
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use crate::ScoreError;
 
 /// Samples whose u are computed at a time: the u of a chunk stay in the processor's cache.
-const CHUNK: i64 = 512;
+const CHUNK: usize = 32 * ROWS;
 
 /// Lanes of the sums over r.
 const LANES: usize = 8;
@@ -32,12 +34,11 @@ pub fn scores(hidden: &HiddenStates, jumps: &ShortcutFile) -> Result<Vec<Score>,
     let targets = Targets::new(hidden, &jumps)?;
     let (levels, count) = (hidden.blocks() + 1, jumps.count);
     let progress = Progress::new("score", "levels", levels as u64);
-    // A tensor may be sent to another thread, but not shared with it.
-    let jobs: Vec<_> = (0..levels).map(|level| (level, jumps.shallow_clone())).collect();
     let by_level = threads::pool()?.install(|| {
-        jobs.into_par_iter()
+        (0..levels)
+            .into_par_iter()
             .with_max_len(1)
-            .map(|(level, jumps)| {
+            .map(|level| {
                 interrupt::check()?;
                 let scores = level_scores(hidden, level, &jumps, &targets)?;
                 progress.advance(1);
@@ -59,12 +60,10 @@ struct Jumps {
     count: usize,
     /// r.
     rank: usize,
-    /// (H, K·r).
-    matrix: Tensor,
-    /// (1, K·r).
-    constant: Tensor,
-    /// Q of all jumps, (K·r, H).
-    directions: Tensor,
+    /// Of h to u: (H, K·r), with a constant.
+    first: Panels,
+    /// Of h_K to Q·h_K: (H, K·r).
+    directions: Panels,
 }
 
 impl Jumps {
@@ -91,25 +90,15 @@ impl Jumps {
             let turn = r.f_transpose(0, 1)?;
             matrices.push(double(&projection.matrix)?.f_mm(&turn)?.f_to_kind(Kind::Float)?);
             constants.push(double(&projection.constant)?.f_mm(&turn)?.f_to_kind(Kind::Float)?);
-            directions.push(q.f_transpose(0, 1)?.f_to_kind(Kind::Float)?);
+            directions.push(q.f_to_kind(Kind::Float)?);
         }
+        let constant = values(&Tensor::f_cat(&constants, 1)?)?;
         Ok(Self {
             count: maps.len(),
             rank,
-            matrix: Tensor::f_cat(&matrices, 1)?,
-            constant: Tensor::f_cat(&constants, 1)?,
-            directions: Tensor::f_cat(&directions, 0)?,
+            first: panels(&Tensor::f_cat(&matrices, 1)?, Some(&constant))?,
+            directions: panels(&Tensor::f_cat(&directions, 1)?, None)?,
         })
-    }
-
-    fn shallow_clone(&self) -> Self {
-        Self {
-            count: self.count,
-            rank: self.rank,
-            matrix: self.matrix.shallow_clone(),
-            constant: self.constant.shallow_clone(),
-            directions: self.directions.shallow_clone(),
-        }
     }
 }
 
@@ -123,17 +112,16 @@ struct Targets {
 
 impl Targets {
     fn new(hidden: &HiddenStates, jumps: &Jumps) -> Result<Self, ScoreError> {
-        let states = tensor(hidden, hidden.blocks())?;
-        let squares = states.f_square()?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?;
-        let norms: Vec<f64> = squares.f_sqrt()?.try_into()?;
+        let states = hidden.level(hidden.blocks())?;
+        let norms: Vec<f64> =
+            states.chunks_exact(hidden.hidden_size()).map(|row| dot(row, row).sqrt()).collect();
         if norms.iter().any(|&norm| norm <= 0.0) {
             return Err(ScoreError::Jump(format!(
                 "{}: a final hidden state is 0, so it has no cosine",
                 hidden.dir().display()
             )));
         }
-        let projected = states.f_mm(&jumps.directions.f_transpose(0, 1)?)?;
-        Ok(Self { projected: projected.f_view([-1])?.try_into()?, norms })
+        Ok(Self { projected: jumps.directions.multiply(&states, 0..jumps.directions.columns()), norms })
     }
 }
 
@@ -144,27 +132,16 @@ fn level_scores(
     jumps: &Jumps,
     targets: &Targets,
 ) -> Result<Vec<(f64, f64)>, ScoreError> {
-    let states = tensor(hidden, level)?;
-    let (samples, width) = (states.size2()?.0, jumps.count * jumps.rank);
+    let states = hidden.level(level)?;
+    let width = jumps.count * jumps.rank;
     let mut sums = vec![(0.0, 0.0); jumps.count];
-    let mut u = vec![0f32; width * CHUNK.min(samples) as usize];
-    for start in (0..samples).step_by(CHUNK as usize) {
-        let rows = CHUNK.min(samples - start);
-        let projected = jumps.constant.f_addmm(&states.f_narrow(0, start, rows)?, &jumps.matrix)?; // (n, K·r)
-        let count = width * rows as usize;
-        projected.f_copy_data(&mut u, count)?;
-        let first = start as usize;
-        let target_rows = targets.projected[first * width..][..count].chunks_exact(width);
-        for ((u, target), norm) in u.chunks_exact(width).zip(target_rows).zip(&targets.norms[first..]) {
-            let pairs = u.chunks_exact(jumps.rank).zip(target.chunks_exact(jumps.rank));
-            for ((cosines, squares), (u, target)) in sums.iter_mut().zip(pairs) {
-                let cosine = dot(u, target) / (dot(u, u).sqrt() * norm);
-                *cosines += cosine;
-                *squares += cosine * cosine.abs();
-            }
-        }
+    let chunks = states.chunks(CHUNK * hidden.hidden_size());
+    let projected = targets.projected.chunks(CHUNK * width);
+    for ((states, projected), norms) in chunks.zip(projected).zip(targets.norms.chunks(CHUNK)) {
+        let u = jumps.first.multiply(states, 0..width); // (n, K·r)
+        Arch::new().dispatch(|| add_cosines(&mut sums, &u, projected, norms, jumps.rank));
     }
-    let mean = |sum: f64| sum / samples as f64;
+    let mean = |sum: f64| sum / targets.norms.len() as f64;
     let pairs: Vec<_> = sums.into_iter().map(|(cosines, squares)| (mean(cosines), mean(squares))).collect();
     if let Some(jump) = pairs.iter().position(|(cosine, square)| !cosine.is_finite() || !square.is_finite()) {
         return Err(ScoreError::Jump(format!(
@@ -174,7 +151,22 @@ fn level_scores(
     Ok(pairs)
 }
 
+/// Adds every sample's cosine and signed square to the sums of each jump.
+#[inline(always)]
+fn add_cosines(sums: &mut [(f64, f64)], u: &[f32], projected: &[f32], norms: &[f64], rank: usize) {
+    let width = sums.len() * rank;
+    for ((u, projected), norm) in u.chunks_exact(width).zip(projected.chunks_exact(width)).zip(norms) {
+        let pairs = u.chunks_exact(rank).zip(projected.chunks_exact(rank));
+        for ((cosines, squares), (u, projected)) in sums.iter_mut().zip(pairs) {
+            let cosine = dot(u, projected) / (dot(u, u).sqrt() * norm);
+            *cosines += cosine;
+            *squares += cosine * cosine.abs();
+        }
+    }
+}
+
 /// x·y in f64.
+#[inline(always)]
 fn dot(x: &[f32], y: &[f32]) -> f64 {
     let mut sums = [0.0; LANES];
     let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
@@ -187,8 +179,15 @@ fn dot(x: &[f32], y: &[f32]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// A level as a tensor, (N, H) f32.
-fn tensor(hidden: &HiddenStates, level: usize) -> Result<Tensor, ScoreError> {
-    let states = hidden.level(level)?;
-    Ok(Tensor::f_from_slice(&states)?.f_view([-1, hidden.hidden_size() as i64])?)
+/// A matrix (H, columns) laid out for products, with a constant that they add.
+fn panels(matrix: &Tensor, constant: Option<&[f32]>) -> Result<Panels, ScoreError> {
+    let (depth, columns) = matrix.size2()?;
+    Panels::fill(depth as usize, columns as usize, constant, |start, count| {
+        values(&matrix.f_narrow(1, start as i64, count as i64)?)
+    })
+}
+
+/// All values of a tensor, row by row.
+fn values(tensor: &Tensor) -> Result<Vec<f32>, ScoreError> {
+    Ok(tensor.f_contiguous()?.f_view([-1])?.try_into()?)
 }

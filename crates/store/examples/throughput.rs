@@ -1,5 +1,6 @@
 //! How fast the store writes and reads the states of a folder: `throughput HIDDEN SCRATCH`. One line of JSON
-//! a type: bytes of the values as f32, bytes on disk, seconds to write all levels, seconds to read each once.
+//! a type: bytes of the values as f32, bytes on disk, seconds to write all levels as one part, seconds to read each
+//! once from it; and one for the folder as it is, whose parts are read beside each other.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -15,6 +16,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let hidden = HiddenStates::open(folder)?;
     let (samples, width, levels) = (hidden.samples(), hidden.hidden_size(), hidden.blocks() + 1);
+    let raw = 4 * samples * levels * width;
+    let started = Instant::now();
+    for level in 0..levels {
+        std::hint::black_box(hidden.level(level)?);
+    }
+    let read = started.elapsed().as_secs_f64();
+    let disk: u64 = hidden.manifest().parts.iter().map(|part| part.bytes).sum();
+    println!("{{\"format\": \"parts\", \"raw\": {raw}, \"disk\": {disk}, \"read\": {read}}}");
     let rows = PartRows {
         sample_ids: (0..samples as u64).collect(),
         sentences: vec![None; samples],
@@ -32,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             std::hint::black_box(read_level(&path, level, width)?);
         }
         let read = started.elapsed().as_secs_f64();
-        let (raw, disk) = (4 * samples * levels * width, std::fs::metadata(&path)?.len());
+        let disk = std::fs::metadata(&path)?.len();
         println!(
             "{{\"format\": \"{}\", \"raw\": {raw}, \"disk\": {disk}, \"write\": {write}, \"read\": {read}}}",
             dtype.name()

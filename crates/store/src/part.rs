@@ -150,20 +150,24 @@ pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f
             format!("column '{name}' has {} values a row, expected H = {hidden_size}", list.value_length()),
         ));
     }
-    let values = list.values();
-    let states: Vec<f32> = if let Some(values) = values.as_any().downcast_ref::<Float32Array>() {
-        values.values().to_vec()
+    if list.null_count() > 0 || list.values().null_count() > 0 {
+        return Err(StoreError::content(path, format!("column '{name}' has missing values")));
+    }
+    let values = Arc::clone(list.values());
+    drop(batch); // The values are ours alone now: they need not be copied.
+    let states = if let Some(floats) = values.as_any().downcast_ref::<Float32Array>() {
+        let floats = floats.values().clone();
+        drop(values);
+        Vec::from(floats)
     } else if let Some(values) = values.as_any().downcast_ref::<Float16Array>() {
         let mut states = vec![0.0; values.len()];
         values.values().convert_to_f32_slice(&mut states);
         states
     } else {
-        return Err(wrong_type(path, &name, "lists of float32 or float16", list.data_type()));
+        return Err(wrong_type(path, &name, "lists of float32 or float16", values.data_type()));
     };
-    if list.null_count() > 0 || values.null_count() > 0 {
-        return Err(StoreError::content(path, format!("column '{name}' has missing values")));
-    }
-    if let Some(index) = states.iter().position(|value| !value.is_finite()) {
+    if !all_finite(&states) {
+        let index = states.iter().position(|value| !value.is_finite()).unwrap_or_default();
         return Err(StoreError::content(
             path,
             format!(
@@ -174,6 +178,13 @@ pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f
         ));
     }
     Ok(states)
+}
+
+/// Whether no value is NaN or infinite. Without an early end, this is done in vectors.
+fn all_finite(values: &[f32]) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    let special = |value: &f32| u32::from(value.to_bits() & EXPONENT == EXPONENT);
+    values.iter().map(special).fold(0, |any, special| any | special) == 0
 }
 
 /// Reads the samples' numbers.
