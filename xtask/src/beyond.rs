@@ -186,15 +186,13 @@ fn sensitivity(
 /// Other states of the training sentences.
 fn capture(stages: &mut Stages, run: &Run, name: &str, more: &[(&str, &str)]) -> Result<PathBuf> {
     let folder = stages.layout.root().join("hidden").join(format!("train-{name}"));
-    let manifest = folder.join(MANIFEST);
     let mut stage = stages.stage("onejump-capture", &format!("capture-train-{name}"));
     stage.option("--model", run.model).option("--device", run.device);
     stage.arguments(&with_options(run.capture.clone(), more));
-    stage.input("--sentences", run.sentences).output("--out", &manifest);
+    stage.input("--sentences", run.sentences).output_folder("--out", &folder, &[folder.join(MANIFEST)]);
     if let Some(limit) = run.limit {
         stage.option("--limit", &limit.to_string());
     }
-    stage.replace_argument(&manifest, &folder);
     stages.run(stage)?;
     Ok(folder)
 }
@@ -243,8 +241,7 @@ fn analyses(stages: &mut Stages, model: &str, files: &Files) -> Result<()> {
         stage.hidden(&layout.hidden(Split::Test));
         evaluated(&mut stage, shortcuts, ojfa);
         let table = layout.results().join(format!("{table}.parquet"));
-        stage.output("--out", &table);
-        stage.replace_argument(&table, &layout.results());
+        stage.output_folder("--out", &layout.results(), &[table]);
         stages.run(stage)?;
     }
     Ok(())

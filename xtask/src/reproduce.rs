@@ -99,16 +99,13 @@ pub fn reproduce(args: &Args) -> Result<()> {
         let out = layout.hidden(split);
         let mut stage = stages.stage("onejump-capture", &format!("capture-{}", split.name()));
         stage.option("--model", &args.model).option("--seed", &args.seed.to_string());
-        stage
-            .option("--device", &args.device)
-            .input("--sentences", &file)
-            .output("--out", &out.join(MANIFEST));
+        stage.option("--device", &args.device).input("--sentences", &file);
+        // The manifest, with the hashes of the parts, stands for the folder.
+        stage.output_folder("--out", &out, &[out.join(MANIFEST)]);
         stage.arguments(&args.switches.capture());
         if let Some(limit) = limit {
             stage.option("--limit", &limit.to_string());
         }
-        // The stage writes a folder; its manifest stands for it.
-        stage.replace_argument(&out.join(MANIFEST), &out);
         stages.run(stage)?;
     }
     let hidden_size = HiddenManifest::read(&layout.hidden(Split::Train))?.inputs.hidden_size;
@@ -173,6 +170,10 @@ fn write_config(layout: &RunLayout, config: &RunConfig) -> Result<()> {
     Ok(files::write_bytes(&path, toml::to_string(config)?.as_bytes())?)
 }
 
+/// Kinds that are trained in closed form at every rank, beside jtc, which has none.
+const CLOSED_FORMS: [Kind; 3] = [Kind::Njtc, Kind::NNjtc, Kind::Joint];
+
+/// Trains all sets and scores the jumps; returns the sets and the chosen jumps.
 fn train_and_score(
     stages: &mut Stages,
     ranks: &[usize],
@@ -181,42 +182,55 @@ fn train_and_score(
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let layout = stages.layout;
     let hidden = layout.hidden(Split::Train);
-    let mut jobs = vec![(Kind::Jtc, Solver::ClosedForm, ranks[0])];
+    let file = |kind: Kind, solver, rank| layout.shortcuts(&file_stem(kind, solver, rank, hidden_size));
+    let mut shortcuts = vec![file(Kind::Jtc, Solver::ClosedForm, ranks[0])];
     for &rank in ranks {
-        jobs.extend([Kind::Njtc, Kind::NNjtc, Kind::Joint].map(|kind| (kind, Solver::ClosedForm, rank)));
-        jobs.extend(BOTH_SOLVERS.map(|kind| (kind, Solver::Adam, rank)));
+        shortcuts.extend(CLOSED_FORMS.map(|kind| file(kind, Solver::ClosedForm, rank)));
+    }
+    let mut stage = stages.stage("onejump-train", "train-closed-form");
+    let kinds: Vec<_> = [Kind::Jtc].iter().chain(&CLOSED_FORMS).map(|kind| kind.name()).collect();
+    let all_ranks: Vec<_> = ranks.iter().map(usize::to_string).collect();
+    stage.option("--kind", &kinds.join(",")).option("--rank", &all_ranks.join(","));
+    stage.option("--solver", Solver::ClosedForm.name()).option("--seed", &args.seed.to_string());
+    stage.hidden(&hidden).arguments(&args.switches.train());
+    stage.output_folder("--out", &layout.shortcuts_folder(), &shortcuts);
+    stages.run(stage)?;
+
+    for &rank in ranks {
+        let mut kinds = BOTH_SOLVERS.to_vec();
         // Not in the paper, and as long as everything before it.
         if args.beyond {
-            jobs.push((Kind::OneJump, Solver::Adam, rank));
+            kinds.push(Kind::OneJump);
+        }
+        for kind in kinds {
+            let out = file(kind, Solver::Adam, rank);
+            let stem = file_stem(kind, Solver::Adam, rank, hidden_size);
+            let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
+            stage.option("--kind", kind.name()).option("--solver", Solver::Adam.name());
+            stage.option("--seed", &args.seed.to_string()).hidden(&hidden).output("--out", &out);
+            stage.arguments(&args.switches.train()).option("--rank", &rank.to_string());
+            if kind == Kind::OneJump {
+                stage.option("--model", &args.model);
+            } else {
+                stage.arguments(&args.switches.adam());
+            }
+            stages.run(stage)?;
+            shortcuts.push(out);
         }
     }
-    let (mut shortcuts, mut ojfa) = (Vec::new(), Vec::new());
-    for (kind, solver, rank) in jobs {
-        let stem = file_stem(kind, solver, rank, hidden_size);
-        let file = layout.shortcuts(&stem);
-        let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
-        stage.option("--kind", kind.name()).option("--solver", solver.name());
-        stage.option("--seed", &args.seed.to_string()).hidden(&hidden).output("--out", &file);
-        stage.arguments(&args.switches.train());
-        if kind.low_rank() {
-            stage.option("--rank", &rank.to_string());
-        }
-        if kind == Kind::OneJump {
-            stage.option("--model", &args.model);
-        } else if solver == Solver::Adam {
-            stage.arguments(&args.switches.adam());
-        }
-        stages.run(stage)?;
-        if kind == Kind::NNjtc {
-            let suffix = stem.trim_start_matches(kind.name());
+    let mut ojfa = Vec::new();
+    for &rank in ranks {
+        for solver in [Solver::ClosedForm, Solver::Adam] {
+            let stem = file_stem(Kind::NNjtc, solver, rank, hidden_size);
+            let suffix = stem.trim_start_matches(Kind::NNjtc.name());
             let one = layout.ojfa(suffix);
             let mut stage = stages.stage("onejump-score", &format!("score{suffix}"));
-            stage.hidden(&hidden).input("--shortcuts", &file).arguments(&args.switches.score());
+            stage.hidden(&hidden).input("--shortcuts", &layout.shortcuts(&stem));
+            stage.arguments(&args.switches.score());
             stage.output("--out", &layout.scores(suffix)).output("--ojfa", &one);
             stages.run(stage)?;
             ojfa.push(one);
         }
-        shortcuts.push(file);
     }
     Ok((shortcuts, ojfa))
 }
@@ -231,8 +245,7 @@ fn evaluate(stages: &mut Stages, model: &str, shortcuts: &[PathBuf], ojfa: &[Pat
     for file in ojfa {
         stage.input("--ojfa", file);
     }
-    stage.output("--out", &layout.summary());
-    stage.replace_argument(&layout.summary(), &layout.results());
+    stage.output_folder("--out", &layout.results(), &[layout.summary()]);
     stages.run(stage)
 }
 
@@ -281,11 +294,10 @@ impl Stage {
         self.option("--hidden", &folder.display().to_string())
     }
 
-    pub fn replace_argument(&mut self, file: &Path, folder: &Path) {
-        let file = file.display().to_string();
-        for argument in self.command.iter_mut().filter(|argument| **argument == file) {
-            *argument = folder.display().to_string();
-        }
+    /// A folder, and the files that it has when the stage is done.
+    pub fn output_folder(&mut self, name: &str, folder: &Path, files: &[PathBuf]) -> &mut Self {
+        self.outputs.extend_from_slice(files);
+        self.option(name, &folder.display().to_string())
     }
 
     /// What determines the outputs: the program, the arguments and the content of the inputs.

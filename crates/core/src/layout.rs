@@ -53,7 +53,12 @@ impl RunLayout {
 
     /// `shortcuts/STEM.safetensors`; see [`crate::shortcut::file_stem`].
     pub fn shortcuts(&self, stem: &str) -> PathBuf {
-        self.root.join("shortcuts").join(format!("{stem}.safetensors"))
+        self.shortcuts_folder().join(format!("{stem}.safetensors"))
+    }
+
+    /// `shortcuts/`.
+    pub fn shortcuts_folder(&self) -> PathBuf {
+        self.root.join("shortcuts")
     }
 
     /// `scores.parquet`, or `scores-adam.parquet` for the suffix `-adam`.

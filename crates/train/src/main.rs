@@ -2,15 +2,19 @@
 
 mod args;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use args::Args;
 use clap::Parser;
 use onejump_core::cli::thousands;
 use onejump_core::lock;
+use onejump_core::manifest::HiddenManifest;
+use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
+use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::Selection;
 use onejump_train::adam::Options;
-use onejump_train::{Config, TrainError, train};
+use onejump_train::{Config, TrainError, train, train_together};
 
 fn main() -> ExitCode {
     onejump_core::telemetry::init();
@@ -19,15 +23,15 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<(), TrainError> {
-    let _lock = lock::file(&args.out)?;
+    let ranks = if args.rank.is_empty() { vec![None] } else { args.rank.iter().copied().map(Some).collect() };
     let mut config = Config {
-        rank: args.rank,
+        rank: ranks[0],
         ridge: args.ridge,
         target: args.target,
         selection: Selection { first: args.first, without_position_0: args.without_position_0 },
         label: args.label,
         model: args.model,
-        ..Config::new(args.hidden, args.kind)
+        ..Config::new(args.hidden, args.kind[0])
     };
     config.solver = args.solver.unwrap_or(config.solver);
     config.adam = Options {
@@ -36,13 +40,42 @@ fn run(args: Args) -> Result<(), TrainError> {
         learning_rate: args.learning_rate.unwrap_or(config.adam.learning_rate),
         seed: args.seed,
     };
-    let trained = train(&config)?;
-    trained.write(&args.out)?;
-    let losses = &trained.card.training_loss;
-    let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-    println!("{}: {} ({}), mean training loss {mean:.2}", args.out.display(), args.kind, config.solver);
-    let parameters = thousands(trained.card.parameters());
-    match trained.card.rank {
+    if let ([_], [_]) = (&args.kind[..], &ranks[..]) {
+        let _lock = lock::file(&args.out)?;
+        return write(&train(&config)?, &args.out);
+    }
+    if config.solver == Solver::Adam {
+        return Err(TrainError::Usage(
+            "several kinds or ranks at once have the closed form alone; run gradient descent once for each"
+                .into(),
+        ));
+    }
+    let hidden_size = HiddenManifest::read(&config.hidden)?.inputs.hidden_size;
+    // A kind without a rank is trained once.
+    let of_kind = |kind: &Kind| if kind.low_rank() { &ranks[..] } else { &[None] };
+    let mut sets = Vec::new();
+    for set in args.kind.iter().flat_map(|kind| of_kind(kind).iter().map(|&rank| (*kind, rank))) {
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    let path = |&(kind, rank): &(Kind, Option<usize>)| {
+        let rank = rank.unwrap_or_else(|| default_rank(hidden_size));
+        args.out.join(format!("{}.safetensors", file_stem(kind, config.solver, rank, hidden_size)))
+    };
+    let paths: Vec<_> = sets.iter().map(path).collect();
+    let _locks = paths.iter().map(|path| lock::file(path)).collect::<Result<Vec<_>, _>>()?;
+    train_together(&config, &sets)?.iter().zip(&paths).try_for_each(|(file, path)| write(file, path))
+}
+
+/// Writes a file, and says what is in it.
+fn write(trained: &ShortcutFile, path: &Path) -> Result<(), TrainError> {
+    trained.write(path)?;
+    let card = &trained.card;
+    let mean = card.training_loss.iter().sum::<f64>() / card.training_loss.len() as f64;
+    println!("{}: {} ({}), mean training loss {mean:.2}", path.display(), card.kind, card.solver);
+    let parameters = thousands(card.parameters());
+    match card.rank {
         Some(rank) => println!("  rank {rank}, {parameters} parameters"),
         None => println!("  {parameters} parameters"),
     }

@@ -69,6 +69,9 @@ pub fn default_solver(kind: Kind) -> Solver {
     if kind == Kind::OneJump { Solver::Adam } else { Solver::ClosedForm }
 }
 
+/// Kinds whose closed form needs nothing but the levels' moments.
+const FROM_MOMENTS: [Kind; 4] = [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint];
+
 /// Trains a kind on all samples of a folder, at every exit level.
 ///
 /// # Errors
@@ -80,17 +83,52 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
         return train_one_jump(config, &hidden, rank);
     }
     let targets = targets(config.target, level(&hidden, hidden.blocks())?)?;
-    let job = Job { config, hidden: &hidden, targets: &targets, rank };
-    let (maps, losses, curves) = match (config.kind, config.solver) {
-        (Kind::Joint, Solver::ClosedForm) => job.joint_closed_form()?,
-        (Kind::Joint, Solver::Adam) => job.joint_adam()?,
-        (Kind::JointNorms, Solver::ClosedForm) => job.joint_norms()?,
-        (_, Solver::ClosedForm) => job.levels_closed_form()?,
-        (_, Solver::Adam) => job.levels_adam()?,
+    let job = Job { config, hidden: &hidden, targets: &targets };
+    let trained = match (config.kind, config.solver) {
+        (Kind::Joint, Solver::Adam) => job.joint_adam(rank)?,
+        (_, Solver::Adam) => job.levels_adam(rank)?,
+        (Kind::JointNorms, Solver::ClosedForm) => job.joint_norms(rank)?,
+        (kind, Solver::ClosedForm) => job.closed_form(kind, rank)?,
     };
+    Ok(file(config, &hidden, rank, trained))
+}
+
+/// Trains several kinds and ranks in closed form, reading each level of the states once. What `config` says of
+/// kind, rank and solver does not count.
+///
+/// # Errors
+/// As [`train`], and [`TrainError::Usage`] for a kind that needs more than the levels' moments.
+pub fn train_together(
+    config: &Config,
+    sets: &[(Kind, Option<usize>)],
+) -> Result<Vec<ShortcutFile>, TrainError> {
+    let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
+    let configs: Vec<_> = sets
+        .iter()
+        .map(|&(kind, rank)| Config { kind, rank, solver: Solver::ClosedForm, ..config.clone() })
+        .collect();
+    let validated = |config: &Config| {
+        if !FROM_MOMENTS.contains(&config.kind) {
+            let known = FROM_MOMENTS.map(Kind::name).join(", ");
+            return Err(TrainError::Usage(format!(
+                "'{}' is trained alone; several kinds or ranks at once are possible for {known}",
+                config.kind
+            )));
+        }
+        Ok((config.kind, validated_rank(config, &hidden)?))
+    };
+    let sets = configs.iter().map(validated).collect::<Result<Vec<_>, _>>()?;
+    let targets = targets(config.target, level(&hidden, hidden.blocks())?)?;
+    let trained = Job { config, hidden: &hidden, targets: &targets }.closed_forms(&sets)?;
+    let files = configs.iter().zip(&sets).zip(trained);
+    Ok(files.map(|((config, &(_, rank)), trained)| file(config, &hidden, rank, trained)).collect())
+}
+
+/// A trained set with its card.
+fn file(config: &Config, hidden: &HiddenStates, rank: usize, trained: Trained) -> ShortcutFile {
+    let (maps, losses, curves) = trained;
     let options = (config.solver == Solver::Adam).then(|| config.adam.describe());
-    let card = card(config, &hidden, rank, options, losses, curves);
-    Ok(ShortcutFile { card, maps })
+    ShortcutFile { card: card(config, hidden, rank, options, losses, curves), maps }
 }
 
 fn card(
@@ -214,63 +252,83 @@ struct Job<'a> {
     config: &'a Config,
     hidden: &'a HiddenStates,
     targets: &'a Tensor,
-    rank: usize,
 }
 
 impl Job<'_> {
-    fn levels_closed_form(&self) -> Result<Trained, TrainError> {
+    fn closed_form(&self, kind: Kind, rank: usize) -> Result<Trained, TrainError> {
+        let trained = self.closed_forms(&[(kind, rank)])?.pop();
+        trained.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))
+    }
+
+    /// The closed forms of kinds and ranks, all from one pass over the levels' moments.
+    fn closed_forms(&self, sets: &[(Kind, usize)]) -> Result<Vec<Trained>, TrainError> {
+        let (joint, per_level): (Vec<_>, Vec<_>) = sets.iter().partition(|(kind, _)| *kind == Kind::Joint);
+        let (fitted, moments) = self.pass("train", &per_level, !joint.is_empty())?;
+        let mut fitted = fitted.into_iter();
+        let trained = |&(kind, rank): &(Kind, usize)| {
+            if let (Kind::Joint, Some(moments)) = (kind, &moments) {
+                let Fitted { map, loss } = closed_form::fit(kind, moments, rank, self.config.ridge)?;
+                return Ok((Maps::One(Box::new(map)), vec![loss], None));
+            }
+            let levels = fitted.next().unwrap_or_default();
+            let (maps, losses) = levels.into_iter().map(|fitted| (fitted.map, fitted.loss)).unzip();
+            Ok((Maps::PerLevel(maps), losses, None))
+        };
+        sets.iter().map(trained).collect()
+    }
+
+    /// For each set what is fitted at each level, and the moments of all levels together, which are the sum of
+    /// the levels' moments, if `together` asks for them.
+    fn pass(
+        &self,
+        name: &'static str,
+        sets: &[(Kind, usize)],
+        together: bool,
+    ) -> Result<(Vec<Vec<Fitted>>, Option<Moments>), TrainError> {
         let (blocks, hidden_size) = (self.hidden.blocks(), self.hidden.hidden_size());
-        let progress = Progress::new("train", "levels", blocks as u64);
-        let (mut maps, mut losses) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
-        let (kind, rank, ridge) = (self.config.kind, self.rank, self.config.ridge);
+        let progress = Progress::new(name, "levels", blocks as u64);
+        let ridge = self.config.ridge;
         // With fewer samples than H the moments are singular, and matrices of the samples' size do.
         let few = self.hidden.samples() < hidden_size;
-        let fit = |_: usize, inputs: &Tensor, targets: &Tensor| {
+        let task = |_: usize, inputs: &Tensor, targets: &Tensor| {
             let moments = Moments::of(inputs, targets)?;
-            if few {
-                let map = few_samples::fit(kind, inputs, targets, rank, ridge)?;
-                return Ok(Fitted { loss: closed_form::loss(&map, &moments)?, map });
-            }
-            closed_form::fit(kind, &moments, rank, ridge)
+            let fit = |&(kind, rank): &(Kind, usize)| {
+                if few {
+                    let map = few_samples::fit(kind, inputs, targets, rank, ridge)?;
+                    return Ok(Fitted { loss: closed_form::loss(&map, &moments)?, map });
+                }
+                closed_form::fit(kind, &moments, rank, ridge)
+            };
+            let fitted = sets.iter().map(fit).collect::<Result<Vec<_>, TrainError>>()?;
+            Ok((fitted, together.then_some(moments)))
         };
-        levels::for_each(self.hidden, self.targets, Sharing::of_matrices(hidden_size), fit, |fitted| {
-            maps.push(fitted.map);
-            losses.push(fitted.loss);
+        let mut fitted: Vec<_> = sets.iter().map(|_| Vec::with_capacity(blocks)).collect();
+        let mut sum: Option<Moments> = None;
+        levels::for_each(self.hidden, self.targets, Sharing::of_matrices(hidden_size), task, |level| {
+            let (level, moments) = level;
+            for (fitted, level) in fitted.iter_mut().zip(level) {
+                fitted.push(level);
+            }
+            match (&mut sum, moments) {
+                (Some(sum), Some(moments)) => sum.add(&moments)?,
+                (sum, moments) => *sum = moments,
+            }
             progress.advance(1);
             Ok(())
         })?;
         progress.finish();
-        Ok((Maps::PerLevel(maps), losses, None))
-    }
-
-    /// The moments of all exit levels together are the sum of the levels' moments.
-    fn joint_closed_form(&self) -> Result<Trained, TrainError> {
-        let together = self.moments()?;
-        let fitted = closed_form::fit(self.config.kind, &together, self.rank, self.config.ridge)?;
-        Ok((Maps::One(Box::new(fitted.map)), vec![fitted.loss], None))
+        Ok((fitted, sum))
     }
 
     /// The moments of all exit levels together.
     fn moments(&self) -> Result<Moments, TrainError> {
-        let progress = Progress::new("moments", "levels", self.hidden.blocks() as u64);
-        let mut together: Option<Moments> = None;
-        let sharing = Sharing::of_matrices(self.hidden.hidden_size());
-        let moments = |_: usize, inputs: &Tensor, targets: &Tensor| Moments::of(inputs, targets);
-        levels::for_each(self.hidden, self.targets, sharing, moments, |moments| {
-            match &mut together {
-                Some(together) => together.add(&moments)?,
-                None => together = Some(moments),
-            }
-            progress.advance(1);
-            Ok(())
-        })?;
-        progress.finish();
-        together.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))
+        let (_, moments) = self.pass("moments", &[], true)?;
+        moments.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))
     }
 
     /// One A·B behind a BatchNorm per level. The states are read twice, so that the moments of one level
     /// at a time are in memory.
-    fn joint_norms(&self) -> Result<Trained, TrainError> {
+    fn joint_norms(&self, rank: usize) -> Result<Trained, TrainError> {
         let blocks = self.hidden.blocks();
         let progress = Progress::new("train", "levels", blocks as u64);
         let moments = (0..blocks).map(|k| {
@@ -279,7 +337,7 @@ impl Job<'_> {
             progress.advance(1);
             moments
         });
-        let maps = closed_form::with_norm_per_level(moments, self.rank, self.config.ridge)?;
+        let maps = closed_form::with_norm_per_level(moments, rank, self.config.ridge)?;
         progress.finish();
         let error = |(k, map): (usize, &Map)| {
             interrupt::check()?;
@@ -289,8 +347,8 @@ impl Job<'_> {
         Ok((Maps::PerLevel(maps), losses, None))
     }
 
-    fn levels_adam(&self) -> Result<Trained, TrainError> {
-        let (config, rank, blocks) = (self.config, self.rank, self.hidden.blocks());
+    fn levels_adam(&self, rank: usize) -> Result<Trained, TrainError> {
+        let (config, blocks) = (self.config, self.hidden.blocks());
         let progress = Progress::new("train", "epochs", (blocks * config.adam.epochs) as u64);
         let mut maps = Vec::with_capacity(blocks);
         let (mut losses, mut curves) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
@@ -309,7 +367,7 @@ impl Job<'_> {
         Ok((Maps::PerLevel(maps), losses, Some(curves)))
     }
 
-    fn joint_adam(&self) -> Result<Trained, TrainError> {
+    fn joint_adam(&self, rank: usize) -> Result<Trained, TrainError> {
         let blocks = self.hidden.blocks();
         let moments = self.moments()?;
         let levels = (0..blocks).map(|k| level(self.hidden, k)).collect::<Result<Vec<_>, _>>()?;
@@ -317,7 +375,7 @@ impl Job<'_> {
         drop(levels);
         let progress = Progress::new("train", "epochs", self.config.adam.epochs as u64);
         let samples = Samples { inputs: &inputs, targets: self.targets, moments: &moments };
-        let start = Start::of(self.targets, self.rank)?;
+        let start = Start::of(self.targets, rank)?;
         let Descended { map, loss, curve } =
             descend(self.config, &samples, &start, blocks as u64, &progress)?;
         progress.finish();
