@@ -182,6 +182,31 @@ fn closed_form_is_numpys_optimum() {
     }
 }
 
+/// Trained together or one after another, the files are the same to the byte.
+#[test]
+fn sets_trained_together_are_those_trained_alone() {
+    let run = Run::new();
+    let hidden = run.path("train");
+    for (solver, kinds) in [("closed-form", "jtc,njtc,n-njtc,joint"), ("adam", "n-njtc,joint,jtc")] {
+        let together = run.path(solver);
+        let arguments = ["--kind", kinds, "--rank", "2,3,2", "--solver", solver, "--out", &together];
+        succeed("onejump-train", &[&arguments[..], &["--hidden", &hidden]].concat());
+        let mut files: Vec<_> = fs::read_dir(&together).unwrap().map(|file| file.unwrap().path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "safetensors"));
+        let ranked = kinds.split(',').count() - 1;
+        assert_eq!(files.len(), 1 + 2 * ranked);
+        for file in files {
+            let card = ShortcutFile::read(&file).unwrap().card;
+            let rank = card.rank.unwrap_or(2).to_string();
+            let alone = run.path("alone.safetensors");
+            let arguments =
+                ["--kind", card.kind.name(), "--rank", &rank, "--solver", solver, "--out", &alone];
+            succeed("onejump-train", &[&arguments[..], &["--hidden", &hidden]].concat());
+            assert!(fs::read(&file).unwrap() == fs::read(&alone).unwrap(), "{}", file.display());
+        }
+    }
+}
+
 /// A·B is unique though A and B are not: ĥ = h·m + c. f32 storage of A and B rounds to 6e-8 of their
 /// size; 1e-4 of the map's norm leaves room for the states' condition.
 #[test]

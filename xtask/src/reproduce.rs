@@ -170,8 +170,8 @@ fn write_config(layout: &RunLayout, config: &RunConfig) -> Result<()> {
     Ok(files::write_bytes(&path, toml::to_string(config)?.as_bytes())?)
 }
 
-/// Kinds that are trained in closed form at every rank, beside jtc, which has none.
-const CLOSED_FORMS: [Kind; 3] = [Kind::Njtc, Kind::NNjtc, Kind::Joint];
+/// Kinds that are trained in closed form.
+const CLOSED_FORMS: [Kind; 4] = [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint];
 
 /// Trains all sets and scores the jumps; returns the sets and the chosen jumps.
 fn train_and_score(
@@ -182,41 +182,21 @@ fn train_and_score(
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let layout = stages.layout;
     let hidden = layout.hidden(Split::Train);
-    let file = |kind: Kind, solver, rank| layout.shortcuts(&file_stem(kind, solver, rank, hidden_size));
-    let mut shortcuts = vec![file(Kind::Jtc, Solver::ClosedForm, ranks[0])];
-    for &rank in ranks {
-        shortcuts.extend(CLOSED_FORMS.map(|kind| file(kind, Solver::ClosedForm, rank)));
+    let mut shortcuts = Vec::new();
+    for (solver, kinds) in [(Solver::ClosedForm, &CLOSED_FORMS[..]), (Solver::Adam, &BOTH_SOLVERS)] {
+        shortcuts.extend(train(stages, solver, kinds, ranks, hidden_size, args)?);
     }
-    let mut stage = stages.stage("onejump-train", "train-closed-form");
-    let kinds: Vec<_> = [Kind::Jtc].iter().chain(&CLOSED_FORMS).map(|kind| kind.name()).collect();
-    let all_ranks: Vec<_> = ranks.iter().map(usize::to_string).collect();
-    stage.option("--kind", &kinds.join(",")).option("--rank", &all_ranks.join(","));
-    stage.option("--solver", Solver::ClosedForm.name()).option("--seed", &args.seed.to_string());
-    stage.hidden(&hidden).arguments(&args.switches.train());
-    stage.output_folder("--out", &layout.shortcuts_folder(), &shortcuts);
-    stages.run(stage)?;
-
-    for &rank in ranks {
-        let mut kinds = BOTH_SOLVERS.to_vec();
-        // Not in the paper, and as long as everything before it.
-        if args.beyond {
-            kinds.push(Kind::OneJump);
-        }
-        for kind in kinds {
-            let out = file(kind, Solver::Adam, rank);
-            let stem = file_stem(kind, Solver::Adam, rank, hidden_size);
-            let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
-            stage.option("--kind", kind.name()).option("--solver", Solver::Adam.name());
-            stage.option("--seed", &args.seed.to_string()).hidden(&hidden).output("--out", &out);
-            stage.arguments(&args.switches.train()).option("--rank", &rank.to_string());
-            if kind == Kind::OneJump {
-                stage.option("--model", &args.model);
-            } else {
-                stage.arguments(&args.switches.adam());
-            }
-            stages.run(stage)?;
-            shortcuts.push(out);
-        }
+    // Not in the paper, and as long as everything before it.
+    for &rank in ranks.iter().filter(|_| args.beyond) {
+        let stem = file_stem(Kind::OneJump, Solver::Adam, rank, hidden_size);
+        let file = layout.shortcuts(&stem);
+        let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
+        stage.option("--kind", Kind::OneJump.name()).option("--solver", Solver::Adam.name());
+        stage.option("--rank", &rank.to_string()).option("--seed", &args.seed.to_string());
+        stage.option("--model", &args.model).arguments(&args.switches.train());
+        stage.hidden(&hidden).output("--out", &file);
+        stages.run(stage)?;
+        shortcuts.push(file);
     }
     let mut ojfa = Vec::new();
     for &rank in ranks {
@@ -233,6 +213,36 @@ fn train_and_score(
         }
     }
     Ok((shortcuts, ojfa))
+}
+
+/// Trains kinds at all ranks with one solver, in one stage: each level of the states is read once for all of them.
+fn train(
+    stages: &mut Stages,
+    solver: Solver,
+    kinds: &[Kind],
+    ranks: &[usize],
+    hidden_size: usize,
+    args: &Args,
+) -> Result<Vec<PathBuf>> {
+    let layout = stages.layout;
+    // A kind without a rank is trained once.
+    let ranks_of = |kind: Kind| if kind.low_rank() { ranks } else { &ranks[..1] };
+    let stems = kinds
+        .iter()
+        .flat_map(|&kind| ranks_of(kind).iter().map(move |&rank| file_stem(kind, solver, rank, hidden_size)));
+    let files: Vec<_> = stems.map(|stem| layout.shortcuts(&stem)).collect();
+    let joined = |names: Vec<String>| names.join(",");
+    let mut stage = stages.stage("onejump-train", &format!("train-{}", solver.name()));
+    stage.option("--kind", &joined(kinds.iter().map(|kind| kind.name().to_owned()).collect()));
+    stage.option("--rank", &joined(ranks.iter().map(usize::to_string).collect()));
+    stage.option("--solver", solver.name()).option("--seed", &args.seed.to_string());
+    stage.hidden(&layout.hidden(Split::Train)).arguments(&args.switches.train());
+    if solver == Solver::Adam {
+        stage.arguments(&args.switches.adam());
+    }
+    stage.output_folder("--out", &layout.shortcuts_folder(), &files);
+    stages.run(stage)?;
+    Ok(files)
 }
 
 fn evaluate(stages: &mut Stages, model: &str, shortcuts: &[PathBuf], ojfa: &[PathBuf]) -> Result<()> {

@@ -149,3 +149,36 @@ fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
 fn tensor(values: &[f32], columns: usize) -> Result<Tensor, ModelError> {
     Ok(Tensor::f_from_slice(values)?.f_view([-1, columns as i64])?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    /// Layers in panels against the same ones as tensors: f32 sums of up to 70 values of size 1, 1e-4.
+    #[test]
+    fn panels_are_the_plain_layers() {
+        tch::manual_seed(11);
+        let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu));
+        let (tokens, hidden, width) = (9, 20, 70);
+        let x = random(&[tokens, hidden]);
+        let pair = |inputs: i64, outputs: i64, bias: bool| {
+            let (weight, bias) = (random(&[inputs, outputs]), bias.then(|| random(&[outputs])));
+            let copy = |bias: &Option<Tensor>| bias.as_ref().map(Tensor::shallow_clone);
+            let panels = Linear::new(weight.shallow_clone(), copy(&bias), Place::CPU).unwrap();
+            assert!(matches!(panels, Linear::Panels(_)));
+            [panels, Linear::Tensors { weight, bias }]
+        };
+        let same = |[ours, plain]: [Tensor; 2]| {
+            assert_eq!(ours.size(), plain.size());
+            assert!((ours - plain).abs().max().double_value(&[]) < 1e-4);
+        };
+        for bias in [false, true] {
+            let [gate, up, down] = [(hidden, width), (hidden, width), (width, hidden)]
+                .map(|(inputs, outputs)| pair(inputs, outputs, bias));
+            same([0, 1].map(|form| gate[form].forward(&x).unwrap()));
+            same([0, 1].map(|form| gate[form].forward_part(&x, 5, 60).unwrap()));
+            same([0, 1].map(|form| Linear::gated(&gate[form], &up[form], &down[form], &x).unwrap()));
+        }
+    }
+}

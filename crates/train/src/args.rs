@@ -15,8 +15,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub hidden: PathBuf,
     /// n-njtc, njtc, jtc, joint, joint-norms (one A·B with a BatchNorm per level), or one-jump (one map for
-    /// all levels, fitted to what the model's head reads). Several with commas between them, in closed form: each
-    /// level is read once for all
+    /// all levels, fitted to what the model's head reads). Several with commas between them: each level is read
+    /// once for all
     #[arg(long, value_name = "KIND", value_delimiter = ',', required = true)]
     pub kind: Vec<Kind>,
     /// The safetensors file to write; for several kinds or ranks the folder for KIND.safetensors,
@@ -30,7 +30,7 @@ pub struct Args {
     /// divergence, from the closed form on) [default: closed-form; one-jump: adam]
     #[arg(long)]
     pub solver: Option<Solver>,
-    /// Rank r of A·B; H/100 by default. Several with commas between them, in closed form
+    /// Rank r of A·B; H/100 by default. Several with commas between them
     #[arg(long, value_name = "R", value_delimiter = ',')]
     pub rank: Vec<usize>,
     /// Closed form: weight of a ridge term, relative to the mean square of the inputs

@@ -3,7 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | train a kind at every exit level and write the file | [`train`] with a [`Config`] |
-//! | several kinds and ranks in closed form at once | [`train_together`] |
+//! | several kinds and ranks at once | [`train_together`] |
 //! | the exact minimum of Eq. 2 from second moments | [`closed_form`] |
 //! | the paper's gradient descent | [`adam`] |
 //! | one jump for all levels, fitted to what the head reads | [`one_jump`] |
@@ -30,6 +30,7 @@ pub mod moments;
 pub mod one_jump;
 mod optimiser;
 mod run;
+mod sets;
 
 pub use error::TrainError;
 pub use run::{Config, default_solver, train, train_together};

@@ -10,7 +10,7 @@ use clap::Parser;
 use onejump_core::cli::thousands;
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
-use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
+use onejump_core::shortcut::{Kind, default_rank, file_stem};
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::Selection;
 use onejump_train::adam::Options;
@@ -43,12 +43,6 @@ fn run(args: Args) -> Result<(), TrainError> {
     if let ([_], [_]) = (&args.kind[..], &ranks[..]) {
         let _lock = lock::file(&args.out)?;
         return write(&train(&config)?, &args.out);
-    }
-    if config.solver == Solver::Adam {
-        return Err(TrainError::Usage(
-            "several kinds or ranks at once have the closed form alone; run gradient descent once for each"
-                .into(),
-        ));
     }
     let hidden_size = HiddenManifest::read(&config.hidden)?.inputs.hidden_size;
     // A kind without a rank is trained once.

@@ -69,6 +69,18 @@ impl Moments {
         Ok(moments)
     }
 
+    /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            samples: self.samples,
+            x: self.x.shallow_clone(),
+            xx: self.xx.shallow_clone(),
+            xy: self.xy.shallow_clone(),
+            y: self.y.shallow_clone(),
+            y_squared: self.y_squared,
+        }
+    }
+
     /// The moments of both sets of samples together.
     ///
     /// # Errors

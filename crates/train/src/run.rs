@@ -14,11 +14,9 @@ use onejump_shortcuts::map::Map;
 use onejump_store::hidden::{HiddenStates, Selection};
 use tch::Tensor;
 
-use crate::adam::{self, Descended, Samples, Start};
-use crate::closed_form::{self, Fitted};
-use crate::few_samples;
-use crate::levels::{self, Sharing};
+use crate::closed_form;
 use crate::moments::Moments;
+use crate::sets::{Job, TOGETHER, Trained};
 use crate::{TrainError, adam::Options, one_jump};
 
 /// What to train and how.
@@ -69,9 +67,6 @@ pub fn default_solver(kind: Kind) -> Solver {
     if kind == Kind::OneJump { Solver::Adam } else { Solver::ClosedForm }
 }
 
-/// Kinds whose closed form needs nothing but the levels' moments.
-const FROM_MOMENTS: [Kind; 4] = [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint];
-
 /// Trains a kind on all samples of a folder, at every exit level.
 ///
 /// # Errors
@@ -83,33 +78,29 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
         return train_one_jump(config, &hidden, rank);
     }
     let targets = targets(config.target, level(&hidden, hidden.blocks())?)?;
-    let job = Job { config, hidden: &hidden, targets: &targets };
-    let trained = match (config.kind, config.solver) {
-        (Kind::Joint, Solver::Adam) => job.joint_adam(rank)?,
-        (_, Solver::Adam) => job.levels_adam(rank)?,
-        (Kind::JointNorms, Solver::ClosedForm) => job.joint_norms(rank)?,
-        (kind, Solver::ClosedForm) => job.closed_form(kind, rank)?,
+    let mut trained = if config.kind == Kind::JointNorms {
+        vec![joint_norms(config, &hidden, &targets, rank)?]
+    } else {
+        Job { config, hidden: &hidden, targets: &targets }.train(&[(config.kind, rank)])?
     };
+    let trained = trained.pop().ok_or_else(|| TrainError::Usage("the model has no blocks".into()))?;
     Ok(file(config, &hidden, rank, trained))
 }
 
-/// Trains several kinds and ranks in closed form, reading each level of the states once. What `config` says of
-/// kind, rank and solver does not count.
+/// Trains several kinds and ranks, reading each level of the states once. What `config` says of kind and rank does
+/// not count.
 ///
 /// # Errors
-/// As [`train`], and [`TrainError::Usage`] for a kind that needs more than the levels' moments.
+/// As [`train`], and [`TrainError::Usage`] for a joint-norms or a one-jump.
 pub fn train_together(
     config: &Config,
     sets: &[(Kind, Option<usize>)],
 ) -> Result<Vec<ShortcutFile>, TrainError> {
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
-    let configs: Vec<_> = sets
-        .iter()
-        .map(|&(kind, rank)| Config { kind, rank, solver: Solver::ClosedForm, ..config.clone() })
-        .collect();
+    let configs: Vec<_> = sets.iter().map(|&(kind, rank)| Config { kind, rank, ..config.clone() }).collect();
     let validated = |config: &Config| {
-        if !FROM_MOMENTS.contains(&config.kind) {
-            let known = FROM_MOMENTS.map(Kind::name).join(", ");
+        if !TOGETHER.contains(&config.kind) {
+            let known = TOGETHER.map(Kind::name).join(", ");
             return Err(TrainError::Usage(format!(
                 "'{}' is trained alone; several kinds or ranks at once are possible for {known}",
                 config.kind
@@ -119,7 +110,7 @@ pub fn train_together(
     };
     let sets = configs.iter().map(validated).collect::<Result<Vec<_>, _>>()?;
     let targets = targets(config.target, level(&hidden, hidden.blocks())?)?;
-    let trained = Job { config, hidden: &hidden, targets: &targets }.closed_forms(&sets)?;
+    let trained = Job { config, hidden: &hidden, targets: &targets }.train(&sets)?;
     let files = configs.iter().zip(&sets).zip(trained);
     Ok(files.map(|((config, &(_, rank)), trained)| file(config, &hidden, rank, trained)).collect())
 }
@@ -245,169 +236,28 @@ pub(crate) fn targets(target: Target, states: Tensor) -> Result<Tensor, TrainErr
     })
 }
 
-/// The maps, the training loss of each, and the loss curves of gradient descent.
-type Trained = (Maps, Vec<f64>, Option<Vec<Vec<f64>>>);
-
-struct Job<'a> {
-    config: &'a Config,
-    hidden: &'a HiddenStates,
-    targets: &'a Tensor,
-}
-
-impl Job<'_> {
-    fn closed_form(&self, kind: Kind, rank: usize) -> Result<Trained, TrainError> {
-        let trained = self.closed_forms(&[(kind, rank)])?.pop();
-        trained.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))
-    }
-
-    /// The closed forms of kinds and ranks, all from one pass over the levels' moments.
-    fn closed_forms(&self, sets: &[(Kind, usize)]) -> Result<Vec<Trained>, TrainError> {
-        let (joint, per_level): (Vec<_>, Vec<_>) = sets.iter().partition(|(kind, _)| *kind == Kind::Joint);
-        let (fitted, moments) = self.pass("train", &per_level, !joint.is_empty())?;
-        let mut fitted = fitted.into_iter();
-        let trained = |&(kind, rank): &(Kind, usize)| {
-            if let (Kind::Joint, Some(moments)) = (kind, &moments) {
-                let Fitted { map, loss } = closed_form::fit(kind, moments, rank, self.config.ridge)?;
-                return Ok((Maps::One(Box::new(map)), vec![loss], None));
-            }
-            let levels = fitted.next().unwrap_or_default();
-            let (maps, losses) = levels.into_iter().map(|fitted| (fitted.map, fitted.loss)).unzip();
-            Ok((Maps::PerLevel(maps), losses, None))
-        };
-        sets.iter().map(trained).collect()
-    }
-
-    /// For each set what is fitted at each level, and the moments of all levels together, which are the sum of
-    /// the levels' moments, if `together` asks for them.
-    fn pass(
-        &self,
-        name: &'static str,
-        sets: &[(Kind, usize)],
-        together: bool,
-    ) -> Result<(Vec<Vec<Fitted>>, Option<Moments>), TrainError> {
-        let (blocks, hidden_size) = (self.hidden.blocks(), self.hidden.hidden_size());
-        let progress = Progress::new(name, "levels", blocks as u64);
-        let ridge = self.config.ridge;
-        // With fewer samples than H the moments are singular, and matrices of the samples' size do.
-        let few = self.hidden.samples() < hidden_size;
-        let task = |_: usize, inputs: &Tensor, targets: &Tensor| {
-            let moments = Moments::of(inputs, targets)?;
-            let fit = |&(kind, rank): &(Kind, usize)| {
-                if few {
-                    let map = few_samples::fit(kind, inputs, targets, rank, ridge)?;
-                    return Ok(Fitted { loss: closed_form::loss(&map, &moments)?, map });
-                }
-                closed_form::fit(kind, &moments, rank, ridge)
-            };
-            let fitted = sets.iter().map(fit).collect::<Result<Vec<_>, TrainError>>()?;
-            Ok((fitted, together.then_some(moments)))
-        };
-        let mut fitted: Vec<_> = sets.iter().map(|_| Vec::with_capacity(blocks)).collect();
-        let mut sum: Option<Moments> = None;
-        levels::for_each(self.hidden, self.targets, Sharing::of_matrices(hidden_size), task, |level| {
-            let (level, moments) = level;
-            for (fitted, level) in fitted.iter_mut().zip(level) {
-                fitted.push(level);
-            }
-            match (&mut sum, moments) {
-                (Some(sum), Some(moments)) => sum.add(&moments)?,
-                (sum, moments) => *sum = moments,
-            }
-            progress.advance(1);
-            Ok(())
-        })?;
-        progress.finish();
-        Ok((fitted, sum))
-    }
-
-    /// The moments of all exit levels together.
-    fn moments(&self) -> Result<Moments, TrainError> {
-        let (_, moments) = self.pass("moments", &[], true)?;
-        moments.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))
-    }
-
-    /// One A·B behind a BatchNorm per level. The states are read twice, so that the moments of one level
-    /// at a time are in memory.
-    fn joint_norms(&self, rank: usize) -> Result<Trained, TrainError> {
-        let blocks = self.hidden.blocks();
-        let progress = Progress::new("train", "levels", blocks as u64);
-        let moments = (0..blocks).map(|k| {
-            interrupt::check()?;
-            let moments = Moments::of(&level(self.hidden, k)?, self.targets);
-            progress.advance(1);
-            moments
-        });
-        let maps = closed_form::with_norm_per_level(moments, rank, self.config.ridge)?;
-        progress.finish();
-        let error = |(k, map): (usize, &Map)| {
-            interrupt::check()?;
-            closed_form::squared_error(map, &level(self.hidden, k)?, self.targets)
-        };
-        let losses = maps.iter().enumerate().map(error).collect::<Result<_, _>>()?;
-        Ok((Maps::PerLevel(maps), losses, None))
-    }
-
-    fn levels_adam(&self, rank: usize) -> Result<Trained, TrainError> {
-        let (config, blocks) = (self.config, self.hidden.blocks());
-        let progress = Progress::new("train", "epochs", (blocks * config.adam.epochs) as u64);
-        let mut maps = Vec::with_capacity(blocks);
-        let (mut losses, mut curves) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
-        let start = Start::of(self.targets, rank)?;
-        let task = |k: usize, inputs: &Tensor, targets: &Tensor| {
-            let moments = &Moments::of(inputs, targets)?;
-            descend(config, &Samples { inputs, targets, moments }, &start, k as u64, &progress)
-        };
-        levels::for_each(self.hidden, self.targets, Sharing::LevelPerThread, task, |descended| {
-            maps.push(descended.map);
-            losses.push(descended.loss);
-            curves.push(descended.curve);
-            Ok(())
-        })?;
-        progress.finish();
-        Ok((Maps::PerLevel(maps), losses, Some(curves)))
-    }
-
-    fn joint_adam(&self, rank: usize) -> Result<Trained, TrainError> {
-        let blocks = self.hidden.blocks();
-        let moments = self.moments()?;
-        let levels = (0..blocks).map(|k| level(self.hidden, k)).collect::<Result<Vec<_>, _>>()?;
-        let inputs = Tensor::f_cat(&levels, 0)?; // (K·N, H)
-        drop(levels);
-        let progress = Progress::new("train", "epochs", self.config.adam.epochs as u64);
-        let samples = Samples { inputs: &inputs, targets: self.targets, moments: &moments };
-        let start = Start::of(self.targets, rank)?;
-        let Descended { map, loss, curve } =
-            descend(self.config, &samples, &start, blocks as u64, &progress)?;
-        progress.finish();
-        Ok((Maps::One(Box::new(map)), vec![loss], Some(vec![curve])))
-    }
-}
-
-/// Gradient descent on one set of samples.
-fn descend(
+/// One A·B behind a BatchNorm per level. The states are read twice, so that the moments of one level
+/// at a time are in memory.
+fn joint_norms(
     config: &Config,
-    samples: &Samples,
-    start: &Start,
-    stream: u64,
-    progress: &Progress,
-) -> Result<Descended, TrainError> {
-    let kind = config.kind;
-    let after_epoch = || {
+    hidden: &HiddenStates,
+    targets: &Tensor,
+    rank: usize,
+) -> Result<Trained, TrainError> {
+    let blocks = hidden.blocks();
+    let progress = Progress::new("train", "levels", blocks as u64);
+    let moments = (0..blocks).map(|k| {
+        interrupt::check()?;
+        let moments = Moments::of(&level(hidden, k)?, targets);
         progress.advance(1);
-        Ok(interrupt::check()?)
+        moments
+    });
+    let maps = closed_form::with_norm_per_level(moments, rank, config.ridge)?;
+    progress.finish();
+    let error = |(k, map): (usize, &Map)| {
+        interrupt::check()?;
+        closed_form::squared_error(map, &level(hidden, k)?, targets)
     };
-    let descended = adam::descend(kind, samples, start, &config.adam, stream, &after_epoch)?;
-    let loss = descended.loss;
-    if !loss.is_finite() {
-        return Err(TrainError::Diverged(format!("the {kind} of level {stream} has a loss of {loss}")));
-    }
-    tracing::info!("{}", describe_curve(kind, stream, &descended.curve, loss));
-    Ok(descended)
-}
-
-fn describe_curve(kind: Kind, stream: u64, curve: &[f64], loss: f64) -> String {
-    let stride = curve.len().div_ceil(6).max(1);
-    let points: Vec<_> = curve.iter().step_by(stride).map(|loss| format!("{loss:.0}")).collect();
-    let place = if kind == Kind::Joint { "all levels".to_owned() } else { format!("level {stream}") };
-    format!("{kind}, {place}: loss {} -> {loss:.1} with running statistics", points.join(" -> "))
+    let losses = maps.iter().enumerate().map(error).collect::<Result<_, _>>()?;
+    Ok((Maps::PerLevel(maps), losses, None))
 }

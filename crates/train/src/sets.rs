@@ -1,0 +1,224 @@
+//! Kinds and ranks that are trained together: each level is read, and its moments are summed up, once for all.
+
+use onejump_core::interrupt;
+use onejump_core::shortcut::{Kind, Solver};
+use onejump_core::telemetry::Progress;
+use onejump_shortcuts::file::Maps;
+use onejump_shortcuts::map::Map;
+use onejump_shortcuts::threads;
+use onejump_store::hidden::HiddenStates;
+use rayon::prelude::*;
+use tch::Tensor;
+
+use crate::TrainError;
+use crate::adam::{self, Samples, Start};
+use crate::closed_form;
+use crate::few_samples;
+use crate::levels::{self, Sharing};
+use crate::moments::Moments;
+use crate::run::{Config, level};
+
+/// Kinds that need the levels one by one, or the moments of all of them.
+pub(crate) const TOGETHER: [Kind; 4] = [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint];
+
+/// The maps, the training loss of each, and the loss curves of gradient descent.
+pub(crate) type Trained = (Maps, Vec<f64>, Option<Vec<Vec<f64>>>);
+
+/// A map, its training loss, and the loss curve of gradient descent.
+type Single = (Map, f64, Option<Vec<f64>>);
+
+/// A kind and its rank.
+type Set = (Kind, usize);
+
+/// What sets are trained on.
+pub(crate) struct Job<'a> {
+    pub config: &'a Config,
+    pub hidden: &'a HiddenStates,
+    pub targets: &'a Tensor,
+}
+
+impl Job<'_> {
+    /// Trains some of [`TOGETHER`], in their order.
+    pub fn train(&self, sets: &[Set]) -> Result<Vec<Trained>, TrainError> {
+        let (joint, per_level): (Vec<Set>, Vec<Set>) =
+            sets.iter().partition(|(kind, _)| *kind == Kind::Joint);
+        let together = !joint.is_empty();
+        let (levels, moments) = match self.config.solver {
+            Solver::ClosedForm => self.closed_forms(&per_level, together)?,
+            Solver::Adam => self.descents(&per_level, together)?,
+        };
+        let joint = match (moments, self.config.solver) {
+            (None, _) => Vec::new(),
+            (Some(moments), Solver::ClosedForm) => self.joint_closed_forms(&joint, &moments)?,
+            (Some(moments), Solver::Adam) => self.joint_descents(&joint, &moments)?,
+        };
+        let (mut levels, mut joint) = (levels.into_iter().map(of_levels), joint.into_iter().map(of_all));
+        let next = |(kind, _): &Set| if *kind == Kind::Joint { joint.next() } else { levels.next() };
+        Ok(sets.iter().filter_map(next).collect())
+    }
+
+    fn closed_forms(
+        &self,
+        sets: &[Set],
+        together: bool,
+    ) -> Result<(Vec<Vec<Single>>, Option<Moments>), TrainError> {
+        let ridge = self.config.ridge;
+        // With fewer samples than H the moments are singular, and matrices of the samples' size do.
+        let few = self.hidden.samples() < self.hidden.hidden_size();
+        let fit = |&(kind, rank): &Set, _: usize, samples: &Samples| {
+            if few {
+                let map = few_samples::fit(kind, samples.inputs, samples.targets, rank, ridge)?;
+                let loss = closed_form::loss(&map, samples.moments)?;
+                return Ok((map, loss, None));
+            }
+            let fitted = closed_form::fit(kind, samples.moments, rank, ridge)?;
+            Ok((fitted.map, fitted.loss, None))
+        };
+        let progress = Progress::new("train", "levels", self.hidden.blocks() as u64);
+        let sharing = Sharing::of_matrices(self.hidden.hidden_size());
+        let done = self.pass(sets, together, sharing, fit, || progress.advance(1))?;
+        progress.finish();
+        Ok(done)
+    }
+
+    fn joint_closed_forms(&self, sets: &[Set], moments: &Moments) -> Result<Vec<Single>, TrainError> {
+        let fit = |&(kind, rank): &Set| {
+            let fitted = closed_form::fit(kind, moments, rank, self.config.ridge)?;
+            Ok((fitted.map, fitted.loss, None))
+        };
+        sets.iter().map(fit).collect()
+    }
+
+    fn descents(
+        &self,
+        sets: &[Set],
+        together: bool,
+    ) -> Result<(Vec<Vec<Single>>, Option<Moments>), TrainError> {
+        let config = self.config;
+        let epochs = sets.len() * self.hidden.blocks() * config.adam.epochs;
+        // Without sets this is a look at the moments.
+        let (name, unit, total) = if sets.is_empty() {
+            ("moments", "levels", self.hidden.blocks())
+        } else {
+            ("train", "epochs", epochs)
+        };
+        let progress = Progress::new(name, unit, total as u64);
+        let starts = self.starts(sets)?;
+        let fit = |set: &Set, level: usize, samples: &Samples| {
+            let start = &starts[sets.iter().position(|other| other == set).unwrap_or_default()];
+            descend(config, set.0, samples, start, level as u64, &progress)
+        };
+        let after_level = || {
+            if sets.is_empty() {
+                progress.advance(1)
+            }
+        };
+        let done = self.pass(sets, together, Sharing::LevelPerThread, fit, after_level)?;
+        progress.finish();
+        Ok(done)
+    }
+
+    /// The descents run beside each other, a thread each: their steps are too small for more.
+    fn joint_descents(&self, sets: &[Set], moments: &Moments) -> Result<Vec<Single>, TrainError> {
+        let (config, blocks) = (self.config, self.hidden.blocks());
+        let levels = (0..blocks).map(|k| level(self.hidden, k)).collect::<Result<Vec<_>, _>>()?;
+        let inputs = Tensor::f_cat(&levels, 0)?; // (K·N, H)
+        drop(levels);
+        let progress = Progress::new("train", "epochs", (sets.len() * config.adam.epochs) as u64);
+        // A tensor may be sent to another thread, but not shared with it.
+        let share = |(&(kind, _), start): (&Set, Start)| {
+            (kind, start, inputs.shallow_clone(), self.targets.shallow_clone(), moments.shallow_clone())
+        };
+        let jobs: Vec<_> = sets.iter().zip(self.starts(sets)?).map(share).collect();
+        let done = threads::pool()?.install(|| {
+            jobs.into_par_iter()
+                .with_max_len(1)
+                .map(|(kind, start, inputs, targets, moments)| {
+                    let samples = Samples { inputs: &inputs, targets: &targets, moments: &moments };
+                    descend(config, kind, &samples, &start, blocks as u64, &progress)
+                })
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        progress.finish();
+        Ok(done)
+    }
+
+    fn starts(&self, sets: &[Set]) -> Result<Vec<Start>, TrainError> {
+        sets.iter().map(|&(_, rank)| Start::of(self.targets, rank)).collect()
+    }
+
+    /// What `fit` makes of each set at each level, by set; and the moments of all levels together, which are the sum
+    /// of theirs, if `together` asks for them.
+    fn pass(
+        &self,
+        sets: &[Set],
+        together: bool,
+        sharing: Sharing,
+        fit: impl Fn(&Set, usize, &Samples) -> Result<Single, TrainError> + Sync,
+        after_level: impl Fn(),
+    ) -> Result<(Vec<Vec<Single>>, Option<Moments>), TrainError> {
+        let mut by_set: Vec<_> = sets.iter().map(|_| Vec::with_capacity(self.hidden.blocks())).collect();
+        let mut sum: Option<Moments> = None;
+        let task = |level: usize, inputs: &Tensor, targets: &Tensor| {
+            let moments = Moments::of(inputs, targets)?;
+            let samples = Samples { inputs, targets, moments: &moments };
+            let fitted = sets.iter().map(|set| fit(set, level, &samples)).collect::<Result<Vec<_>, _>>()?;
+            Ok((fitted, together.then_some(moments)))
+        };
+        levels::for_each(self.hidden, self.targets, sharing, task, |(fitted, moments)| {
+            for (levels, fitted) in by_set.iter_mut().zip(fitted) {
+                levels.push(fitted);
+            }
+            match (&mut sum, moments) {
+                (Some(sum), Some(moments)) => sum.add(&moments)?,
+                (sum, moments) => *sum = moments,
+            }
+            after_level();
+            Ok(())
+        })?;
+        Ok((by_set, sum))
+    }
+}
+
+/// Gradient descent on one set of samples.
+fn descend(
+    config: &Config,
+    kind: Kind,
+    samples: &Samples,
+    start: &Start,
+    stream: u64,
+    progress: &Progress,
+) -> Result<Single, TrainError> {
+    let after_epoch = || {
+        progress.advance(1);
+        Ok(interrupt::check()?)
+    };
+    let descended = adam::descend(kind, samples, start, &config.adam, stream, &after_epoch)?;
+    let loss = descended.loss;
+    if !loss.is_finite() {
+        return Err(TrainError::Diverged(format!("the {kind} of level {stream} has a loss of {loss}")));
+    }
+    tracing::info!("{}", describe_curve(kind, stream, &descended.curve, loss));
+    Ok((descended.map, loss, Some(descended.curve)))
+}
+fn of_levels(levels: Vec<Single>) -> Trained {
+    let (mut maps, mut losses, mut curves) = (Vec::new(), Vec::new(), Vec::new());
+    for (map, loss, curve) in levels {
+        maps.push(map);
+        losses.push(loss);
+        curves.extend(curve);
+    }
+    let curves = (!curves.is_empty()).then_some(curves);
+    (Maps::PerLevel(maps), losses, curves)
+}
+
+fn of_all((map, loss, curve): Single) -> Trained {
+    (Maps::One(Box::new(map)), vec![loss], curve.map(|curve| vec![curve]))
+}
+
+fn describe_curve(kind: Kind, stream: u64, curve: &[f64], loss: f64) -> String {
+    let stride = curve.len().div_ceil(6).max(1);
+    let points: Vec<_> = curve.iter().step_by(stride).map(|loss| format!("{loss:.0}")).collect();
+    let place = if kind == Kind::Joint { "all levels".to_owned() } else { format!("level {stream}") };
+    format!("{kind}, {place}: loss {} -> {loss:.1} with running statistics", points.join(" -> "))
+}
