@@ -31,6 +31,13 @@ const LANES: usize = 8;
 /// yields a zero or non-finite approximation.
 pub fn scores(hidden: &HiddenStates, jumps: &ShortcutFile) -> Result<Vec<Score>, ScoreError> {
     let jumps = Jumps::stack(jumps)?;
+    if jumps.first.depth() != hidden.hidden_size() {
+        return Err(ScoreError::Jump(format!(
+            "the jumps are for H = {}, the states have H = {}",
+            jumps.first.depth(),
+            hidden.hidden_size()
+        )));
+    }
     let targets = Targets::new(hidden, &jumps)?;
     let (levels, count) = (hidden.blocks() + 1, jumps.count);
     let progress = Progress::new("score", "levels", levels as u64);

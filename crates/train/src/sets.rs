@@ -30,6 +30,9 @@ type Single = (Map, f64, Option<Vec<f64>>);
 /// A kind and its rank.
 type Set = (Kind, usize);
 
+/// What came of each set at each level, by set; and the moments of all levels together, if they are needed.
+type Pass = (Vec<Vec<Single>>, Option<Moments>);
+
 /// What sets are trained on.
 pub(crate) struct Job<'a> {
     pub config: &'a Config,
@@ -57,15 +60,12 @@ impl Job<'_> {
         Ok(sets.iter().filter_map(next).collect())
     }
 
-    fn closed_forms(
-        &self,
-        sets: &[Set],
-        together: bool,
-    ) -> Result<(Vec<Vec<Single>>, Option<Moments>), TrainError> {
+    fn closed_forms(&self, sets: &[Set], together: bool) -> Result<Pass, TrainError> {
         let ridge = self.config.ridge;
         // With fewer samples than H the moments are singular, and matrices of the samples' size do.
         let few = self.hidden.samples() < self.hidden.hidden_size();
-        let fit = |&(kind, rank): &Set, _: usize, samples: &Samples| {
+        let fit = |set: usize, _: usize, samples: &Samples| {
+            let (kind, rank) = sets[set];
             if few {
                 let map = few_samples::fit(kind, samples.inputs, samples.targets, rank, ridge)?;
                 let loss = closed_form::loss(&map, samples.moments)?;
@@ -89,11 +89,7 @@ impl Job<'_> {
         sets.iter().map(fit).collect()
     }
 
-    fn descents(
-        &self,
-        sets: &[Set],
-        together: bool,
-    ) -> Result<(Vec<Vec<Single>>, Option<Moments>), TrainError> {
+    fn descents(&self, sets: &[Set], together: bool) -> Result<Pass, TrainError> {
         let config = self.config;
         let epochs = sets.len() * self.hidden.blocks() * config.adam.epochs;
         // Without sets this is a look at the moments.
@@ -104,9 +100,8 @@ impl Job<'_> {
         };
         let progress = Progress::new(name, unit, total as u64);
         let starts = self.starts(sets)?;
-        let fit = |set: &Set, level: usize, samples: &Samples| {
-            let start = &starts[sets.iter().position(|other| other == set).unwrap_or_default()];
-            descend(config, set.0, samples, start, level as u64, &progress)
+        let fit = |set: usize, level: usize, samples: &Samples| {
+            descend(config, sets[set].0, samples, &starts[set], level as u64, &progress)
         };
         let after_level = || {
             if sets.is_empty() {
@@ -147,22 +142,23 @@ impl Job<'_> {
         sets.iter().map(|&(_, rank)| Start::of(self.targets, rank)).collect()
     }
 
-    /// What `fit` makes of each set at each level, by set; and the moments of all levels together, which are the sum
-    /// of theirs, if `together` asks for them.
+    /// What `fit` makes of each set, by its number, at each level. The moments of all levels together are the sum of
+    /// theirs.
     fn pass(
         &self,
         sets: &[Set],
         together: bool,
         sharing: Sharing,
-        fit: impl Fn(&Set, usize, &Samples) -> Result<Single, TrainError> + Sync,
+        fit: impl Fn(usize, usize, &Samples) -> Result<Single, TrainError> + Sync,
         after_level: impl Fn(),
-    ) -> Result<(Vec<Vec<Single>>, Option<Moments>), TrainError> {
+    ) -> Result<Pass, TrainError> {
         let mut by_set: Vec<_> = sets.iter().map(|_| Vec::with_capacity(self.hidden.blocks())).collect();
         let mut sum: Option<Moments> = None;
         let task = |level: usize, inputs: &Tensor, targets: &Tensor| {
             let moments = Moments::of(inputs, targets)?;
             let samples = Samples { inputs, targets, moments: &moments };
-            let fitted = sets.iter().map(|set| fit(set, level, &samples)).collect::<Result<Vec<_>, _>>()?;
+            let fitted =
+                (0..sets.len()).map(|set| fit(set, level, &samples)).collect::<Result<Vec<_>, _>>()?;
             Ok((fitted, together.then_some(moments)))
         };
         levels::for_each(self.hidden, self.targets, sharing, task, |(fitted, moments)| {
@@ -201,6 +197,7 @@ fn descend(
     tracing::info!("{}", describe_curve(kind, stream, &descended.curve, loss));
     Ok((descended.map, loss, Some(descended.curve)))
 }
+
 fn of_levels(levels: Vec<Single>) -> Trained {
     let (mut maps, mut losses, mut curves) = (Vec::new(), Vec::new(), Vec::new());
     for (map, loss, curve) in levels {
