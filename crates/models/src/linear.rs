@@ -34,9 +34,9 @@ impl Linear {
                 biases.push(checkpoint.tensor(&format!("{name}.bias"), &[*outputs], place)?);
             }
         }
-        let weight = Tensor::f_cat(&weights, 0)?.f_transpose(0, 1)?;
+        let weight = Tensor::f_cat(&weights, 0)?;
         let bias = if bias { Some(Tensor::f_cat(&biases, 0)?) } else { None };
-        Self::new(weight, bias, place)
+        Self::from_stored(&weight, bias, place)
     }
 
     /// Loads two layers of equal size that Hugging Face stores as one of (2·out, in).
@@ -53,7 +53,7 @@ impl Linear {
             bias.then(|| checkpoint.tensor(&format!("{name}.bias"), &[2 * outputs], place)).transpose()?;
         let half = |start: i64| {
             let bias = bias.as_ref().map(|bias| bias.f_narrow(0, start, outputs)).transpose()?;
-            Self::new(weight.f_narrow(0, start, outputs)?.f_transpose(0, 1)?, bias, place)
+            Self::from_stored(&weight.f_narrow(0, start, outputs)?, bias, place)
         };
         Ok([half(0)?, half(outputs)?])
     }
@@ -71,6 +71,18 @@ impl Linear {
         Self::new(weight, Some(bias), place)
     }
 
+    /// A layer of W (out, in).
+    fn from_stored(weight: &Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
+        if place != Place::CPU {
+            return Ok(Self::Tensors { weight: weight.f_transpose(0, 1)?, bias });
+        }
+        let (outputs, inputs) = weight.size2()?;
+        let bias = bias.map(|bias| values(&bias)).transpose()?;
+        let panels = Panels::transposed(inputs as usize, outputs as usize, bias.as_deref(), &values(weight)?);
+        Ok(Self::Panels(Arc::new(panels)))
+    }
+
+    /// A layer of W (in, out).
     fn new(weight: Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
         if place != Place::CPU {
             return Ok(Self::Tensors { weight, bias });

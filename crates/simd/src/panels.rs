@@ -54,17 +54,8 @@ impl Panels {
         constant: Option<&[f32]>,
         part: impl Fn(usize, usize) -> Result<Vec<f32>, E>,
     ) -> Result<Self, E> {
-        assert!(depth > 0, "a product over nothing");
-        let panels = columns.div_ceil(PANEL);
-        let mut constants = vec![[0.0; PANEL]; panels];
-        if let Some(constant) = constant {
-            assert_eq!(constant.len(), columns, "a constant for every column");
-            for (panel, constant) in constants.iter_mut().zip(constant.chunks(PANEL)) {
-                panel[..constant.len()].copy_from_slice(constant);
-            }
-        }
-        let mut values = vec![[0.0; PANEL]; panels * depth];
-        let filled = values.chunks_mut(FILLED / PANEL * depth);
+        let mut laid_out = Self::zeros(depth, columns, constant);
+        let filled = laid_out.values.chunks_mut(FILLED / PANEL * depth);
         for (panels, start) in filled.zip((0..columns).step_by(FILLED)) {
             let count = FILLED.min(columns - start);
             let part = part(start, count)?;
@@ -75,7 +66,38 @@ impl Panels {
                 }
             }
         }
-        Ok(Self { depth, columns, values, constants })
+        Ok(laid_out)
+    }
+
+    /// The transpose of a matrix (V, D), row by row: of weights as they are stored, (out, in).
+    ///
+    /// # Panics
+    /// If D is 0, or the matrix or the constant has another size.
+    pub fn transposed(depth: usize, columns: usize, constant: Option<&[f32]>, matrix: &[f32]) -> Self {
+        assert_eq!(matrix.len(), depth * columns, "a matrix of {columns} rows");
+        let mut laid_out = Self::zeros(depth, columns, constant);
+        let panels = laid_out.values.chunks_mut(depth);
+        for (panel, rows) in panels.zip(matrix.chunks(PANEL * depth)) {
+            for (k, values) in panel.iter_mut().enumerate() {
+                for (value, row) in values.iter_mut().zip(rows.chunks_exact(depth)) {
+                    *value = row[k];
+                }
+            }
+        }
+        laid_out
+    }
+
+    fn zeros(depth: usize, columns: usize, constant: Option<&[f32]>) -> Self {
+        assert!(depth > 0, "a product over nothing");
+        let panels = columns.div_ceil(PANEL);
+        let mut constants = vec![[0.0; PANEL]; panels];
+        if let Some(constant) = constant {
+            assert_eq!(constant.len(), columns, "a constant for every column");
+            for (panel, constant) in constants.iter_mut().zip(constant.chunks(PANEL)) {
+                panel[..constant.len()].copy_from_slice(constant);
+            }
+        }
+        Self { depth, columns, values: vec![[0.0; PANEL]; panels * depth], constants }
     }
 
     /// D.
@@ -347,6 +369,12 @@ mod tests {
                 }
             });
             prop_assert!(seen.iter().all(|&times| times == 1));
+
+            let rows_of_columns: Vec<f32> =
+                (0..columns).flat_map(|column| matrix.iter().skip(column).step_by(columns).copied()).collect();
+            let transposed = Panels::transposed(depth, columns, constant, &rows_of_columns);
+            prop_assert_eq!(&transposed.values, &panels.values);
+            prop_assert_eq!(&transposed.constants, &panels.constants);
 
             let start = (cut * columns as f64) as usize;
             for wanted in [0..columns, start..columns, 0..start] {
