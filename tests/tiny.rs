@@ -16,7 +16,7 @@ use onejump_models::checkpoint::Checkpoint;
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::part::{PartRows, StoreDtype, write_part};
 use onejump_store::tables::{read_per_level, read_scores};
-use onejump_tests::{Tensors, golden, succeed};
+use onejump_tests::{Tensors, fail, golden, succeed};
 use serde_json::{Value, json};
 use tch::Tensor;
 
@@ -205,6 +205,9 @@ fn sets_trained_together_are_those_trained_alone() {
             assert!(fs::read(&file).unwrap() == fs::read(&alone).unwrap(), "{}", file.display());
         }
     }
+    let alone = run.path("alone.safetensors");
+    let said = fail("onejump-train", &["--kind", "jtc,njtc", "--hidden", &hidden, "--out", &alone]);
+    assert!(said.contains("is a file; several kinds or ranks need a folder"), "{said}");
 }
 
 /// A·B is unique though A and B are not: ĥ = h·m + c. f32 storage of A and B rounds to 6e-8 of their

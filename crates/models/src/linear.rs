@@ -36,7 +36,7 @@ impl Linear {
         }
         let weight = Tensor::f_cat(&weights, 0)?;
         let bias = if bias { Some(Tensor::f_cat(&biases, 0)?) } else { None };
-        Self::from_stored(&weight, bias, place)
+        Self::from_rows(&weight, bias, place)
     }
 
     /// Loads two layers of equal size that Hugging Face stores as one of (2·out, in).
@@ -53,7 +53,7 @@ impl Linear {
             bias.then(|| checkpoint.tensor(&format!("{name}.bias"), &[2 * outputs], place)).transpose()?;
         let half = |start: i64| {
             let bias = bias.as_ref().map(|bias| bias.f_narrow(0, start, outputs)).transpose()?;
-            Self::from_stored(&weight.f_narrow(0, start, outputs)?, bias, place)
+            Self::from_rows(&weight.f_narrow(0, start, outputs)?, bias, place)
         };
         Ok([half(0)?, half(outputs)?])
     }
@@ -68,11 +68,11 @@ impl Linear {
     ) -> Result<Self, ModelError> {
         let weight = checkpoint.tensor(&format!("{name}.weight"), &[inputs, outputs], place)?;
         let bias = checkpoint.tensor(&format!("{name}.bias"), &[outputs], place)?;
-        Self::new(weight, Some(bias), place)
+        Self::from_conv1d(weight, Some(bias), place)
     }
 
     /// A layer of W (out, in).
-    fn from_stored(weight: &Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
+    fn from_rows(weight: &Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
         if place != Place::CPU {
             return Ok(Self::Tensors { weight: weight.f_transpose(0, 1)?, bias });
         }
@@ -83,7 +83,7 @@ impl Linear {
     }
 
     /// A layer of W (in, out).
-    fn new(weight: Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
+    fn from_conv1d(weight: Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
         if place != Place::CPU {
             return Ok(Self::Tensors { weight, bias });
         }
@@ -174,23 +174,30 @@ mod tests {
         let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu));
         let (tokens, hidden, width) = (9, 20, 70);
         let x = random(&[tokens, hidden]);
-        let pair = |inputs: i64, outputs: i64, bias: bool| {
+        let forms = |inputs: i64, outputs: i64, bias: bool| {
             let (weight, bias) = (random(&[inputs, outputs]), bias.then(|| random(&[outputs])));
             let copy = |bias: &Option<Tensor>| bias.as_ref().map(Tensor::shallow_clone);
-            let panels = Linear::new(weight.shallow_clone(), copy(&bias), Place::CPU).unwrap();
-            assert!(matches!(panels, Linear::Panels(_)));
-            [panels, Linear::Tensors { weight, bias }]
+            let stored = weight.transpose(0, 1).contiguous();
+            let panels = [
+                Linear::from_conv1d(weight.shallow_clone(), copy(&bias), Place::CPU).unwrap(),
+                Linear::from_rows(&stored, copy(&bias), Place::CPU).unwrap(),
+            ];
+            assert!(panels.iter().all(|form| matches!(form, Linear::Panels(_))));
+            let [conv1d, rows] = panels;
+            [conv1d, rows, Linear::Tensors { weight, bias }]
         };
-        let same = |[ours, plain]: [Tensor; 2]| {
-            assert_eq!(ours.size(), plain.size());
-            assert!((ours - plain).abs().max().double_value(&[]) < 1e-4);
+        let same = |[conv1d, rows, plain]: [Tensor; 3]| {
+            for ours in [conv1d, rows] {
+                assert_eq!(ours.size(), plain.size());
+                assert!((ours - &plain).abs().max().double_value(&[]) < 1e-4);
+            }
         };
         for bias in [false, true] {
             let [gate, up, down] = [(hidden, width), (hidden, width), (width, hidden)]
-                .map(|(inputs, outputs)| pair(inputs, outputs, bias));
-            same([0, 1].map(|form| gate[form].forward(&x).unwrap()));
-            same([0, 1].map(|form| gate[form].forward_part(&x, 5, 60).unwrap()));
-            same([0, 1].map(|form| Linear::gated(&gate[form], &up[form], &down[form], &x).unwrap()));
+                .map(|(inputs, outputs)| forms(inputs, outputs, bias));
+            same([0, 1, 2].map(|form| gate[form].forward(&x).unwrap()));
+            same([0, 1, 2].map(|form| gate[form].forward_part(&x, 5, 60).unwrap()));
+            same([0, 1, 2].map(|form| Linear::gated(&gate[form], &up[form], &down[form], &x).unwrap()));
         }
     }
 }

@@ -153,7 +153,7 @@ pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f
     if list.null_count() > 0 || list.values().null_count() > 0 {
         return Err(StoreError::content(path, format!("column '{name}' has missing values")));
     }
-    let values = Arc::clone(list.values());
+    let (values, found) = (Arc::clone(list.values()), list.data_type().clone());
     drop(batch); // The values are ours alone now: they need not be copied.
     let states = if let Some(floats) = values.as_any().downcast_ref::<Float32Array>() {
         let floats = floats.values().clone();
@@ -164,7 +164,7 @@ pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f
         values.values().convert_to_f32_slice(&mut states);
         states
     } else {
-        return Err(wrong_type(path, &name, "lists of float32 or float16", values.data_type()));
+        return Err(wrong_type(path, &name, "lists of float32 or float16", &found));
     };
     if !all_finite(&states) {
         let index = states.iter().position(|value| !value.is_finite()).unwrap_or_default();

@@ -44,6 +44,12 @@ fn run(args: Args) -> Result<(), TrainError> {
         let _lock = lock::file(&args.out)?;
         return write(&train(&config)?, &args.out);
     }
+    if args.out.is_file() {
+        return Err(TrainError::Usage(format!(
+            "{} is a file; several kinds or ranks need a folder for --out",
+            args.out.display()
+        )));
+    }
     let hidden_size = HiddenManifest::read(&config.hidden)?.inputs.hidden_size;
     // A kind without a rank is trained once.
     let of_kind = |kind: &Kind| if kind.low_rank() { &ranks[..] } else { &[None] };

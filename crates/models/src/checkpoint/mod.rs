@@ -99,7 +99,7 @@ impl Checkpoint {
     /// The tensor of a Hugging Face name, of the shape given, in the place's type.
     ///
     /// # Errors
-    /// [`ModelError`] if it is missing, of another shape, or holds NaN or infinity.
+    /// [`ModelError`] if it is missing, of another shape, empty, or holds NaN or infinity.
     pub fn tensor(&mut self, name: &str, shape: &[i64], place: Place) -> Result<Tensor, ModelError> {
         let tensor = match &mut self.source {
             Source::Directory(directory) => directory.tensor(name)?,
@@ -116,6 +116,12 @@ impl Checkpoint {
                     "tensor '{name}' has the shape {:?}, the configuration asks for {shape:?}",
                     tensor.size()
                 ),
+            ));
+        }
+        if tensor.numel() == 0 {
+            return Err(ModelError::checkpoint(
+                &self.path,
+                format!("tensor '{name}' has no values: {shape:?}"),
             ));
         }
         let tensor = tensor.f_to_kind(place.dtype)?;
@@ -157,7 +163,7 @@ mod tests {
     use tch::Kind;
 
     #[test]
-    fn a_weight_that_is_not_finite_is_refused() {
+    fn weights_that_are_not_finite_or_empty_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.json"), r#"{"model_type": "llama"}"#).unwrap();
         for dtype in [Kind::Float, Kind::BFloat16, Kind::Half] {
@@ -171,5 +177,10 @@ mod tests {
                 assert_eq!(read.is_ok(), odd.is_finite(), "{dtype:?} {odd}");
             }
         }
+        let empty = Tensor::zeros([4, 0], (Kind::Float, tch::Device::Cpu));
+        Tensor::write_safetensors(&[("w", empty)], folder.path().join("model.safetensors")).unwrap();
+        let mut checkpoint = Checkpoint::open(&folder.path().display().to_string()).unwrap();
+        let error = checkpoint.tensor("w", &[4, 0], Place::CPU).unwrap_err().to_string();
+        assert!(error.contains("tensor 'w' has no values"), "{error}");
     }
 }
