@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("onejump-shortcuts", &["core"]),
     ("onejump-corpus", &["core"]),
     ("onejump-capture", &["core", "store", "models"]),
-    ("onejump-train", &["core", "store", "models", "shortcuts"]),
+    ("onejump-train", &["core", "store", "models", "shortcuts", "simd"]),
     ("onejump-score", &["core", "store", "shortcuts", "simd"]),
     ("onejump-evaluate", &["core", "store", "models", "shortcuts", "simd"]),
     ("onejump-report", &["core", "store"]),

@@ -1,4 +1,4 @@
-//! What the hot loops of the stages share: f32 arithmetic in the widest vectors of the processor at hand,
+//! What the hot loops of the stages share: arithmetic in the widest vectors of the processor at hand,
 //! chosen when the program runs (AVX-512, AVX2 with FMA, NEON, or none).
 //!
 //! | task | where |
@@ -6,6 +6,7 @@
 //! | lay a matrix out once, multiply rows with it often | [`Panels`] |
 //! | silu(x·gate) ⊙ (x·up) of a gated feed-forward | [`Panels::gated`] |
 //! | eˣ of a vector | [`exp`] |
+//! | Σ xᵀx and Σ xᵀy of f32 rows, in f64 | [`gram`], [`cross`] |
 //!
 //! A general product takes any two matrices, lays both out anew each time and writes its result to memory.
 //! A model's weights are the same in every batch, so they are laid out when they are loaded; and what is made
@@ -15,7 +16,9 @@
 //! the number of threads or of rows. This crate knows nothing of torch.
 
 mod exp;
+mod outer;
 mod panels;
 
 pub use exp::exp;
+pub use outer::{cross, gram};
 pub use panels::{Panels, ROWS};

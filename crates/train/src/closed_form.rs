@@ -13,13 +13,16 @@ use onejump_shortcuts::map::{Map, Norm};
 use tch::Tensor;
 
 use crate::TrainError;
-use crate::moments::{CHUNK, Moments};
+use crate::moments::Moments;
 
 /// Eigenvalues below this share of the largest are taken as 0: H·ε of f64, with a margin of 10.
 pub(crate) const CUTOFF: f64 = 1e-12;
 
 /// A Cholesky factor whose smallest pivot is this small a share of the largest is not trusted.
 const SAFE_PIVOT: f64 = 1e-5;
+
+/// Rows whose error is computed at a time.
+const CHUNK: i64 = 256;
 
 /// A map and its mean squared error over the samples (Eq. 2).
 #[derive(Debug)]

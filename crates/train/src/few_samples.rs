@@ -110,6 +110,7 @@ mod tests {
     use super::*;
     use crate::closed_form;
     use crate::moments::Moments;
+    use crate::rows::values;
     use tch::Device;
 
     /// Both are exact; f32 maps and an error of 1e-12·condition leave 1e-5 of the prediction.
@@ -119,7 +120,7 @@ mod tests {
         let random = |rows, columns| Tensor::randn([rows, columns], (Dtype::Float, Device::Cpu));
         let (samples, hidden) = (7, 12);
         let (x, y) = (random(samples, hidden) * 3.0 + 1.0, random(samples, hidden) + 0.5);
-        let moments = Moments::of(&x, &y).unwrap();
+        let moments = Moments::of(&values(&x).unwrap(), &values(&y).unwrap(), hidden as usize).unwrap();
         for kind in [Kind::NNjtc, Kind::Njtc, Kind::Jtc] {
             for (rank, ridge) in [(2, 0.0), (2, 0.1), (10, 0.0)] {
                 let many = closed_form::fit(kind, &moments, rank, ridge).unwrap();

@@ -4,10 +4,8 @@ use onejump_core::interrupt;
 use onejump_shortcuts::threads;
 use onejump_store::hidden::HiddenStates;
 use rayon::prelude::*;
-use tch::Tensor;
 
 use crate::TrainError;
-use crate::run::level;
 
 /// Up to this hidden size one thread has enough to do with a level: several levels' H×H matrices in f64
 /// are small beside the states, and eigenvectors of small matrices gain nothing from more threads.
@@ -29,36 +27,29 @@ impl Sharing {
     }
 }
 
-/// Runs `task` on the inputs (N, H) and targets (N, H) of every exit level; `take` gets the results in the
-/// order of the levels. No more results than threads wait for it.
+/// Runs `task` on every exit level and its states (N, H); `take` gets the results in the order of the levels. No more
+/// results than threads wait for it.
 pub(crate) fn for_each<T: Send>(
     hidden: &HiddenStates,
-    targets: &Tensor,
     sharing: Sharing,
-    task: impl Fn(usize, &Tensor, &Tensor) -> Result<T, TrainError> + Sync,
+    task: impl Fn(usize, &[f32]) -> Result<T, TrainError> + Sync,
     mut take: impl FnMut(T) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
-    let run = |k: usize, targets: &Tensor| {
+    let run = |k: usize| {
         interrupt::check()?;
-        task(k, &level(hidden, k)?, targets)
+        task(k, &hidden.level(k)?)
     };
     let levels: Vec<usize> = (0..hidden.blocks()).collect();
     if sharing == Sharing::LevelAfterLevel {
         for &k in &levels {
-            take(run(k, targets)?)?;
+            take(run(k)?)?;
         }
         return Ok(());
     }
     let pool = threads::pool()?;
     for group in levels.chunks(pool.current_num_threads()) {
-        // A tensor may be sent to another thread, but not shared with it.
-        let jobs: Vec<_> = group.iter().map(|&k| (k, targets.shallow_clone())).collect();
-        let done: Vec<T> = pool.install(|| {
-            jobs.into_par_iter()
-                .with_max_len(1)
-                .map(|(k, targets)| run(k, &targets))
-                .collect::<Result<_, _>>()
-        })?;
+        let done: Vec<T> =
+            pool.install(|| group.par_iter().with_max_len(1).map(|&k| run(k)).collect::<Result<_, _>>())?;
         done.into_iter().try_for_each(&mut take)?;
     }
     Ok(())

@@ -29,6 +29,7 @@ mod levels;
 pub mod moments;
 pub mod one_jump;
 mod optimiser;
+mod rows;
 mod run;
 mod sets;
 

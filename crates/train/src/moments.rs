@@ -3,15 +3,17 @@
 //! f32 would not do: a few states are a hundred times larger than the others, and the moments square
 //! that. Everything that the closed form needs of N samples is in these H×H matrices.
 
-use tch::{Kind, Tensor};
+use std::ops::Range;
+
+use onejump_simd as simd;
+use rayon::prelude::*;
+use tch::Tensor;
 
 use crate::TrainError;
+use crate::levels::Sharing;
 
-/// Rows that are converted to f64 at a time: they stay in the second cache.
-pub(crate) const CHUNK: i64 = 256;
-
-/// Parts into which Σ xᵀx is cut, so that its lower half needs no operations: with three, 6/9 are done.
-const STRIPES: i64 = 3;
+/// Columns of a large matrix that a thread sums up at a time.
+const COLUMNS: usize = 256;
 
 /// Sums over samples of inputs x (H) and targets y (H), f64.
 #[derive(Debug)]
@@ -31,42 +33,23 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// The moments of `inputs` and `targets`, both (N, H) f32.
+    /// The moments of `inputs` and `targets`, both (N, H), row by row.
     ///
     /// # Errors
-    /// [`TrainError::Torch`] if the shapes differ.
-    pub fn of(inputs: &Tensor, targets: &Tensor) -> Result<Self, TrainError> {
-        let (samples, hidden) = inputs.size2()?;
-        let zeros = |shape: &[i64]| Tensor::f_zeros(shape, (Kind::Double, inputs.device()));
-        let mut moments = Self {
-            samples: samples as f64,
-            x: zeros(&[hidden])?,
-            xx: zeros(&[hidden, hidden])?,
-            xy: zeros(&[hidden, hidden])?,
-            y: zeros(&[hidden])?,
-            y_squared: 0.0,
-        };
-        let width = (hidden + STRIPES - 1) / STRIPES;
-        for start in (0..samples).step_by(CHUNK as usize) {
-            let rows = CHUNK.min(samples - start);
-            let x = inputs.f_narrow(0, start, rows)?.f_to_kind(Kind::Double)?;
-            let y = targets.f_narrow(0, start, rows)?.f_to_kind(Kind::Double)?;
-            let transposed = x.f_transpose(0, 1)?; // (H, n)
-            // Σ xᵀx is symmetric: of each stripe of rows what is right of the stripe's first column.
-            for first in (0..hidden).step_by(width as usize) {
-                let (height, rest) = (width.min(hidden - first), hidden - first);
-                let stripe = transposed.f_narrow(0, first, height)?;
-                let mut sum = moments.xx.f_narrow(0, first, height)?.f_narrow(1, first, rest)?;
-                let _ = sum.f_addmm_(&stripe, &x.f_narrow(1, first, rest)?)?;
-            }
-            let _ = moments.xy.f_addmm_(&transposed, &y)?;
-            let _ = moments.x.f_add_(&column_sum(&x)?)?;
-            let _ = moments.y.f_add_(&column_sum(&y)?)?;
-            moments.y_squared += y.f_square()?.f_sum(Kind::Double)?.double_value(&[]);
-        }
-        let upper = moments.xx.f_triu(0)?;
-        moments.xx = upper.f_add(&upper.f_triu(1)?.f_transpose(0, 1)?)?;
-        Ok(moments)
+    /// [`TrainError::Torch`] if there is no memory for them.
+    ///
+    /// # Panics
+    /// If the two have different sizes, or are no whole number of rows.
+    pub fn of(inputs: &[f32], targets: &[f32], hidden: usize) -> Result<Self, TrainError> {
+        let upper = matrix(hidden, |columns| simd::gram(inputs, hidden, columns))?.f_triu(0)?;
+        Ok(Self {
+            samples: (inputs.len() / hidden) as f64,
+            x: column_sums(inputs, hidden)?,
+            xx: upper.f_add(&upper.f_triu(1)?.f_transpose(0, 1)?)?,
+            xy: matrix(hidden, |columns| simd::cross(inputs, targets, hidden, columns))?,
+            y: column_sums(targets, hidden)?,
+            y_squared: targets.chunks(hidden).map(squared).sum(),
+        })
     }
 
     /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
@@ -96,29 +79,55 @@ impl Moments {
     }
 }
 
-fn column_sum(x: &Tensor) -> Result<Tensor, TrainError> {
-    Ok(x.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Double)?)
+/// A matrix (H, H) from some of its columns at a time, (H, columns), row by row.
+fn matrix(hidden: usize, part: impl Fn(Range<usize>) -> Vec<f64> + Sync) -> Result<Tensor, TrainError> {
+    let width = match Sharing::of_matrices(hidden) {
+        Sharing::LevelPerThread => hidden,
+        Sharing::LevelAfterLevel => COLUMNS,
+    };
+    let starts: Vec<_> = (0..hidden).step_by(width).collect();
+    let parts: Vec<_> = starts.par_iter().map(|&start| part(start..hidden.min(start + width))).collect();
+    let part = |values: &Vec<f64>| Ok(Tensor::f_from_slice(values)?.f_view([hidden as i64, -1])?);
+    let parts = parts.iter().map(part).collect::<Result<Vec<_>, TrainError>>()?;
+    Ok(Tensor::f_cat(&parts, 1)?)
+}
+
+/// (H) f64, of rows (N, H).
+fn column_sums(rows: &[f32], hidden: usize) -> Result<Tensor, TrainError> {
+    let mut sums = vec![0.0; hidden];
+    for row in rows.chunks_exact(hidden) {
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += f64::from(value);
+        }
+    }
+    Ok(Tensor::f_from_slice(&sums)?)
+}
+
+fn squared(row: &[f32]) -> f64 {
+    row.iter().map(|&value| f64::from(value).powi(2)).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
+    use crate::rows::values;
+    use tch::{Device, Kind};
 
-    /// Against the products written out, for sizes that the stripes do and do not divide. f64: 1e-9.
+    /// Against the products written out, for a matrix that is made at once and one that is made in parts. f64: 1e-9.
     #[test]
     fn moments_are_the_plain_products() {
         tch::manual_seed(5);
-        for (samples, hidden) in [(50, 8), (CHUNK + 3, 13), (1, 3), (4, 1)] {
+        for (samples, hidden) in [(50, 8), (131, 13), (1, 3), (4, 1), (3, 1030)] {
             let random = || Tensor::randn([samples, hidden], (Kind::Float, Device::Cpu));
             let (x, y) = (random(), random());
-            let moments = Moments::of(&x, &y).unwrap();
+            let moments = Moments::of(&values(&x).unwrap(), &values(&y).unwrap(), hidden as usize).unwrap();
             let (x, y) = (x.to_kind(Kind::Double), y.to_kind(Kind::Double));
             for (ours, plain) in [
                 (&moments.xx, x.tr().mm(&x)),
                 (&moments.xy, x.tr().mm(&y)),
                 (&moments.x, x.sum_dim_intlist([0i64].as_slice(), false, Kind::Double)),
                 (&moments.y, y.sum_dim_intlist([0i64].as_slice(), false, Kind::Double)),
+                (&Tensor::from(moments.y_squared), y.square().sum(Kind::Double)),
             ] {
                 assert!((ours - plain).abs().max().double_value(&[]) < 1e-9, "{samples} x {hidden}");
             }

@@ -16,6 +16,7 @@ use tch::Tensor;
 
 use crate::closed_form;
 use crate::moments::Moments;
+use crate::rows::{tensor, values};
 use crate::sets::{Job, TOGETHER, Trained};
 use crate::{TrainError, adam::Options, one_jump};
 
@@ -77,7 +78,7 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
     if config.kind == Kind::OneJump {
         return train_one_jump(config, &hidden, rank);
     }
-    let targets = targets(config.target, level(&hidden, hidden.blocks())?)?;
+    let targets = values(&targets(config.target, level(&hidden, hidden.blocks())?)?)?;
     let mut trained = if config.kind == Kind::JointNorms {
         vec![joint_norms(config, &hidden, &targets, rank)?]
     } else {
@@ -109,7 +110,7 @@ pub fn train_together(
         Ok((config.kind, validated_rank(config, &hidden)?))
     };
     let sets = configs.iter().map(validated).collect::<Result<Vec<_>, _>>()?;
-    let targets = targets(config.target, level(&hidden, hidden.blocks())?)?;
+    let targets = values(&targets(config.target, level(&hidden, hidden.blocks())?)?)?;
     let trained = Job { config, hidden: &hidden, targets: &targets }.train(&sets)?;
     let files = configs.iter().zip(&sets).zip(trained);
     Ok(files.map(|((config, &(_, rank)), trained)| file(config, &hidden, rank, trained)).collect())
@@ -221,8 +222,7 @@ fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, Train
 
 /// The states of a level as a tensor, (N, H) f32.
 pub(crate) fn level(hidden: &HiddenStates, level: usize) -> Result<Tensor, TrainError> {
-    let states = hidden.level(level)?;
-    Ok(Tensor::f_from_slice(&states)?.f_view([-1, hidden.hidden_size() as i64])?)
+    tensor(&hidden.level(level)?, hidden.hidden_size())
 }
 
 /// What the maps approximate, from the final hidden states (N, H).
@@ -241,22 +241,23 @@ pub(crate) fn targets(target: Target, states: Tensor) -> Result<Tensor, TrainErr
 fn joint_norms(
     config: &Config,
     hidden: &HiddenStates,
-    targets: &Tensor,
+    targets: &[f32],
     rank: usize,
 ) -> Result<Trained, TrainError> {
     let blocks = hidden.blocks();
     let progress = Progress::new("train", "levels", blocks as u64);
     let moments = (0..blocks).map(|k| {
         interrupt::check()?;
-        let moments = Moments::of(&level(hidden, k)?, targets);
+        let moments = Moments::of(&hidden.level(k)?, targets, hidden.hidden_size());
         progress.advance(1);
         moments
     });
     let maps = closed_form::with_norm_per_level(moments, rank, config.ridge)?;
     progress.finish();
+    let targets = tensor(targets, hidden.hidden_size())?;
     let error = |(k, map): (usize, &Map)| {
         interrupt::check()?;
-        closed_form::squared_error(map, &level(hidden, k)?, targets)
+        closed_form::squared_error(map, &level(hidden, k)?, &targets)
     };
     let losses = maps.iter().enumerate().map(error).collect::<Result<_, _>>()?;
     Ok((Maps::PerLevel(maps), losses, None))

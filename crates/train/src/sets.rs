@@ -16,7 +16,8 @@ use crate::closed_form;
 use crate::few_samples;
 use crate::levels::{self, Sharing};
 use crate::moments::Moments;
-use crate::run::{Config, level};
+use crate::rows;
+use crate::run::Config;
 
 /// Kinds that need the levels one by one, or the moments of all of them.
 pub(crate) const TOGETHER: [Kind; 4] = [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint];
@@ -37,7 +38,15 @@ type Pass = (Vec<Vec<Single>>, Option<Moments>);
 pub(crate) struct Job<'a> {
     pub config: &'a Config,
     pub hidden: &'a HiddenStates,
-    pub targets: &'a Tensor,
+    /// (N, H).
+    pub targets: &'a [f32],
+}
+
+/// An exit level: its number, its states (N, H), and their moments.
+struct Level<'a> {
+    number: usize,
+    inputs: &'a [f32],
+    moments: &'a Moments,
 }
 
 impl Job<'_> {
@@ -64,14 +73,20 @@ impl Job<'_> {
         let ridge = self.config.ridge;
         // With fewer samples than H the moments are singular, and matrices of the samples' size do.
         let few = self.hidden.samples() < self.hidden.hidden_size();
-        let fit = |set: usize, _: usize, samples: &Samples| {
+        let fit = |set: usize, level: &Level| {
             let (kind, rank) = sets[set];
             if few {
-                let map = few_samples::fit(kind, samples.inputs, samples.targets, rank, ridge)?;
-                let loss = closed_form::loss(&map, samples.moments)?;
+                let map = few_samples::fit(
+                    kind,
+                    &self.tensor(level.inputs)?,
+                    &self.tensor(self.targets)?,
+                    rank,
+                    ridge,
+                )?;
+                let loss = closed_form::loss(&map, level.moments)?;
                 return Ok((map, loss, None));
             }
-            let fitted = closed_form::fit(kind, samples.moments, rank, ridge)?;
+            let fitted = closed_form::fit(kind, level.moments, rank, ridge)?;
             Ok((fitted.map, fitted.loss, None))
         };
         let progress = Progress::new("train", "levels", self.hidden.blocks() as u64);
@@ -100,8 +115,10 @@ impl Job<'_> {
         };
         let progress = Progress::new(name, unit, total as u64);
         let starts = self.starts(sets)?;
-        let fit = |set: usize, level: usize, samples: &Samples| {
-            descend(config, sets[set].0, samples, &starts[set], level as u64, &progress)
+        let fit = |set: usize, level: &Level| {
+            let (inputs, targets) = (self.tensor(level.inputs)?, self.tensor(self.targets)?);
+            let samples = Samples { inputs: &inputs, targets: &targets, moments: level.moments };
+            descend(config, sets[set].0, &samples, &starts[set], level.number as u64, &progress)
         };
         let after_level = || {
             if sets.is_empty() {
@@ -116,13 +133,15 @@ impl Job<'_> {
     /// The descents run beside each other, a thread each: their steps are too small for more.
     fn joint_descents(&self, sets: &[Set], moments: &Moments) -> Result<Vec<Single>, TrainError> {
         let (config, blocks) = (self.config, self.hidden.blocks());
-        let levels = (0..blocks).map(|k| level(self.hidden, k)).collect::<Result<Vec<_>, _>>()?;
+        let levels =
+            (0..blocks).map(|k| self.tensor(&self.hidden.level(k)?)).collect::<Result<Vec<_>, _>>()?;
         let inputs = Tensor::f_cat(&levels, 0)?; // (K·N, H)
         drop(levels);
         let progress = Progress::new("train", "epochs", (sets.len() * config.adam.epochs) as u64);
+        let targets = self.tensor(self.targets)?;
         // A tensor may be sent to another thread, but not shared with it.
         let share = |(&(kind, _), start): (&Set, Start)| {
-            (kind, start, inputs.shallow_clone(), self.targets.shallow_clone(), moments.shallow_clone())
+            (kind, start, inputs.shallow_clone(), targets.shallow_clone(), moments.shallow_clone())
         };
         let jobs: Vec<_> = sets.iter().zip(self.starts(sets)?).map(share).collect();
         let done = threads::pool()?.install(|| {
@@ -139,7 +158,12 @@ impl Job<'_> {
     }
 
     fn starts(&self, sets: &[Set]) -> Result<Vec<Start>, TrainError> {
-        sets.iter().map(|&(_, rank)| Start::of(self.targets, rank)).collect()
+        let targets = self.tensor(self.targets)?;
+        sets.iter().map(|&(_, rank)| Start::of(&targets, rank)).collect()
+    }
+
+    fn tensor(&self, rows: &[f32]) -> Result<Tensor, TrainError> {
+        rows::tensor(rows, self.hidden.hidden_size())
     }
 
     /// What `fit` makes of each set, by its number, at each level. The moments of all levels together are the sum of
@@ -149,19 +173,18 @@ impl Job<'_> {
         sets: &[Set],
         together: bool,
         sharing: Sharing,
-        fit: impl Fn(usize, usize, &Samples) -> Result<Single, TrainError> + Sync,
+        fit: impl Fn(usize, &Level) -> Result<Single, TrainError> + Sync,
         after_level: impl Fn(),
     ) -> Result<Pass, TrainError> {
         let mut by_set: Vec<_> = sets.iter().map(|_| Vec::with_capacity(self.hidden.blocks())).collect();
         let mut sum: Option<Moments> = None;
-        let task = |level: usize, inputs: &Tensor, targets: &Tensor| {
-            let moments = Moments::of(inputs, targets)?;
-            let samples = Samples { inputs, targets, moments: &moments };
-            let fitted =
-                (0..sets.len()).map(|set| fit(set, level, &samples)).collect::<Result<Vec<_>, _>>()?;
+        let task = |number: usize, inputs: &[f32]| {
+            let moments = Moments::of(inputs, self.targets, self.hidden.hidden_size())?;
+            let level = Level { number, inputs, moments: &moments };
+            let fitted = (0..sets.len()).map(|set| fit(set, &level)).collect::<Result<Vec<_>, _>>()?;
             Ok((fitted, together.then_some(moments)))
         };
-        levels::for_each(self.hidden, self.targets, sharing, task, |(fitted, moments)| {
+        levels::for_each(self.hidden, sharing, task, |(fitted, moments)| {
             for (levels, fitted) in by_set.iter_mut().zip(fitted) {
                 levels.push(fitted);
             }

@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 use crate::TrainError;
 use crate::closed_form::{CUTOFF, eigen, leading, single, solve};
 use crate::moments::Moments;
+use crate::rows::values;
 
 /// Rows of the unembedding that are converted to f64 at a time.
 const CHUNK: i64 = 4096;
@@ -39,9 +40,10 @@ impl Quadratic {
     pub fn of(states: &Tensor, targets: &Tensor, head: &Head, mean: &Tensor) -> Result<Self, TrainError> {
         let centred = head.norm.centred(targets)?;
         let directions = centred.f_mul(&head.norm.inverse_scale(&centred)?)?;
-        let mut moments: Option<Moments> = None;
+        let (mut moments, targets): (Option<Moments>, _) = (None, values(&directions)?);
         for level in 0..states.size()[0] {
-            let level = Moments::of(&unit(&states.f_select(0, level)?)?, &directions)?;
+            let inputs = values(&unit(&states.f_select(0, level)?)?)?;
+            let level = Moments::of(&inputs, &targets, directions.size2()?.1 as usize)?;
             match &mut moments {
                 Some(moments) => moments.add(&level)?,
                 None => moments = Some(level),
