@@ -38,10 +38,11 @@ pub fn scores(hidden: &HiddenStates, jumps: &ShortcutFile) -> Result<Vec<Score>,
             hidden.hidden_size()
         )));
     }
-    let targets = Targets::new(hidden, &jumps)?;
+    let pool = threads::pool()?;
+    let targets = pool.install(|| Targets::new(hidden, &jumps))?;
     let (levels, count) = (hidden.blocks() + 1, jumps.count);
     let progress = Progress::new("score", "levels", levels as u64);
-    let by_level = threads::pool()?.install(|| {
+    let by_level = pool.install(|| {
         (0..levels)
             .into_par_iter()
             .with_max_len(1)
@@ -111,8 +112,8 @@ impl Jumps {
 
 /// What all levels need of the final hidden states.
 struct Targets {
-    /// Q_m·h_K, (N, K·r).
-    projected: Vec<f32>,
+    /// Q_m·h_K of each chunk of samples, (n, K·r).
+    projected: Vec<Vec<f32>>,
     /// ‖h_K‖, (N).
     norms: Vec<f64>,
 }
@@ -128,7 +129,9 @@ impl Targets {
                 hidden.dir().display()
             )));
         }
-        Ok(Self { projected: jumps.directions.multiply(&states, 0..jumps.directions.columns()), norms })
+        let project = |states| jumps.directions.multiply(states, 0..jumps.directions.columns());
+        let projected = states.par_chunks(CHUNK * hidden.hidden_size()).map(project).collect();
+        Ok(Self { projected, norms })
     }
 }
 
@@ -143,8 +146,7 @@ fn level_scores(
     let width = jumps.count * jumps.rank;
     let mut sums = vec![(0.0, 0.0); jumps.count];
     let chunks = states.chunks(CHUNK * hidden.hidden_size());
-    let projected = targets.projected.chunks(CHUNK * width);
-    for ((states, projected), norms) in chunks.zip(projected).zip(targets.norms.chunks(CHUNK)) {
+    for ((states, projected), norms) in chunks.zip(&targets.projected).zip(targets.norms.chunks(CHUNK)) {
         let u = jumps.first.multiply(states, 0..width); // (n, K·r)
         Arch::new().dispatch(|| add_cosines(&mut sums, &u, projected, norms, jumps.rank));
     }
