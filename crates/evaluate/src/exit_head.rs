@@ -48,28 +48,20 @@ impl SharedHead {
         }
         let (hidden_size, vocab_size) = (self.head.hidden_size(), self.head.vocab_size());
         let panels = Panels::fill(hidden_size, vocab_size, None, |start, count| {
-            values(&self.transposed(start, count)?)
+            values(&self.head.unembedding.f_narrow(0, start as i64, count as i64)?.f_transpose(0, 1)?)
         })?;
         Ok(Arc::clone(unembedding.insert(Arc::new(panels))))
-    }
-
-    /// Some columns of Eᵀ, (H, count).
-    fn transposed(&self, start: usize, count: usize) -> Result<Tensor, EvaluateError> {
-        Ok(self.head.unembedding.f_narrow(0, start as i64, count as i64)?.f_transpose(0, 1)?)
     }
 
     /// P (r, V), with the constant of the norm's bias, for the B (r, H) of a map.
     fn projected(&self, b: &Tensor) -> Result<Panels, EvaluateError> {
         let norm = &self.head.norm;
-        let gained = norm.centred(b)?.f_mul(norm.weight())?;
-        let rank = gained.size2()?.0 as usize;
+        let gained = values(&norm.centred(b)?.f_mul(norm.weight())?)?;
         let constant = match norm.bias() {
             Some(bias) => Some(values(&self.head.unembedding.f_mv(bias)?)?),
             None => None,
         };
-        Panels::fill(rank, self.head.vocab_size(), constant.as_deref(), |start, count| {
-            values(&gained.f_mm(&self.transposed(start, count)?)?)
-        })
+        Ok(self.unembedding()?.projected(&gained, constant.as_deref()))
     }
 }
 
@@ -191,7 +183,7 @@ impl ExitHead {
 }
 
 /// All values of a tensor, row by row.
-fn values(tensor: &Tensor) -> Result<Vec<f32>, EvaluateError> {
+pub(crate) fn values(tensor: &Tensor) -> Result<Vec<f32>, EvaluateError> {
     Ok(Vec::try_from(tensor.f_to_kind(Kind::Float)?.f_contiguous()?.f_view([-1])?)?)
 }
 

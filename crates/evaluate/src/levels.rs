@@ -1,16 +1,20 @@
 //! One exit level: every method's approximations, logits and outcomes.
 
 use onejump_store::truth::Truth;
+use pulp::Arch;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-use crate::exit_head::{Approximated, ExitHead, SharedHead};
+use crate::exit_head::{Approximated, ExitHead, SharedHead, values};
 use crate::metrics::Outcome;
 use crate::scan::RowScan;
 
 /// Samples at a time: each batch reads all of the unembedding. A multiple of the rows that products compute
 /// together.
 pub(crate) const CHUNK: i64 = 32 * onejump_simd::ROWS as i64;
+
+/// Lanes of the sums over H.
+const LANES: usize = 8;
 
 /// What a thread needs of the samples. Tensors can be sent to a thread, not shared between them.
 pub(crate) struct Samples {
@@ -120,17 +124,32 @@ pub(crate) fn outcomes(
 
 /// Cosine of ĥ and h_K (0 where ĥ is 0), and ‖ĥ − h_K‖², of each row.
 fn distances(approximated: &Approximated, targets: &Tensor) -> Result<Vec<(f64, f64)>, EvaluateError> {
-    let hidden = &approximated.hidden;
-    let sum = |tensor: Tensor| -> Result<Vec<f64>, EvaluateError> {
-        Ok(Vec::<f64>::try_from(tensor.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?)?)
+    let (ours, theirs) = (values(&approximated.hidden)?, values(targets)?);
+    let hidden_size = targets.size2()?.1 as usize;
+    let rows = ours.chunks_exact(hidden_size).zip(theirs.chunks_exact(hidden_size));
+    Ok(Arch::new().dispatch(|| rows.map(|(ours, theirs)| distance(ours, theirs)).collect()))
+}
+
+/// The same of one row.
+#[inline(always)]
+fn distance(ours: &[f32], theirs: &[f32]) -> (f64, f64) {
+    let mut sums = [[0.0; LANES]; 4];
+    let mut add = |lane: usize, x: f32, y: f32| {
+        let (x, y) = (f64::from(x), f64::from(y));
+        for (sum, value) in sums.iter_mut().zip([x * y, x * x, y * y, (x - y) * (x - y)]) {
+            sum[lane] += value;
+        }
     };
-    let product = sum(hidden.f_mul(targets)?)?;
-    let (ours, theirs) = (sum(hidden.f_square()?)?, sum(targets.f_square()?)?);
-    let error = sum(hidden.f_sub(targets)?.f_square_()?)?;
-    Ok((0..product.len())
-        .map(|row| {
-            let lengths = (ours[row] * theirs[row]).sqrt();
-            (if lengths > 0.0 { product[row] / lengths } else { 0.0 }, error[row])
-        })
-        .collect())
+    let ((x, x_rest), (y, y_rest)) = (ours.as_chunks::<LANES>(), theirs.as_chunks::<LANES>());
+    for (x, y) in x.iter().zip(y) {
+        for lane in 0..LANES {
+            add(lane, x[lane], y[lane]);
+        }
+    }
+    for (&x, &y) in x_rest.iter().zip(y_rest) {
+        add(0, x, y);
+    }
+    let [product, ours, theirs, error] = sums.map(|lanes| lanes.iter().sum::<f64>());
+    let lengths = (ours * theirs).sqrt();
+    (if lengths > 0.0 { product / lengths } else { 0.0 }, error)
 }

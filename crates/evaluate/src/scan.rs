@@ -1,14 +1,11 @@
 //! One pass over a row of logits: its two largest values, ln Σ exp, and how many values lie above one.
 //!
-//! The logits of a row come in blocks that fit the processor's cache, and are never whole in memory.
-//! Exponentials are relative to the largest value of the blocks before, so that each value is read once;
-//! a block with so much larger ones that the sum would overflow is read again.
+//! The logits of a row come in blocks that fit the processor's cache, and are never whole in memory. Exponentials
+//! are relative to the row's first value, so that each value is read once. A block is read again where it may hold
+//! one of the two largest values, which few do, or is so much larger that the sum would overflow.
 
 use onejump_simd::exp;
 use pulp::{Arch, Simd, WithSimd, bytemuck};
-
-/// Vectors that are worked on beside each other.
-const VECTORS: usize = 2;
 
 /// The longest vector of any processor.
 const LANES: usize = 16;
@@ -22,11 +19,13 @@ pub(crate) struct RowScan {
     reference: f32,
     /// The token whose logit the reference is; it is not above itself, however it is rounded.
     token: usize,
+    /// What exponentials are relative to.
+    shift: f32,
+    /// Σ exp(x − shift).
+    sum: f64,
     pub largest: f32,
     /// The second largest value; equal to the largest in a tie.
     pub second: f32,
-    /// Σ exp(x − largest).
-    sum: f64,
     /// The place of the largest value.
     pub top: usize,
     /// How many values are strictly larger than the reference.
@@ -37,35 +36,40 @@ impl RowScan {
     /// Before the first block. `reference` is the logit of `token`, computed beforehand.
     pub fn new(token: usize, reference: f32) -> Self {
         let lowest = f32::NEG_INFINITY;
-        Self { reference, token, largest: lowest, second: lowest, sum: 0.0, top: 0, above: 0 }
+        Self { reference, token, shift: lowest, sum: 0.0, largest: lowest, second: lowest, top: 0, above: 0 }
     }
 
     /// ln Σ exp over the blocks so far.
     pub fn logsumexp(&self) -> f64 {
-        f64::from(self.largest) + self.sum.ln()
+        f64::from(self.shift) + self.sum.ln()
     }
 
     /// Takes a block of the row that begins at column `start`.
     pub fn add(&mut self, arch: Arch, block: &[f32], start: usize) {
         let Some(&first) = block.first() else { return };
+        if self.shift == f32::NEG_INFINITY {
+            self.shift = first;
+        }
         let reference = self.reference;
-        let mut shift = if self.largest == f32::NEG_INFINITY { first } else { self.largest };
-        let mut seen = arch.dispatch(Look { block, reference, shift });
-        if seen.largest - shift > LARGEST_EXPONENT {
-            shift = seen.largest;
-            seen = arch.dispatch(Look { block, reference, shift });
+        let mut seen = arch.dispatch(Look { block, reference, shift: self.shift });
+        if seen.largest - self.shift > LARGEST_EXPONENT {
+            self.sum *= f64::from(self.shift - seen.largest).exp();
+            self.shift = seen.largest;
+            seen = arch.dispatch(Look { block, reference, shift: self.shift });
         }
-        self.above += seen.above;
+        self.sum += f64::from(seen.sum);
+        self.above += seen.above as usize;
         if let Some(own) = self.token.checked_sub(start).and_then(|column| block.get(column)) {
-            self.above -= usize::from(*own > self.reference);
+            self.above -= usize::from(*own > reference);
         }
-        self.second = self.second.max(seen.second).max(self.largest.min(seen.largest));
-        if seen.largest > self.largest {
-            self.sum *= f64::from(self.largest - seen.largest).exp();
-            self.largest = seen.largest;
-            self.top = start + block.iter().position(|&value| value == seen.largest).unwrap_or(0);
+        if seen.largest > self.second {
+            let (largest, second) = arch.dispatch(TwoLargest(block));
+            self.second = self.second.max(second).max(self.largest.min(largest));
+            if largest > self.largest {
+                self.largest = largest;
+                self.top = start + block.iter().position(|&value| value == largest).unwrap_or(0);
+            }
         }
-        self.sum += seen.sum * f64::from(shift - self.largest).exp();
     }
 }
 
@@ -80,11 +84,10 @@ struct Look<'a> {
 /// What is seen in a block.
 struct Seen {
     largest: f32,
-    second: f32,
-    /// How many values are above the reference.
-    above: usize,
+    /// How many values are above the reference: exact up to 2²⁴.
+    above: f32,
     /// Σ exp(x − shift).
-    sum: f64,
+    sum: f32,
 }
 
 impl WithSimd for Look<'_> {
@@ -93,77 +96,55 @@ impl WithSimd for Look<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Seen {
         let (reference, shift) = (simd.splat_f32s(self.reference), simd.splat_f32s(self.shift));
-        let mut lanes = [Lanes::new(simd); VECTORS];
+        let (one, zero) = (simd.splat_f32s(1.0), simd.splat_f32s(0.0));
+        let (mut largest, mut above, mut sum) = (simd.splat_f32s(f32::NEG_INFINITY), zero, zero);
         let (vectors, rest) = S::as_simd_f32s(self.block);
-        let (chunks, single) = vectors.as_chunks::<VECTORS>();
-        for chunk in chunks {
-            for (lanes, &values) in lanes.iter_mut().zip(chunk) {
-                lanes.add(simd, values, reference, shift);
-            }
+        let last = ending(rest);
+        for &values in
+            vectors.iter().chain(S::as_simd_f32s(&last[..rest.len().next_multiple_of(S::F32_LANES)]).0)
+        {
+            largest = simd.max_f32s(largest, values);
+            let larger = simd.greater_than_f32s(values, reference);
+            above = simd.add_f32s(above, simd.select_f32s(larger, one, zero));
+            sum = simd.add_f32s(sum, exp(simd, simd.sub_f32s(values, shift)));
         }
-        for &values in single {
-            lanes[0].add(simd, values, reference, shift);
+        Seen {
+            largest: simd.reduce_max_f32s(largest),
+            above: simd.reduce_sum_f32s(above),
+            sum: simd.reduce_sum_f32s(sum),
         }
-        if !rest.is_empty() {
-            // What is behind the end is below everything.
-            let mut last = [f32::NEG_INFINITY; LANES];
-            last[..rest.len()].copy_from_slice(rest);
-            for &values in S::as_simd_f32s(&last).0 {
-                lanes[0].add(simd, values, reference, shift);
-            }
+    }
+}
+
+/// The largest value of a block and the second largest, which is equal to it in a tie.
+struct TwoLargest<'a>(&'a [f32]);
+
+impl WithSimd for TwoLargest<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f32, f32) {
+        let lowest = simd.splat_f32s(f32::NEG_INFINITY);
+        let (mut firsts, mut seconds) = (lowest, lowest);
+        let (vectors, rest) = S::as_simd_f32s(self.0);
+        for &values in vectors {
+            seconds = simd.max_f32s(seconds, simd.min_f32s(firsts, values));
+            firsts = simd.max_f32s(firsts, values);
         }
-        let mut all = Lanes::new(simd);
-        for lanes in lanes {
-            all.second = simd.max_f32s(all.second, lanes.second);
-            all.insert(simd, lanes.largest);
-            all.above = simd.add_f32s(all.above, lanes.above);
-            all.sum = simd.add_f32s(all.sum, lanes.sum);
-        }
-        let (mut largest, mut second) = (f32::NEG_INFINITY, simd.reduce_max_f32s(all.second));
-        for &value in bytemuck::cast_slice::<S::f32s, f32>(&[all.largest]) {
+        let (mut largest, mut second) = (f32::NEG_INFINITY, simd.reduce_max_f32s(seconds));
+        for &value in bytemuck::cast_slice::<S::f32s, f32>(&[firsts]).iter().chain(rest) {
             second = second.max(largest.min(value));
             largest = largest.max(value);
         }
-        Seen {
-            largest,
-            second,
-            above: simd.reduce_sum_f32s(all.above) as usize,
-            sum: f64::from(simd.reduce_sum_f32s(all.sum)),
-        }
+        (largest, second)
     }
 }
 
-/// What is seen in each lane.
-#[derive(Clone, Copy)]
-struct Lanes<S: Simd> {
-    largest: S::f32s,
-    second: S::f32s,
-    /// A count: exact up to 2²⁴.
-    above: S::f32s,
-    sum: S::f32s,
-}
-
-impl<S: Simd> Lanes<S> {
-    #[inline(always)]
-    fn new(simd: S) -> Self {
-        let (lowest, zero) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_f32s(0.0));
-        Self { largest: lowest, second: lowest, above: zero, sum: zero }
-    }
-
-    #[inline(always)]
-    fn insert(&mut self, simd: S, values: S::f32s) {
-        self.second = simd.max_f32s(self.second, simd.min_f32s(self.largest, values));
-        self.largest = simd.max_f32s(self.largest, values);
-    }
-
-    #[inline(always)]
-    fn add(&mut self, simd: S, values: S::f32s, reference: S::f32s, shift: S::f32s) {
-        self.insert(simd, values);
-        let above = simd.greater_than_f32s(values, reference);
-        let one = simd.select_f32s(above, simd.splat_f32s(1.0), simd.splat_f32s(0.0));
-        self.above = simd.add_f32s(self.above, one);
-        self.sum = simd.add_f32s(self.sum, exp(simd, simd.sub_f32s(values, shift)));
-    }
+/// What is left of a block after its whole vectors. What is behind the end is below everything.
+fn ending(rest: &[f32]) -> [f32; LANES] {
+    let mut last = [f32::NEG_INFINITY; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    last
 }
 
 #[cfg(test)]

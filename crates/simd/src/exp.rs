@@ -4,7 +4,7 @@ use pulp::Simd;
 
 /// eˣ for x ≤ 88, with a relative error below 3e-7; e⁻⁸⁵ for all below −85.
 ///
-/// x = n·ln 2 + r with |r| ≤ ln 2 / 2; eʳ is its Taylor polynomial, 2ⁿ an exponent field.
+/// x = n·ln 2 + r with |r| ≤ ln 2 / 2; eʳ is 1 + r + r²·(a polynomial), to whose exponent n is added.
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// Below this the result is not a normal number.
@@ -14,7 +14,9 @@ pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// ln 2 in two parts: the first has few enough bits for n·LN_2_HIGH to be exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    const SERIES: [f32; 6] = [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    /// From r⁵ down. The four first make the largest relative error for |r| ≤ ln 2 / 2 as small as can be, 1.05e-7: a
+    /// Taylor polynomial needs one more.
+    const SERIES: [f32; 6] = [0.008_312_52, 0.041_890_163, 0.166_671_14, 0.499_992_3, 1.0, 1.0];
     let all = |value| simd.splat_f32s(value);
     // In this order a NaN stays one on x86.
     let x = simd.max_f32s(all(SMALLEST), x);
@@ -22,13 +24,14 @@ pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let n = simd.sub_f32s(rounded, all(ROUND));
     let r = simd.mul_add_e_f32s(n, all(-LN_2_HIGH), x);
     let r = simd.mul_add_e_f32s(n, all(-LN_2_LOW), r);
-    let mut series = all(1.0 / 720.0);
-    for coefficient in SERIES {
+    let [first, rest @ ..] = SERIES;
+    let mut series = all(first);
+    for coefficient in rest {
         series = simd.mul_add_e_f32s(series, r, all(coefficient));
     }
+    // eʳ lies in 0.7 to 1.5, and n in −123 to 127: its exponent field has room for n.
     let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(rounded), simd.splat_u32s(23));
-    let power = simd.transmute_f32s_u32s(simd.add_u32s(exponent, simd.splat_u32s(1f32.to_bits())));
-    simd.mul_f32s(series, power)
+    simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(series), exponent))
 }
 
 #[cfg(test)]
@@ -36,7 +39,7 @@ mod tests {
     use super::*;
     use pulp::{Arch, WithSimd, bytemuck};
 
-    /// The series errs by r⁷/5040 ≤ 1.2e-7 at |r| = 0.35, rounding adds about as much: 3e-7.
+    /// The series errs by 1.05e-7, rounding adds about as much: 3e-7.
     #[test]
     fn exp_is_exact_to_3e_7() {
         struct Exp(f32);

@@ -28,15 +28,24 @@ const BLOCK_VALUES: usize = 1 << 17;
 /// Columns that are asked for at a time while panels are filled.
 const FILLED: usize = 2048;
 
+/// A row of a panel. Its vectors do not cross the lines of a cache.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(64))]
+struct Columns([f32; PANEL]);
+
+impl Columns {
+    const ZEROS: Self = Self([0.0; PANEL]);
+}
+
 /// A matrix W (D, V) and a constant b (V), for x·W + b.
 ///
 /// Panels of 32 columns, each with its D rows one after another; the last panel ends with zeros.
 pub struct Panels {
     depth: usize,
     columns: usize,
-    values: Vec<[f32; PANEL]>,
+    values: Vec<Columns>,
     /// One row a panel.
-    constants: Vec<[f32; PANEL]>,
+    constants: Vec<Columns>,
 }
 
 impl Panels {
@@ -62,7 +71,7 @@ impl Panels {
             assert_eq!(part.len(), depth * count, "a part of {count} columns");
             for (k, row) in part.chunks_exact(count).enumerate() {
                 for (panel, row) in panels.chunks_mut(depth).zip(row.chunks(PANEL)) {
-                    panel[k][..row.len()].copy_from_slice(row);
+                    panel[k].0[..row.len()].copy_from_slice(row);
                 }
             }
         }
@@ -79,7 +88,7 @@ impl Panels {
         let panels = laid_out.values.chunks_mut(depth);
         for (panel, rows) in panels.zip(matrix.chunks(PANEL * depth)) {
             for (k, values) in panel.iter_mut().enumerate() {
-                for (value, row) in values.iter_mut().zip(rows.chunks_exact(depth)) {
+                for (value, row) in values.0.iter_mut().zip(rows.chunks_exact(depth)) {
                     *value = row[k];
                 }
             }
@@ -87,17 +96,33 @@ impl Panels {
         laid_out
     }
 
+    /// x·W + b of the rows of x (n, D), laid out for products in their turn, with another constant.
+    ///
+    /// # Panics
+    /// If x is no whole number of rows or empty, or the constant has another size.
+    pub fn projected(&self, x: &[f32], constant: Option<&[f32]>) -> Self {
+        let depth = x.len() / self.depth;
+        let mut laid_out = Self::zeros(depth, self.columns, constant);
+        self.products(x, |row, first, values| {
+            let panels = laid_out.values[first / PANEL * depth..].chunks_mut(depth);
+            for (panel, values) in panels.zip(values.chunks(PANEL)) {
+                panel[row].0[..values.len()].copy_from_slice(values);
+            }
+        });
+        laid_out
+    }
+
     fn zeros(depth: usize, columns: usize, constant: Option<&[f32]>) -> Self {
         assert!(depth > 0, "a product over nothing");
         let panels = columns.div_ceil(PANEL);
-        let mut constants = vec![[0.0; PANEL]; panels];
+        let mut constants = vec![Columns::ZEROS; panels];
         if let Some(constant) = constant {
             assert_eq!(constant.len(), columns, "a constant for every column");
             for (panel, constant) in constants.iter_mut().zip(constant.chunks(PANEL)) {
-                panel[..constant.len()].copy_from_slice(constant);
+                panel.0[..constant.len()].copy_from_slice(constant);
             }
         }
-        Self { depth, columns, values: vec![[0.0; PANEL]; panels * depth], constants }
+        Self { depth, columns, values: vec![Columns::ZEROS; panels * depth], constants }
     }
 
     /// D.
@@ -118,12 +143,12 @@ impl Panels {
     pub fn products(&self, x: &[f32], mut take: impl FnMut(usize, usize, &[f32])) {
         let arch = Arch::new();
         let groups = Group::all(x, self.depth);
-        let mut block = [[0.0; BLOCK]; ROWS];
+        let mut block = Block::ZEROS;
         for span in self.spans(0..self.constants.len(), BLOCK_VALUES) {
-            for group in &groups {
-                arch.dispatch(self.tiles(group, &span, &mut block));
+            for group in groups.clone() {
+                arch.dispatch(self.tiles(&group, &span, &mut block));
                 let columns = span.start * PANEL..self.columns.min(span.end * PANEL);
-                for (row, values) in group.rows.clone().zip(&block) {
+                for (row, values) in group.rows.clone().zip(&block.0) {
                     take(row, columns.start, &values[..columns.len()]);
                 }
             }
@@ -139,13 +164,13 @@ impl Panels {
         let arch = Arch::new();
         let groups = Group::all(x, self.depth);
         let mut product = vec![0.0; x.len() / self.depth * columns.len()];
-        let mut block = [[0.0; BLOCK]; ROWS];
+        let mut block = Block::ZEROS;
         for span in self.spans(columns.start / PANEL..columns.end.div_ceil(PANEL), BLOCK_VALUES) {
             let first = span.start * PANEL;
             let wanted = first.max(columns.start)..columns.end.min(span.end * PANEL);
-            for group in &groups {
-                arch.dispatch(self.tiles(group, &span, &mut block));
-                for (row, values) in group.rows.clone().zip(&block) {
+            for group in groups.clone() {
+                arch.dispatch(self.tiles(&group, &span, &mut block));
+                for (row, values) in group.rows.clone().zip(&block.0) {
                     let row = &mut product[row * columns.len()..][..columns.len()];
                     row[wanted.start - columns.start..wanted.end - columns.start]
                         .copy_from_slice(&values[wanted.start - first..wanted.end - first]);
@@ -164,13 +189,13 @@ impl Panels {
         let arch = Arch::new();
         let groups = Group::all(x, gate.depth);
         let mut product = vec![0.0; x.len() / gate.depth * gate.columns];
-        let (mut gates, mut ups) = ([[0.0; BLOCK]; ROWS], [[0.0; BLOCK]; ROWS]);
+        let (mut gates, mut ups) = (Block::ZEROS, Block::ZEROS);
         for span in gate.spans(0..gate.constants.len(), BLOCK_VALUES / 2) {
             let columns = span.start * PANEL..gate.columns.min(span.end * PANEL);
-            for group in &groups {
-                arch.dispatch(gate.tiles(group, &span, &mut gates));
-                arch.dispatch(up.tiles(group, &span, &mut ups));
-                for ((row, gates), ups) in group.rows.clone().zip(&gates).zip(&mut ups) {
+            for group in groups.clone() {
+                arch.dispatch(gate.tiles(&group, &span, &mut gates));
+                arch.dispatch(up.tiles(&group, &span, &mut ups));
+                for ((row, gates), ups) in group.rows.clone().zip(&gates.0).zip(&mut ups.0) {
                     arch.dispatch(Silu { gates: &gates[..span.len() * PANEL], ups });
                     product[row * gate.columns..][columns.clone()].copy_from_slice(&ups[..columns.len()]);
                 }
@@ -186,9 +211,9 @@ impl Panels {
     }
 
     /// The product of a group of rows with some panels, into a block.
-    fn tiles<'a>(&'a self, group: &'a Group, span: &Range<usize>, block: &'a mut Block) -> Tiles<'a> {
+    fn tiles<'a>(&'a self, group: &Group<'a>, span: &Range<usize>, block: &'a mut Block) -> Tiles<'a> {
         Tiles {
-            factor: &group.columns,
+            factor: group.values,
             panels: &self.values[span.start * self.depth..span.end * self.depth],
             constants: &self.constants[span.clone()],
             block,
@@ -197,37 +222,37 @@ impl Panels {
 }
 
 /// What a few rows of a product are made in.
-type Block = [[f32; BLOCK]; ROWS];
+#[repr(align(64))]
+struct Block([[f32; BLOCK]; ROWS]);
 
-/// Six rows of a factor, column by column.
-struct Group {
-    /// Which rows there are.
-    rows: Range<usize>,
-    columns: Vec<[f32; ROWS]>,
+impl Block {
+    const ZEROS: Self = Self([[0.0; BLOCK]; ROWS]);
 }
 
-impl Group {
-    fn all(x: &[f32], depth: usize) -> Vec<Self> {
+/// Six rows of a factor.
+struct Group<'a> {
+    /// Which rows there are.
+    rows: Range<usize>,
+    /// Rows that there are not are the first one; nobody reads their products.
+    values: [&'a [f32]; ROWS],
+}
+
+impl<'a> Group<'a> {
+    fn all(x: &'a [f32], depth: usize) -> impl Iterator<Item = Self> + Clone {
         assert_eq!(x.len() % depth, 0, "{} values are no rows of {depth}", x.len());
-        let group = |(index, values): (usize, &[f32])| {
+        x.chunks(ROWS * depth).enumerate().map(move |(index, values)| {
             let count = values.len() / depth;
-            // Rows that there are not read the first one; nobody reads their products.
-            let rows: [&[f32]; ROWS] = std::array::from_fn(|row| {
-                let row = if row < count { row } else { 0 };
-                &values[row * depth..][..depth]
-            });
-            let columns = (0..depth).map(|k| rows.map(|row| row[k])).collect();
-            Self { rows: index * ROWS..index * ROWS + count, columns }
-        };
-        x.chunks(ROWS * depth).enumerate().map(group).collect()
+            let row = |row: usize| &values[if row < count { row } else { 0 } * depth..][..depth];
+            Self { rows: index * ROWS..index * ROWS + count, values: std::array::from_fn(row) }
+        })
     }
 }
 
 /// The product of six rows with some panels.
 struct Tiles<'a> {
-    factor: &'a [[f32; ROWS]],
-    panels: &'a [[f32; PANEL]],
-    constants: &'a [[f32; PANEL]],
+    factor: [&'a [f32]; ROWS],
+    panels: &'a [Columns],
+    constants: &'a [Columns],
     block: &'a mut Block,
 }
 
@@ -236,11 +261,11 @@ impl WithSimd for Tiles<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let panels = self.panels.chunks_exact(self.factor.len()).zip(self.constants);
+        let panels = self.panels.chunks_exact(self.factor[0].len()).zip(self.constants);
         for (index, (panel, constant)) in panels.enumerate() {
             for part in 0..PANEL / (VECTORS * S::F32_LANES) {
                 let tile = tile(simd, self.factor, panel, constant, part);
-                for (row, sums) in self.block.iter_mut().zip(tile) {
+                for (row, sums) in self.block.0.iter_mut().zip(tile) {
                     let (vectors, _) = S::as_mut_simd_f32s(&mut row[index * PANEL..][..PANEL]);
                     vectors[part * VECTORS..][..VECTORS].copy_from_slice(&sums);
                 }
@@ -253,22 +278,23 @@ impl WithSimd for Tiles<'_> {
 #[inline(always)]
 fn tile<S: Simd>(
     simd: S,
-    factor: &[[f32; ROWS]],
-    panel: &[[f32; PANEL]],
-    constant: &[f32; PANEL],
+    factor: [&[f32]; ROWS],
+    panel: &[Columns],
+    constant: &Columns,
     part: usize,
 ) -> [[S::f32s; VECTORS]; ROWS] {
-    let vectors = |columns: &[f32; PANEL]| -> [S::f32s; VECTORS] {
-        let (vectors, _) = S::as_simd_f32s(columns);
+    let vectors = |columns: &Columns| -> [S::f32s; VECTORS] {
+        let (vectors, _) = S::as_simd_f32s(&columns.0);
         std::array::from_fn(|place| vectors[part * VECTORS + place])
     };
     let mut totals = [vectors(constant); ROWS];
-    for (factor, panel) in factor.chunks(SUMMED).zip(panel.chunks(SUMMED)) {
-        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-        for (factors, columns) in factor.iter().zip(panel) {
+    for (panel, start) in panel.chunks(SUMMED).zip((0..).step_by(SUMMED)) {
+        let factor = factor.map(|row| &row[start..start + panel.len()]);
+        let mut sums = if start == 0 { totals } else { [[simd.splat_f32s(0.0); VECTORS]; ROWS] };
+        for (k, columns) in panel.iter().enumerate() {
             let columns = vectors(columns);
             for row in 0..ROWS {
-                let value = simd.splat_f32s(factors[row]);
+                let value = simd.splat_f32s(factor[row][k]);
                 for place in 0..VECTORS {
                     sums[row][place] = simd.mul_add_e_f32s(value, columns[place], sums[row][place]);
                 }
@@ -276,7 +302,7 @@ fn tile<S: Simd>(
         }
         for (totals, sums) in totals.iter_mut().zip(sums) {
             for (total, sum) in totals.iter_mut().zip(sums) {
-                *total = simd.add_f32s(*total, sum);
+                *total = if start == 0 { sum } else { simd.add_f32s(*total, sum) };
             }
         }
     }
@@ -375,6 +401,15 @@ mod tests {
             let transposed = Panels::transposed(depth, columns, constant, &rows_of_columns);
             prop_assert_eq!(&transposed.values, &panels.values);
             prop_assert_eq!(&transposed.constants, &panels.constants);
+
+            if rows > 0 {
+                let constant = values(columns, 4);
+                let product = panels.multiply(&x, 0..columns);
+                let expected = self::panels(&product, columns, Some(&constant));
+                let projected = panels.projected(&x, Some(&constant));
+                prop_assert_eq!(&projected.values, &expected.values);
+                prop_assert_eq!(&projected.constants, &expected.constants);
+            }
 
             let start = (cut * columns as f64) as usize;
             for wanted in [0..columns, start..columns, 0..start] {
