@@ -1,7 +1,7 @@
 //! Full, read-only and vanished folders: one clear line, and going on afterwards works. On a small
 //! file system in memory, which root alone can mount; elsewhere the test says that it did nothing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::io::{PipeWriter, pipe};
+use std::process::Command;
 
-use onejump_tests::{fail, run};
+use onejump_tests::{binary, fail, folder, run};
 
 #[test]
 fn a_wrong_model_is_named() {
@@ -48,6 +50,22 @@ fn wrong_input_is_named() {
     let hidden = path("nowhere");
     let train = ["--hidden", &hidden, "--kind", "n-njtc", "--out", &path("x.safetensors")];
     assert!(fail("onejump-train", &train).contains("nowhere"));
+}
+
+/// `onejump-… | head -1`, and `2>&1 | head -1`: the work goes on, and ends as it would have.
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    let closed = || -> PipeWriter { pipe().unwrap().1 };
+    let out = tempfile::tempdir().unwrap();
+    let model = folder().join("parity/cases/gpt2");
+    for (samples, status) in [("samples.jsonl", 0), ("missing.jsonl", 1)] {
+        let mut capture = Command::new(binary("onejump-capture"));
+        capture.arg("--model").arg(&model).arg("--samples").arg(model.join(samples));
+        capture.arg("--out").arg(out.path().join("hidden")).args(["--device", "cpu"]);
+        capture.stdout(closed()).stderr(closed());
+        assert_eq!(capture.status().unwrap().code(), Some(status), "{samples}");
+    }
+    assert!(out.path().join("hidden/manifest.json").exists());
 }
 
 #[test]

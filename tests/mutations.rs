@@ -3,7 +3,7 @@
 //!
 //! `ONEJUMP_MUTATIONS=20000` makes that many of each file.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod formats;
 

@@ -2,6 +2,8 @@
 //! and know its version. (Cargo tells a build script of torch-sys's folder only where torch-sys is a direct
 //! dependency: that is why crates list it that never name it.)
 
+#![allow(clippy::print_stdout)] // That is how a build script talks to Cargo.
+
 use std::path::PathBuf;
 
 fn main() {

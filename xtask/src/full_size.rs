@@ -54,7 +54,7 @@ fn run(model: &Checkpoint, binaries: &Path, args: &Args) -> Result<()> {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let started = Instant::now();
     model.write(&folder.path().join(model.name))?;
-    println!(
+    onejump_core::say!(
         "\n{}: {} random values written in {:.0} s",
         model.name,
         thousands(model.parameters()),
@@ -66,7 +66,7 @@ fn run(model: &Checkpoint, binaries: &Path, args: &Args) -> Result<()> {
     let stage = |binary: &str, arguments: &[&str]| {
         let started = Instant::now();
         process::run(Command::new(binaries.join(binary)).args(arguments))?;
-        println!("  {binary} took {:.1} s", started.elapsed().as_secs_f64());
+        onejump_core::say!("  {binary} took {:.1} s", started.elapsed().as_secs_f64());
         anyhow::Ok(())
     };
     let capture = [

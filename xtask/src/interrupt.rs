@@ -70,11 +70,11 @@ pub fn interrupt(args: &Args) -> Result<()> {
         kill_process_group(Pid::from_child(&child), Signal::KILL)?;
         child.wait()?;
         kills += 1;
-        println!("killed {kills} of {} times, now after {:.1} s", args.kills, moment.as_secs_f64());
+        onejump_core::say!("killed {kills} of {} times, now after {:.1} s", args.kills, moment.as_secs_f64());
     }
     ensure!(start()?.wait()?.success(), "a run that was killed cannot go on");
     compare(&expected, &run)?;
-    println!(
+    onejump_core::say!(
         "killed {kills} times, ended {} times, each time with the same {} files",
         ended + 1,
         expected.len()

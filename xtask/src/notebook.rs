@@ -49,7 +49,7 @@ pub fn notebook(args: &Args) -> Result<()> {
         run.display()
     );
     process::run(&mut execute(&process::root().join(NOTEBOOK), &run, &args.out)?)?;
-    println!("{}", args.out.display());
+    onejump_core::say!("{}", args.out.display());
     Ok(())
 }
 
@@ -79,7 +79,7 @@ pub fn check() -> Result<()> {
         !failed.status.success() && said.contains("AssertionError"),
         "{NOTEBOOK} with a false assertion does not fail: {said}"
     );
-    println!("{NOTEBOOK}: executed on a small run");
+    onejump_core::say!("{NOTEBOOK}: executed on a small run");
     Ok(())
 }
 

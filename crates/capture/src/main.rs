@@ -33,14 +33,14 @@ fn run(args: Args) -> Result<(), CaptureError> {
         ..Config::new(&args.model, input, &args.out)
     };
     if args.dry_run {
-        println!("{}", plan(&config)?);
+        onejump_core::say!("{}", plan(&config)?);
         return Ok(());
     }
     let captured = capture(&config)?;
     let seconds = captured.elapsed.as_secs_f64();
-    println!("{}: {} samples in {} parts", args.out.display(), captured.samples, captured.parts);
+    onejump_core::say!("{}: {} samples in {} parts", args.out.display(), captured.samples, captured.parts);
     if captured.computed > 0 {
-        println!(
+        onejump_core::say!(
             "  computed {} samples, {} tokens in {seconds:.2} s ({:.0} tokens/s); wrote {:.0} MB",
             captured.computed,
             captured.tokens,

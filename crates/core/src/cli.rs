@@ -1,7 +1,9 @@
 //! How every binary ends: 0 done, 1 a failure said on stderr, 2 wrong usage (clap's own), 130 or 143
-//! stopped by SIGINT or SIGTERM. And numbers as people read them.
+//! stopped by SIGINT or SIGTERM. What binaries print, and numbers as people read them.
 
 use std::error::Error;
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use crate::interrupt::Interrupted;
@@ -13,13 +15,41 @@ pub fn exit<E: Into<Box<dyn Error>>>(outcome: Result<(), E>) -> ExitCode {
         Err(error) => {
             let error = error.into();
             if let Some(interrupted) = interruption(error.as_ref()) {
-                eprintln!("{interrupted}");
+                remark_line(format_args!("{interrupted}"));
                 return ExitCode::from(interrupted.status());
             }
-            eprintln!("{}", describe(error.as_ref()));
+            remark_line(format_args!("{}", describe(error.as_ref())));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints a line of results to stdout, as `println!` does; a reader that has gone, such as `head`, is no failure.
+#[macro_export]
+macro_rules! say {
+    ($($argument:tt)*) => { $crate::cli::say_line(format_args!($($argument)*)) };
+}
+
+/// Prints a line for people to stderr, as `eprintln!` does; a reader that has gone is no failure.
+#[macro_export]
+macro_rules! remark {
+    ($($argument:tt)*) => { $crate::cli::remark_line(format_args!($($argument)*)) };
+}
+
+/// What [`say!`](crate::say) calls.
+pub fn say_line(line: Arguments) {
+    let mut stdout = io::stdout();
+    // Stdout keeps the end of a line until it is flushed, and would say nothing of a failure then.
+    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        remark_line(format_args!("cannot write to stdout: {error}; the files are not affected"));
+    }
+}
+
+/// What [`remark!`](crate::remark) calls. That stderr does not take a line can be said nowhere.
+pub fn remark_line(line: Arguments) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The interruption behind an error, if there is one.

@@ -56,7 +56,10 @@ pub fn listen() {
             if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
                 low_level::exit(STATUS_BASE + signal);
             }
-            eprintln!("{}: stopping when the work at hand is done; once more stops at once", name(signal));
+            crate::remark!(
+                "{}: stopping when the work at hand is done; once more stops at once",
+                name(signal)
+            );
         }
     });
 }

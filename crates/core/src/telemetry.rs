@@ -23,6 +23,7 @@ pub fn init() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        .log_internal_errors(false) // It would say them on stderr, and panic where that is closed.
         .without_time()
         .init();
 }
@@ -85,7 +86,7 @@ impl Progress {
 
     /// Says a line without tearing the bar.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| crate::remark!("{line}"));
     }
 
     /// Ends the bar and takes it from the screen; returns the time that it ran.

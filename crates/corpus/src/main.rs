@@ -43,5 +43,9 @@ fn main() -> ExitCode {
         test: args.test as usize,
         seed: args.seed,
     };
-    cli::exit(build(&config).map(|summary| print!("{summary}")).map_err(|error: CorpusError| error))
+    cli::exit(
+        build(&config)
+            .map(|summary| onejump_core::say!("{}", summary.to_string().trim_end()))
+            .map_err(|error: CorpusError| error),
+    )
 }

@@ -26,13 +26,13 @@ fn run(args: Args) -> Result<(), EvaluateError> {
     };
     for &analysis in &args.analyses {
         let rows = analyse(&config, analysis)?;
-        println!("{}: {}, {rows} rows", args.out.display(), analysis.name());
+        onejump_core::say!("{}: {}, {rows} rows", args.out.display(), analysis.name());
     }
     if !args.analyses.is_empty() {
         return Ok(());
     }
     let summary = evaluate(&config)?;
-    println!(
+    onejump_core::say!(
         "{}: {} methods at {} exit levels over {} samples",
         args.out.display(),
         summary.averages.len(),

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     write_rows(&table("subsets"), &beyond.subsets)?;
     write_rows(&table("exit"), &beyond.exit)?;
     for path in report(&Run::read(&folder)?, &folder)? {
-        println!("wrote {}", path.display());
+        onejump_core::say!("wrote {}", path.display());
     }
     Ok(())
 }

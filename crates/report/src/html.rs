@@ -53,7 +53,6 @@ mod tests {
         for id in ["certainty", "transfer", "frontier", "exit", "sensitivity"] {
             assert!(html.contains(&format!("<section id=\"{id}\"")), "{id}");
         }
-        println!("{} bytes", html.len());
         assert!(html.len() < MOST_BYTES, "{}", html.len());
     }
 

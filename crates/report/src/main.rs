@@ -30,9 +30,9 @@ fn main() -> ExitCode {
 fn make(arguments: &Arguments) -> Result<(), ReportError> {
     let run = Run::read(&arguments.run)?;
     let written = report(&run, &arguments.run)?;
-    print!("{}", terminal::overview(&run));
+    onejump_core::say!("{}", terminal::overview(&run).trim_end());
     for path in written {
-        println!("wrote {}", path.display());
+        onejump_core::say!("wrote {}", path.display());
     }
     Ok(())
 }

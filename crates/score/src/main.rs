@@ -35,18 +35,26 @@ fn run(args: &Args) -> Result<(), ScoreError> {
         Levels::Eq5 => LevelConvention::Eq5,
     };
     let choice = choose(&scores, hidden.blocks(), levels)?;
-    println!("{}: {} pairs of jump and level", args.out.display(), scores.len());
+    onejump_core::say!("{}: {} pairs of jump and level", args.out.display(), scores.len());
     for convention in [LevelConvention::Exit, LevelConvention::Eq5] {
         let d = choice.d(convention);
         let Some(jump) = choice.best(convention) else { continue };
         let (score, share) = (d[jump], softmax(d)[jump]);
-        println!("  levels {convention}: jump {jump}, D = {score:.5}, {:.1} % of the softmax", share * 100.0);
+        onejump_core::say!(
+            "  levels {convention}: jump {jump}, D = {score:.5}, {:.1} % of the softmax",
+            share * 100.0
+        );
     }
     if let Some(path) = &args.ojfa {
         let one = one_jump(&jumps, choice)?;
         one.write(path)?;
         let (one, all) = (one.card.parameters(), jumps.card.parameters());
-        println!("{}: the one jump, {} of {} parameters", path.display(), thousands(one), thousands(all));
+        onejump_core::say!(
+            "{}: the one jump, {} of {} parameters",
+            path.display(),
+            thousands(one),
+            thousands(all)
+        );
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let read = started.elapsed().as_secs_f64();
     let disk: u64 = hidden.manifest().parts.iter().map(|part| part.bytes).sum();
-    println!("{{\"format\": \"parts\", \"raw\": {raw}, \"disk\": {disk}, \"read\": {read}}}");
+    onejump_core::say!("{{\"format\": \"parts\", \"raw\": {raw}, \"disk\": {disk}, \"read\": {read}}}");
     let rows = PartRows {
         sample_ids: (0..samples as u64).collect(),
         sentences: vec![None; samples],
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let read = started.elapsed().as_secs_f64();
         let disk = std::fs::metadata(&path)?.len();
-        println!(
+        onejump_core::say!(
             "{{\"format\": \"{}\", \"raw\": {raw}, \"disk\": {disk}, \"write\": {write}, \"read\": {read}}}",
             dtype.name()
         );

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 fn run(dir: PathBuf) -> Result<(), StoreError> {
     let verified = verify(&dir)?;
-    print!("{verified}");
+    onejump_core::say!("{}", verified.to_string().trim_end());
     match verified.problems().count() {
         0 => Ok(()),
         1 => Err(StoreError::Content { path: dir, reason: "1 problem".into() }),

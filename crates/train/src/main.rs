@@ -73,11 +73,11 @@ fn write(trained: &ShortcutFile, path: &Path) -> Result<(), TrainError> {
     trained.write(path)?;
     let card = &trained.card;
     let mean = card.training_loss.iter().sum::<f64>() / card.training_loss.len() as f64;
-    println!("{}: {} ({}), mean training loss {mean:.2}", path.display(), card.kind, card.solver);
+    onejump_core::say!("{}: {} ({}), mean training loss {mean:.2}", path.display(), card.kind, card.solver);
     let parameters = thousands(card.parameters());
     match card.rank {
-        Some(rank) => println!("  rank {rank}, {parameters} parameters"),
-        None => println!("  {parameters} parameters"),
+        Some(rank) => onejump_core::say!("  rank {rank}, {parameters} parameters"),
+        None => onejump_core::say!("  {parameters} parameters"),
     }
     Ok(())
 }
