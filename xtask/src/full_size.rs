@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use onejump_core::cli::thousands;
+use onejump_core::say;
 
 use self::checkpoint::Checkpoint;
 use crate::{process, setup};
@@ -54,7 +55,7 @@ fn run(model: &Checkpoint, binaries: &Path, args: &Args) -> Result<()> {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let started = Instant::now();
     model.write(&folder.path().join(model.name))?;
-    onejump_core::say!(
+    say!(
         "\n{}: {} random values written in {:.0} s",
         model.name,
         thousands(model.parameters()),
@@ -66,7 +67,7 @@ fn run(model: &Checkpoint, binaries: &Path, args: &Args) -> Result<()> {
     let stage = |binary: &str, arguments: &[&str]| {
         let started = Instant::now();
         process::run(Command::new(binaries.join(binary)).args(arguments))?;
-        onejump_core::say!("  {binary} took {:.1} s", started.elapsed().as_secs_f64());
+        say!("  {binary} took {:.1} s", started.elapsed().as_secs_f64());
         anyhow::Ok(())
     };
     let capture = [

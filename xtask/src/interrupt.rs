@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use onejump_core::files;
 use onejump_core::interrupt;
+use onejump_core::say;
 use onejump_core::seed::{self, Purpose};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
@@ -70,15 +71,11 @@ pub fn interrupt(args: &Args) -> Result<()> {
         kill_process_group(Pid::from_child(&child), Signal::KILL)?;
         child.wait()?;
         kills += 1;
-        onejump_core::say!("killed {kills} of {} times, now after {:.1} s", args.kills, moment.as_secs_f64());
+        say!("killed {kills} of {} times, now after {:.1} s", args.kills, moment.as_secs_f64());
     }
     ensure!(start()?.wait()?.success(), "a run that was killed cannot go on");
     compare(&expected, &run)?;
-    onejump_core::say!(
-        "killed {kills} times, ended {} times, each time with the same {} files",
-        ended + 1,
-        expected.len()
-    );
+    say!("killed {kills} times, ended {} times, each time with the same {} files", ended + 1, expected.len());
     remove(&run)?;
     remove(&undisturbed)
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use onejump_core::cache::SMOLLM2_135M;
 use onejump_core::layout::{RunLayout, Split};
+use onejump_core::say;
 
 use crate::{process, python};
 
@@ -49,7 +50,7 @@ pub fn notebook(args: &Args) -> Result<()> {
         run.display()
     );
     process::run(&mut execute(&process::root().join(NOTEBOOK), &run, &args.out)?)?;
-    onejump_core::say!("{}", args.out.display());
+    say!("{}", args.out.display());
     Ok(())
 }
 
@@ -79,7 +80,7 @@ pub fn check() -> Result<()> {
         !failed.status.success() && said.contains("AssertionError"),
         "{NOTEBOOK} with a false assertion does not fail: {said}"
     );
-    onejump_core::say!("{NOTEBOOK}: executed on a small run");
+    say!("{NOTEBOOK}: executed on a small run");
     Ok(())
 }
 

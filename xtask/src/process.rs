@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use onejump_core::interrupt::{self, Interrupted};
+use onejump_core::remark;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The exit status after SIGTERM.
@@ -27,10 +28,10 @@ pub fn cargo() -> Command {
 pub fn exit(outcome: Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        onejump_core::remark!("{interrupted}");
+        remark!("{interrupted}");
         return ExitCode::from(interrupted.status());
     }
-    onejump_core::remark!("error: {error:#}");
+    remark!("error: {error:#}");
     ExitCode::FAILURE
 }
 

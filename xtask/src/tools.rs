@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use onejump_core::cache;
+use onejump_core::remark;
 
 use crate::process;
 
@@ -15,7 +16,7 @@ pub fn tool((name, version): (&str, &str)) -> Result<PathBuf> {
     let folder = cache::directory().join(format!("{name}-{version}"));
     let program = folder.join("bin").join(name);
     if !program.is_file() {
-        onejump_core::remark!("{name} {version}: building it into {}", folder.display());
+        remark!("{name} {version}: building it into {}", folder.display());
         // A quick build; the program's own speed hardly matters.
         let install = ["install", name, "--version", version, "--locked", "--debug", "--quiet", "--root"];
         process::run(process::cargo().args(install).arg(&folder).env("CARGO_PROFILE_DEV_DEBUG", "0"))?;

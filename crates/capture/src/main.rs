@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use args::Args;
 use clap::Parser;
 use onejump_capture::{CaptureError, Config, Input, capture, plan};
+use onejump_core::say;
 
 fn main() -> ExitCode {
     onejump_core::telemetry::init();
@@ -33,14 +34,14 @@ fn run(args: Args) -> Result<(), CaptureError> {
         ..Config::new(&args.model, input, &args.out)
     };
     if args.dry_run {
-        onejump_core::say!("{}", plan(&config)?);
+        say!("{}", plan(&config)?);
         return Ok(());
     }
     let captured = capture(&config)?;
     let seconds = captured.elapsed.as_secs_f64();
-    onejump_core::say!("{}: {} samples in {} parts", args.out.display(), captured.samples, captured.parts);
+    say!("{}: {} samples in {} parts", args.out.display(), captured.samples, captured.parts);
     if captured.computed > 0 {
-        onejump_core::say!(
+        say!(
             "  computed {} samples, {} tokens in {seconds:.2} s ({:.0} tokens/s); wrote {:.0} MB",
             captured.computed,
             captured.tokens,

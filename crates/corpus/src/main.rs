@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use onejump_core::say;
 use onejump_core::{cli, interrupt, telemetry};
 use onejump_corpus::{Config, CorpusError, DEFAULT_SEED, DEFAULT_TEST, DEFAULT_TRAIN, build};
 
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     };
     cli::exit(
         build(&config)
-            .map(|summary| onejump_core::say!("{}", summary.to_string().trim_end()))
+            .map(|summary| say!("{}", summary.to_string().trim_end()))
             .map_err(|error: CorpusError| error),
     )
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use args::Args;
 use clap::Parser;
+use onejump_core::say;
 use onejump_evaluate::{Config, EvaluateError, analyse, evaluate};
 
 fn main() -> ExitCode {
@@ -26,13 +27,13 @@ fn run(args: Args) -> Result<(), EvaluateError> {
     };
     for &analysis in &args.analyses {
         let rows = analyse(&config, analysis)?;
-        onejump_core::say!("{}: {}, {rows} rows", args.out.display(), analysis.name());
+        say!("{}: {}, {rows} rows", args.out.display(), analysis.name());
     }
     if !args.analyses.is_empty() {
         return Ok(());
     }
     let summary = evaluate(&config)?;
-    onejump_core::say!(
+    say!(
         "{}: {} methods at {} exit levels over {} samples",
         args.out.display(),
         summary.averages.len(),

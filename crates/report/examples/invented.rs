@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use onejump_core::files;
 use onejump_core::layout::RunLayout;
+use onejump_core::say;
 use onejump_report::{report, run::Run, sample};
 use onejump_store::analyses::write_rows;
 use onejump_store::tables;
@@ -30,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     write_rows(&table("subsets"), &beyond.subsets)?;
     write_rows(&table("exit"), &beyond.exit)?;
     for path in report(&Run::read(&folder)?, &folder)? {
-        onejump_core::say!("wrote {}", path.display());
+        say!("wrote {}", path.display());
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use onejump_core::say;
 use onejump_core::{cli, telemetry};
 use onejump_report::run::Run;
 use onejump_report::{ReportError, report, terminal};
@@ -30,9 +31,9 @@ fn main() -> ExitCode {
 fn make(arguments: &Arguments) -> Result<(), ReportError> {
     let run = Run::read(&arguments.run)?;
     let written = report(&run, &arguments.run)?;
-    onejump_core::say!("{}", terminal::overview(&run).trim_end());
+    say!("{}", terminal::overview(&run).trim_end());
     for path in written {
-        onejump_core::say!("wrote {}", path.display());
+        say!("wrote {}", path.display());
     }
     Ok(())
 }

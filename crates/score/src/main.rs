@@ -8,6 +8,7 @@ use args::{Args, Levels};
 use clap::Parser;
 use onejump_core::cli::thousands;
 use onejump_core::lock;
+use onejump_core::say;
 use onejump_core::shortcut::LevelConvention;
 use onejump_score::{ScoreError, choose, one_jump, scores, softmax};
 use onejump_shortcuts::file::ShortcutFile;
@@ -35,26 +36,18 @@ fn run(args: &Args) -> Result<(), ScoreError> {
         Levels::Eq5 => LevelConvention::Eq5,
     };
     let choice = choose(&scores, hidden.blocks(), levels)?;
-    onejump_core::say!("{}: {} pairs of jump and level", args.out.display(), scores.len());
+    say!("{}: {} pairs of jump and level", args.out.display(), scores.len());
     for convention in [LevelConvention::Exit, LevelConvention::Eq5] {
         let d = choice.d(convention);
         let Some(jump) = choice.best(convention) else { continue };
         let (score, share) = (d[jump], softmax(d)[jump]);
-        onejump_core::say!(
-            "  levels {convention}: jump {jump}, D = {score:.5}, {:.1} % of the softmax",
-            share * 100.0
-        );
+        say!("  levels {convention}: jump {jump}, D = {score:.5}, {:.1} % of the softmax", share * 100.0);
     }
     if let Some(path) = &args.ojfa {
         let one = one_jump(&jumps, choice)?;
         one.write(path)?;
         let (one, all) = (one.card.parameters(), jumps.card.parameters());
-        onejump_core::say!(
-            "{}: the one jump, {} of {} parameters",
-            path.display(),
-            thousands(one),
-            thousands(all)
-        );
+        say!("{}: the one jump, {} of {} parameters", path.display(), thousands(one), thousands(all));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use onejump_core::say;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::part::{PartRows, StoreDtype, read_level, write_part};
 
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let read = started.elapsed().as_secs_f64();
     let disk: u64 = hidden.manifest().parts.iter().map(|part| part.bytes).sum();
-    onejump_core::say!("{{\"format\": \"parts\", \"raw\": {raw}, \"disk\": {disk}, \"read\": {read}}}");
+    say!("{{\"format\": \"parts\", \"raw\": {raw}, \"disk\": {disk}, \"read\": {read}}}");
     let rows = PartRows {
         sample_ids: (0..samples as u64).collect(),
         sentences: vec![None; samples],
@@ -42,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let read = started.elapsed().as_secs_f64();
         let disk = std::fs::metadata(&path)?.len();
-        onejump_core::say!(
+        say!(
             "{{\"format\": \"{}\", \"raw\": {raw}, \"disk\": {disk}, \"write\": {write}, \"read\": {read}}}",
             dtype.name()
         );

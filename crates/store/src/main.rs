@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use onejump_core::say;
 use onejump_core::{cli, telemetry};
 use onejump_store::StoreError;
 use onejump_store::verify::verify;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
 
 fn run(dir: PathBuf) -> Result<(), StoreError> {
     let verified = verify(&dir)?;
-    onejump_core::say!("{}", verified.to_string().trim_end());
+    say!("{}", verified.to_string().trim_end());
     match verified.problems().count() {
         0 => Ok(()),
         1 => Err(StoreError::Content { path: dir, reason: "1 problem".into() }),

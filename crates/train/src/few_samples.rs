@@ -109,7 +109,7 @@ fn leading(f: &Tensor, rank: usize) -> Result<Tensor, TrainError> {
 mod tests {
     use super::*;
     use crate::closed_form;
-    use crate::moments::Moments;
+    use crate::moments::{Moments, Targets};
     use crate::rows::values;
     use tch::Device;
 
@@ -120,7 +120,8 @@ mod tests {
         let random = |rows, columns| Tensor::randn([rows, columns], (Dtype::Float, Device::Cpu));
         let (samples, hidden) = (7, 12);
         let (x, y) = (random(samples, hidden) * 3.0 + 1.0, random(samples, hidden) + 0.5);
-        let moments = Moments::of(&values(&x).unwrap(), &values(&y).unwrap(), hidden as usize).unwrap();
+        let targets = Targets::new(values(&y).unwrap(), hidden as usize);
+        let moments = Moments::of(&values(&x).unwrap(), &targets).unwrap();
         for kind in [Kind::NNjtc, Kind::Njtc, Kind::Jtc] {
             for (rank, ridge) in [(2, 0.0), (2, 0.1), (10, 0.0)] {
                 let many = closed_form::fit(kind, &moments, rank, ridge).unwrap();

@@ -10,6 +10,7 @@ use clap::Parser;
 use onejump_core::cli::thousands;
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
+use onejump_core::say;
 use onejump_core::shortcut::{Kind, default_rank, file_stem};
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::Selection;
@@ -73,11 +74,11 @@ fn write(trained: &ShortcutFile, path: &Path) -> Result<(), TrainError> {
     trained.write(path)?;
     let card = &trained.card;
     let mean = card.training_loss.iter().sum::<f64>() / card.training_loss.len() as f64;
-    onejump_core::say!("{}: {} ({}), mean training loss {mean:.2}", path.display(), card.kind, card.solver);
+    say!("{}: {} ({}), mean training loss {mean:.2}", path.display(), card.kind, card.solver);
     let parameters = thousands(card.parameters());
     match card.rank {
-        Some(rank) => onejump_core::say!("  rank {rank}, {parameters} parameters"),
-        None => onejump_core::say!("  {parameters} parameters"),
+        Some(rank) => say!("  rank {rank}, {parameters} parameters"),
+        None => say!("  {parameters} parameters"),
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::TrainError;
+use crate::rows::tensor;
 
 /// Fewest columns of a matrix that a thread sums up at a time: for each it converts all inputs anew.
 const COLUMNS: usize = 128;
@@ -31,27 +32,56 @@ pub struct Moments {
     pub y_squared: f64,
 }
 
+/// Targets y (N, H) of many inputs, and what is the same for all of them.
+#[derive(Debug)]
+pub struct Targets {
+    rows: Vec<f32>,
+    hidden: usize,
+    /// Σ y, (H).
+    sum: Vec<f64>,
+    /// Σ ‖y‖².
+    squared: f64,
+}
+
+impl Targets {
+    /// Rows (N, H).
+    ///
+    /// # Panics
+    /// If `hidden` is 0, or they are no whole number of rows.
+    pub fn new(rows: Vec<f32>, hidden: usize) -> Self {
+        assert!(rows.len().is_multiple_of(hidden), "{} values are no rows of {hidden}", rows.len());
+        let squared = rows.chunks(hidden).map(squared).sum();
+        Self { sum: column_sums(&rows, hidden), squared, hidden, rows }
+    }
+
+    /// As a tensor, (N, H) f32.
+    pub(crate) fn tensor(&self) -> Result<Tensor, TrainError> {
+        tensor(&self.rows, self.hidden)
+    }
+}
+
 impl Moments {
-    /// The moments of `inputs` and `targets`, both (N, H), row by row.
+    /// The moments of `inputs` (N, H), row by row, and targets.
     ///
     /// # Errors
     /// [`TrainError::Torch`] if there is no memory for them.
     ///
     /// # Panics
-    /// If the two have different sizes, or are no whole number of rows.
-    pub fn of(inputs: &[f32], targets: &[f32], hidden: usize) -> Result<Self, TrainError> {
+    /// If the two have different sizes.
+    pub fn of(inputs: &[f32], targets: &Targets) -> Result<Self, TrainError> {
+        let hidden = targets.hidden;
         let (upper, cross) = rayon::join(
             || matrix(hidden, |columns| simd::gram(inputs, hidden, columns)),
-            || matrix(hidden, |columns| simd::cross(inputs, targets, hidden, columns)),
+            || matrix(hidden, |columns| simd::cross(inputs, &targets.rows, hidden, columns)),
         );
         let upper = upper?.f_triu(0)?;
         Ok(Self {
             samples: (inputs.len() / hidden) as f64,
-            x: column_sums(inputs, hidden)?,
+            x: Tensor::f_from_slice(&column_sums(inputs, hidden))?,
             xx: upper.f_add(&upper.f_triu(1)?.f_transpose(0, 1)?)?,
             xy: cross?,
-            y: column_sums(targets, hidden)?,
-            y_squared: targets.chunks(hidden).map(squared).sum(),
+            y: Tensor::f_from_slice(&targets.sum)?,
+            y_squared: targets.squared,
         })
     }
 
@@ -93,14 +123,14 @@ fn matrix(hidden: usize, part: impl Fn(Range<usize>) -> Vec<f64> + Sync) -> Resu
 }
 
 /// (H) f64, of rows (N, H).
-fn column_sums(rows: &[f32], hidden: usize) -> Result<Tensor, TrainError> {
+fn column_sums(rows: &[f32], hidden: usize) -> Vec<f64> {
     let mut sums = vec![0.0; hidden];
     for row in rows.chunks_exact(hidden) {
         for (sum, &value) in sums.iter_mut().zip(row) {
             *sum += f64::from(value);
         }
     }
-    Ok(Tensor::f_from_slice(&sums)?)
+    sums
 }
 
 fn squared(row: &[f32]) -> f64 {
@@ -120,7 +150,8 @@ mod tests {
         for (samples, hidden) in [(50, 8), (131, 13), (1, 3), (4, 1), (3, 530)] {
             let random = || Tensor::randn([samples, hidden], (Kind::Float, Device::Cpu));
             let (x, y) = (random(), random());
-            let moments = Moments::of(&values(&x).unwrap(), &values(&y).unwrap(), hidden as usize).unwrap();
+            let targets = Targets::new(values(&y).unwrap(), hidden as usize);
+            let moments = Moments::of(&values(&x).unwrap(), &targets).unwrap();
             let (x, y) = (x.to_kind(Kind::Double), y.to_kind(Kind::Double));
             for (ours, plain) in [
                 (&moments.xx, x.tr().mm(&x)),

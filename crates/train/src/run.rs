@@ -15,7 +15,7 @@ use onejump_store::hidden::{HiddenStates, Selection};
 use tch::Tensor;
 
 use crate::closed_form;
-use crate::moments::Moments;
+use crate::moments::{Moments, Targets};
 use crate::rows::{tensor, values};
 use crate::sets::{Job, TOGETHER, Trained};
 use crate::{TrainError, adam::Options, one_jump};
@@ -79,6 +79,7 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
         return train_one_jump(config, &hidden, rank);
     }
     let targets = values(&targets(config.target, level(&hidden, hidden.blocks())?)?)?;
+    let targets = Targets::new(targets, hidden.hidden_size());
     let mut trained = if config.kind == Kind::JointNorms {
         vec![joint_norms(config, &hidden, &targets, rank)?]
     } else {
@@ -111,6 +112,7 @@ pub fn train_together(
     };
     let sets = configs.iter().map(validated).collect::<Result<Vec<_>, _>>()?;
     let targets = values(&targets(config.target, level(&hidden, hidden.blocks())?)?)?;
+    let targets = Targets::new(targets, hidden.hidden_size());
     let trained = Job { config, hidden: &hidden, targets: &targets }.train(&sets)?;
     let files = configs.iter().zip(&sets).zip(trained);
     Ok(files.map(|((config, &(_, rank)), trained)| file(config, &hidden, rank, trained)).collect())
@@ -241,20 +243,20 @@ pub(crate) fn targets(target: Target, states: Tensor) -> Result<Tensor, TrainErr
 fn joint_norms(
     config: &Config,
     hidden: &HiddenStates,
-    targets: &[f32],
+    targets: &Targets,
     rank: usize,
 ) -> Result<Trained, TrainError> {
     let blocks = hidden.blocks();
     let progress = Progress::new("train", "levels", blocks as u64);
     let moments = (0..blocks).map(|k| {
         interrupt::check()?;
-        let moments = Moments::of(&hidden.level(k)?, targets, hidden.hidden_size());
+        let moments = Moments::of(&hidden.level(k)?, targets);
         progress.advance(1);
         moments
     });
     let maps = closed_form::with_norm_per_level(moments, rank, config.ridge)?;
     progress.finish();
-    let targets = tensor(targets, hidden.hidden_size())?;
+    let targets = targets.tensor()?;
     let error = |(k, map): (usize, &Map)| {
         interrupt::check()?;
         closed_form::squared_error(map, &level(hidden, k)?, &targets)

@@ -15,7 +15,7 @@ use crate::adam::{self, Samples, Start};
 use crate::closed_form;
 use crate::few_samples;
 use crate::levels::{self, Sharing};
-use crate::moments::Moments;
+use crate::moments::{Moments, Targets};
 use crate::rows;
 use crate::run::Config;
 
@@ -38,8 +38,7 @@ type Pass = (Vec<Vec<Single>>, Option<Moments>);
 pub(crate) struct Job<'a> {
     pub config: &'a Config,
     pub hidden: &'a HiddenStates,
-    /// (N, H).
-    pub targets: &'a [f32],
+    pub targets: &'a Targets,
 }
 
 /// An exit level: its number, its states (N, H), and their moments.
@@ -76,13 +75,8 @@ impl Job<'_> {
         let fit = |set: usize, level: &Level| {
             let (kind, rank) = sets[set];
             if few {
-                let map = few_samples::fit(
-                    kind,
-                    &self.tensor(level.inputs)?,
-                    &self.tensor(self.targets)?,
-                    rank,
-                    ridge,
-                )?;
+                let (inputs, targets) = (self.tensor(level.inputs)?, self.targets.tensor()?);
+                let map = few_samples::fit(kind, &inputs, &targets, rank, ridge)?;
                 let loss = closed_form::loss(&map, level.moments)?;
                 return Ok((map, loss, None));
             }
@@ -116,7 +110,7 @@ impl Job<'_> {
         let progress = Progress::new(name, unit, total as u64);
         let starts = self.starts(sets)?;
         let fit = |set: usize, level: &Level| {
-            let (inputs, targets) = (self.tensor(level.inputs)?, self.tensor(self.targets)?);
+            let (inputs, targets) = (self.tensor(level.inputs)?, self.targets.tensor()?);
             let samples = Samples { inputs: &inputs, targets: &targets, moments: level.moments };
             descend(config, sets[set].0, &samples, &starts[set], level.number as u64, &progress)
         };
@@ -138,7 +132,7 @@ impl Job<'_> {
         let inputs = Tensor::f_cat(&levels, 0)?; // (K·N, H)
         drop(levels);
         let progress = Progress::new("train", "epochs", (sets.len() * config.adam.epochs) as u64);
-        let targets = self.tensor(self.targets)?;
+        let targets = self.targets.tensor()?;
         // A tensor may be sent to another thread, but not shared with it.
         let share = |(&(kind, _), start): (&Set, Start)| {
             (kind, start, inputs.shallow_clone(), targets.shallow_clone(), moments.shallow_clone())
@@ -158,7 +152,7 @@ impl Job<'_> {
     }
 
     fn starts(&self, sets: &[Set]) -> Result<Vec<Start>, TrainError> {
-        let targets = self.tensor(self.targets)?;
+        let targets = self.targets.tensor()?;
         sets.iter().map(|&(_, rank)| Start::of(&targets, rank)).collect()
     }
 
@@ -179,7 +173,7 @@ impl Job<'_> {
         let mut by_set: Vec<_> = sets.iter().map(|_| Vec::with_capacity(self.hidden.blocks())).collect();
         let mut sum: Option<Moments> = None;
         let task = |number: usize, inputs: &[f32]| {
-            let moments = Moments::of(inputs, self.targets, self.hidden.hidden_size())?;
+            let moments = Moments::of(inputs, self.targets)?;
             let level = Level { number, inputs, moments: &moments };
             let fitted = (0..sets.len()).map(|set| fit(set, &level)).collect::<Result<Vec<_>, _>>()?;
             Ok((fitted, together.then_some(moments)))

@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 
 use crate::TrainError;
 use crate::closed_form::{CUTOFF, eigen, leading, single, solve};
-use crate::moments::Moments;
+use crate::moments::{Moments, Targets};
 use crate::rows::values;
 
 /// Rows of the unembedding that are converted to f64 at a time.
@@ -40,10 +40,11 @@ impl Quadratic {
     pub fn of(states: &Tensor, targets: &Tensor, head: &Head, mean: &Tensor) -> Result<Self, TrainError> {
         let centred = head.norm.centred(targets)?;
         let directions = centred.f_mul(&head.norm.inverse_scale(&centred)?)?;
-        let (mut moments, targets): (Option<Moments>, _) = (None, values(&directions)?);
+        let targets = Targets::new(values(&directions)?, directions.size2()?.1 as usize);
+        let mut moments: Option<Moments> = None;
         for level in 0..states.size()[0] {
             let inputs = values(&unit(&states.f_select(0, level)?)?)?;
-            let level = Moments::of(&inputs, &targets, directions.size2()?.1 as usize)?;
+            let level = Moments::of(&inputs, &targets)?;
             match &mut moments {
                 Some(moments) => moments.add(&level)?,
                 None => moments = Some(level),
