@@ -18,7 +18,9 @@
 mod exp;
 mod outer;
 mod panels;
+mod tiles;
 
 pub use exp::exp;
 pub use outer::{cross, gram};
-pub use panels::{Panels, ROWS};
+pub use panels::Panels;
+pub use tiles::ROWS;

@@ -5,22 +5,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::exp::exp;
-
-/// Columns of a panel: a whole number of vectors of every processor.
-const PANEL: usize = 32;
-
-/// Rows that are computed together and share what is read of a panel. Six by two vectors of sums fit the
-/// registers.
-pub const ROWS: usize = 6;
-
-/// Vectors of a row that are summed up at a time.
-const VECTORS: usize = 2;
-
-/// Products that are summed up one after another. A longer sum is one of such sums: it is rounded less.
-const SUMMED: usize = 128;
-
-/// Most columns of a block: its six rows stay in the nearest cache.
-const BLOCK: usize = 512;
+use crate::tiles::{BLOCK, Block, Group, PANEL, Tiles};
 
 /// Most values of a block of panels: they stay in the second cache.
 const BLOCK_VALUES: usize = 1 << 17;
@@ -28,23 +13,15 @@ const BLOCK_VALUES: usize = 1 << 17;
 /// Columns that are asked for at a time while panels are filled.
 const FILLED: usize = 2048;
 
-/// A row of a panel. Aligned to the lines of a cache they would be no faster, and 170 MB more for SmolLM2.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Columns([f32; PANEL]);
-
-impl Columns {
-    const ZEROS: Self = Self([0.0; PANEL]);
-}
-
 /// A matrix W (D, V) and a constant b (V), for x·W + b.
 ///
 /// Panels of 32 columns, each with its D rows one after another; the last panel ends with zeros.
 pub struct Panels {
     depth: usize,
     columns: usize,
-    values: Vec<Columns>,
+    values: Vec<[f32; PANEL]>,
     /// One row a panel.
-    constants: Vec<Columns>,
+    constants: Vec<[f32; PANEL]>,
 }
 
 impl Panels {
@@ -70,7 +47,7 @@ impl Panels {
             assert_eq!(part.len(), depth * count, "a part of {count} columns");
             for (k, row) in part.chunks_exact(count).enumerate() {
                 for (panel, row) in panels.chunks_mut(depth).zip(row.chunks(PANEL)) {
-                    panel[k].0[..row.len()].copy_from_slice(row);
+                    panel[k][..row.len()].copy_from_slice(row);
                 }
             }
         }
@@ -87,7 +64,7 @@ impl Panels {
         let panels = laid_out.values.chunks_mut(depth);
         for (panel, rows) in panels.zip(matrix.chunks(PANEL * depth)) {
             for (k, values) in panel.iter_mut().enumerate() {
-                for (value, row) in values.0.iter_mut().zip(rows.chunks_exact(depth)) {
+                for (value, row) in values.iter_mut().zip(rows.chunks_exact(depth)) {
                     *value = row[k];
                 }
             }
@@ -105,7 +82,7 @@ impl Panels {
         self.products(x, |row, first, values| {
             let panels = laid_out.values[first / PANEL * depth..].chunks_mut(depth);
             for (panel, values) in panels.zip(values.chunks(PANEL)) {
-                panel[row].0[..values.len()].copy_from_slice(values);
+                panel[row][..values.len()].copy_from_slice(values);
             }
         });
         laid_out
@@ -114,14 +91,14 @@ impl Panels {
     fn zeros(depth: usize, columns: usize, constant: Option<&[f32]>) -> Self {
         assert!(depth > 0, "a product over nothing");
         let panels = columns.div_ceil(PANEL);
-        let mut constants = vec![Columns::ZEROS; panels];
+        let mut constants = vec![[0.0; PANEL]; panels];
         if let Some(constant) = constant {
             assert_eq!(constant.len(), columns, "a constant for every column");
             for (panel, constant) in constants.iter_mut().zip(constant.chunks(PANEL)) {
-                panel.0[..constant.len()].copy_from_slice(constant);
+                panel[..constant.len()].copy_from_slice(constant);
             }
         }
-        Self { depth, columns, values: vec![Columns::ZEROS; panels * depth], constants }
+        Self { depth, columns, values: vec![[0.0; PANEL]; panels * depth], constants }
     }
 
     /// D.
@@ -218,94 +195,6 @@ impl Panels {
             block,
         }
     }
-}
-
-/// What a few rows of a product are made in.
-#[repr(align(64))]
-struct Block([[f32; BLOCK]; ROWS]);
-
-impl Block {
-    const ZEROS: Self = Self([[0.0; BLOCK]; ROWS]);
-}
-
-/// Six rows of a factor.
-struct Group<'a> {
-    /// Which rows there are.
-    rows: Range<usize>,
-    /// Rows that there are not are the first one; nobody reads their products.
-    values: [&'a [f32]; ROWS],
-}
-
-impl<'a> Group<'a> {
-    fn all(x: &'a [f32], depth: usize) -> impl Iterator<Item = Self> + Clone {
-        assert_eq!(x.len() % depth, 0, "{} values are no rows of {depth}", x.len());
-        x.chunks(ROWS * depth).enumerate().map(move |(index, values)| {
-            let count = values.len() / depth;
-            let row = |row: usize| &values[if row < count { row } else { 0 } * depth..][..depth];
-            Self { rows: index * ROWS..index * ROWS + count, values: std::array::from_fn(row) }
-        })
-    }
-}
-
-/// The product of six rows with some panels.
-struct Tiles<'a> {
-    factor: [&'a [f32]; ROWS],
-    panels: &'a [Columns],
-    constants: &'a [Columns],
-    block: &'a mut Block,
-}
-
-impl WithSimd for Tiles<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let panels = self.panels.chunks_exact(self.factor[0].len()).zip(self.constants);
-        for (index, (panel, constant)) in panels.enumerate() {
-            for part in 0..PANEL / (VECTORS * S::F32_LANES) {
-                let tile = tile(simd, self.factor, panel, constant, part);
-                for (row, sums) in self.block.0.iter_mut().zip(tile) {
-                    let (vectors, _) = S::as_mut_simd_f32s(&mut row[index * PANEL..][..PANEL]);
-                    vectors[part * VECTORS..][..VECTORS].copy_from_slice(&sums);
-                }
-            }
-        }
-    }
-}
-
-/// Two vectors of each of six rows, in registers.
-#[inline(always)]
-fn tile<S: Simd>(
-    simd: S,
-    factor: [&[f32]; ROWS],
-    panel: &[Columns],
-    constant: &Columns,
-    part: usize,
-) -> [[S::f32s; VECTORS]; ROWS] {
-    let vectors = |columns: &Columns| -> [S::f32s; VECTORS] {
-        let (vectors, _) = S::as_simd_f32s(&columns.0);
-        std::array::from_fn(|place| vectors[part * VECTORS + place])
-    };
-    let mut totals = [vectors(constant); ROWS];
-    for (panel, start) in panel.chunks(SUMMED).zip((0..).step_by(SUMMED)) {
-        let factor = factor.map(|row| &row[start..start + panel.len()]);
-        let mut sums = if start == 0 { totals } else { [[simd.splat_f32s(0.0); VECTORS]; ROWS] };
-        for (k, columns) in panel.iter().enumerate() {
-            let columns = vectors(columns);
-            for row in 0..ROWS {
-                let value = simd.splat_f32s(factor[row][k]);
-                for place in 0..VECTORS {
-                    sums[row][place] = simd.mul_add_e_f32s(value, columns[place], sums[row][place]);
-                }
-            }
-        }
-        for (totals, sums) in totals.iter_mut().zip(sums) {
-            for (total, sum) in totals.iter_mut().zip(sums) {
-                *total = if start == 0 { sum } else { simd.add_f32s(*total, sum) };
-            }
-        }
-    }
-    totals
 }
 
 /// ups ← silu(gates) ⊙ ups, for a whole number of vectors.
