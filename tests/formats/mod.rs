@@ -8,7 +8,7 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use onejump_core::files;
 use onejump_core::results::{Average, Choice, Method, Metrics, Summary};
-use onejump_core::shortcut::{Kind, LevelConvention, Solver};
+use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver};
 use onejump_store::tables::{self, PerLevel, Score};
 use onejump_store::truth::{Truth, read_truth, write_truth};
 use onejump_tests::readers::{self, Outcome, say};
@@ -187,7 +187,7 @@ fn write_run(base: &Path) {
         relative_mse: None,
     };
     let method = Method {
-        method: Kind::Ojfa.name().into(),
+        method: ShortcutKind::Ojfa.name().into(),
         solver: Some(Solver::ClosedForm),
         rank: Some(1),
         jump: Some(2),

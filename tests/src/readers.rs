@@ -5,6 +5,7 @@ use std::path::Path;
 use onejump_capture::samples::{self, Bos, Sampling};
 use onejump_core::layout::part_file;
 use onejump_core::manifest::HiddenManifest;
+use onejump_core::observe::Silent;
 use onejump_corpus::Stripper;
 use onejump_gguf::GgufFile;
 use onejump_models::checkpoint::Checkpoint;
@@ -162,5 +163,5 @@ pub fn wikitext(path: &Path) -> Outcome {
 pub fn dump(path: &Path) -> Outcome {
     let mut config = onejump_corpus::Config::new(path, path.with_file_name("corpus"));
     (config.train, config.test) = (1, 1);
-    onejump_corpus::build(&config).map(drop).map_err(say)
+    onejump_corpus::build(&config, &Silent).map(drop).map_err(say)
 }

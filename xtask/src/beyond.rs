@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use onejump_core::layout::{MANIFEST, RunLayout, Split};
 use onejump_core::manifest::HiddenManifest;
-use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
+use onejump_core::set_name::SetName;
+use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
 
 use crate::reproduce::{Stage, Stages};
 
@@ -67,7 +68,7 @@ fn sweep(stages: &mut Stages, run: &Run, hidden_size: usize, files: &mut Files) 
     let powers = std::iter::successors(Some(1), |rank| Some(rank * RANK_FACTOR));
     let ranks = powers.take_while(|&rank| rank < hidden_size).chain([hidden_size]);
     for rank in ranks {
-        for kind in [Kind::NNjtc, Kind::Joint, Kind::JointNorms] {
+        for kind in [ShortcutKind::NNjtc, ShortcutKind::Joint, ShortcutKind::JointNorms] {
             let stem = format!("{kind}-r{rank}");
             let file = folder.join(format!("{stem}.safetensors"));
             let mut stage = stages.stage("onejump-train", &format!("sweep-{stem}"));
@@ -75,7 +76,7 @@ fn sweep(stages: &mut Stages, run: &Run, hidden_size: usize, files: &mut Files) 
             stage.arguments(&run.train);
             stage.hidden(&hidden).output("--out", &file);
             stages.run(stage)?;
-            if kind == Kind::NNjtc {
+            if kind == ShortcutKind::NNjtc {
                 files.ojfa.push(score(stages, &hidden, &file, &format!("sweep-r{rank}"), &run.score)?);
             }
             files.shortcuts.push(file);
@@ -83,11 +84,11 @@ fn sweep(stages: &mut Stages, run: &Run, hidden_size: usize, files: &mut Files) 
     }
     // The kind that the experiment itself does not train, at its ranks.
     for rank in ranks_of(stages.layout)? {
-        let stem = file_stem(Kind::JointNorms, Solver::ClosedForm, rank, hidden_size);
-        let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
-        stage.option("--kind", Kind::JointNorms.name()).option("--rank", &rank.to_string());
+        let name = SetName::new(ShortcutKind::JointNorms, Solver::ClosedForm, rank, hidden_size);
+        let mut stage = stages.stage("onejump-train", &format!("train-{name}"));
+        stage.option("--kind", ShortcutKind::JointNorms.name()).option("--rank", &rank.to_string());
         stage.arguments(&run.train);
-        stage.hidden(&hidden).output("--out", &stages.layout.shortcuts(&stem));
+        stage.hidden(&hidden).output("--out", &stages.layout.shortcuts(&name));
         stages.run(stage)?;
     }
     Ok(())
@@ -172,7 +173,7 @@ fn sensitivity(
         let file = folder.join(format!("{name}.safetensors"));
         let states = variant.hidden.as_ref().unwrap_or(&hidden);
         let mut stage = stages.stage("onejump-train", &format!("sensitivity-{name}"));
-        stage.option("--kind", Kind::NNjtc.name()).option("--rank", &rank);
+        stage.option("--kind", ShortcutKind::NNjtc.name()).option("--rank", &rank);
         stage.option("--label", &variant.label).arguments(&variant.train).arguments(&variant.both);
         stage.hidden(states).output("--out", &file);
         stages.run(stage)?;
@@ -226,7 +227,8 @@ fn analyses(stages: &mut Stages, model: &str, files: &Files) -> Result<()> {
     let layout = stages.layout;
     let (all, ojfa) = (trained(layout)?, chosen(layout)?);
     // In closed form, as far as there is one, and without njtc: what n-njtc says of dynamic exit is enough.
-    let main = |file: &&PathBuf| is(file, Kind::OneJump.name()) || !is_adam(file) && !is(file, "njtc");
+    let main =
+        |file: &&PathBuf| is(file, ShortcutKind::OneJump.name()) || !is_adam(file) && !is(file, "njtc");
     let main: Vec<PathBuf> = all.iter().filter(main).cloned().collect();
     let main_ojfa: Vec<PathBuf> = ojfa.iter().filter(|file| !is_adam(file)).cloned().collect();
     let every: Vec<PathBuf> = all.iter().chain(&files.shortcuts).cloned().collect();
@@ -258,13 +260,12 @@ fn evaluated(stage: &mut Stage, shortcuts: &[PathBuf], ojfa: &[PathBuf]) {
 
 /// The safetensors in the run's `shortcuts` folder, by name.
 fn trained(layout: &RunLayout) -> Result<Vec<PathBuf>> {
-    let folder = layout.shortcuts("any").parent().map(Path::to_owned).unwrap_or_default();
-    safetensors(&folder, |_| true)
+    safetensors(&layout.shortcuts_folder(), |_| true)
 }
 
 /// The chosen jumps in the run's folder, by name.
 fn chosen(layout: &RunLayout) -> Result<Vec<PathBuf>> {
-    safetensors(layout.root(), |file| is(file, Kind::Ojfa.name()))
+    safetensors(layout.root(), |file| is(file, ShortcutKind::Ojfa.name()))
 }
 
 fn safetensors(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use onejump_core::cli::thousands;
-use onejump_core::say;
+use onejump_core::numbers::thousands;
+use onejump_program::say;
 
 use self::checkpoint::Checkpoint;
 use crate::{process, setup};

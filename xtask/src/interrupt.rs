@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use onejump_core::files;
-use onejump_core::interrupt;
-use onejump_core::say;
+use onejump_core::observe::Observer;
 use onejump_core::seed::{self, Purpose};
+use onejump_program::{Terminal, say};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 /// Runs undisturbed once, then kills until it was often enough; every run that ends is compared.
-pub fn interrupt(args: &Args) -> Result<()> {
+pub fn interrupt(args: &Args, terminal: &Terminal) -> Result<()> {
     let runs = process::root().join("data/runs");
     let (run, undisturbed) = (runs.join(RUN), runs.join(UNDISTURBED));
     for folder in [&run, &undisturbed] {
@@ -58,7 +58,7 @@ pub fn interrupt(args: &Args) -> Result<()> {
     let mut random = seed::stream(args.seed, Purpose::Order, 0);
     let (mut kills, mut ended) = (0, 0);
     while kills < args.kills {
-        interrupt::check()?;
+        terminal.check()?;
         let mut child = start()?;
         let moment = Duration::from_millis(seed::below(&mut random, time.as_millis() as u64));
         if let Some(success) = ends_within(&mut child, moment)? {

@@ -17,7 +17,9 @@ mod tools;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
+use onejump_program::Terminal;
 
 /// Onejump's own commands. Each sets up what it needs.
 #[derive(Parser)]
@@ -50,16 +52,19 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    onejump_core::interrupt::listen();
-    process::exit(match Args::parse().command {
+    onejump_program::run(run)
+}
+
+fn run(args: Args, terminal: &Terminal) -> Result<()> {
+    match args.command {
         Command::Setup => setup::setup(),
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Parity => parity::parity(),
         Command::Bench(args) => bench::bench(&args),
         Command::FullSize(args) => full_size::full_size(&args),
-        Command::Interrupt(args) => interrupt::interrupt(&args),
+        Command::Interrupt(args) => interrupt::interrupt(&args, terminal),
         Command::Notebook(args) => notebook::notebook(&args),
         Command::Test => test::test(),
         Command::Tidy => tidy::tidy(),
-    })
+    }
 }

@@ -7,7 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use onejump_core::cache::SMOLLM2_135M;
 use onejump_core::layout::{RunLayout, Split};
-use onejump_core::say;
+use onejump_core::set_name::SetName;
+use onejump_core::shortcut::ShortcutKind;
+use onejump_program::say;
 
 use crate::{process, python};
 
@@ -100,7 +102,8 @@ fn small_run(binaries: &Path, layout: &RunLayout) -> Result<()> {
         let limits = ["--model", model, "--device", "cpu", "--limit", TEST_SENTENCES];
         stage("onejump-capture", &[("--sentences", &sentences), ("--out", out)], &limits)?;
     }
-    let (jumps, one, scores) = (layout.shortcuts("n-njtc"), layout.ojfa(""), layout.scores(""));
+    let jumps = SetName::plain(ShortcutKind::NNjtc);
+    let (jumps, one, scores) = (layout.shortcuts(&jumps), layout.ojfa(&jumps), layout.scores(&jumps));
     stage("onejump-train", &[("--hidden", &train), ("--out", &jumps)], &["--kind", "n-njtc"])?;
     let files: [(&str, &Path); 4] =
         [("--hidden", &train), ("--shortcuts", &jumps), ("--out", &scores), ("--ojfa", &one)];

@@ -1,16 +1,10 @@
 //! Running other programs, and where the checkout is.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use onejump_core::interrupt::{self, Interrupted};
-use onejump_core::remark;
-use rustix::process::{Pid, Signal, kill_process};
-
-/// The exit status after SIGTERM.
-const SIGTERM_STATUS: u8 = 143;
+use anyhow::Result;
+use onejump_program::child;
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
@@ -24,47 +18,9 @@ pub fn cargo() -> Command {
     command
 }
 
-/// The exit status of an outcome, with an error in one line.
-pub fn exit(outcome: Result<()>) -> ExitCode {
-    let Err(error) = outcome else { return ExitCode::SUCCESS };
-    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        remark!("{interrupted}");
-        return ExitCode::from(interrupted.status());
-    }
-    remark!("error: {error:#}");
-    ExitCode::FAILURE
-}
-
-/// How often a running program is looked at.
-const POLL: Duration = Duration::from_millis(20);
-
-/// Runs a program to its end, with its output on the terminal. SIGTERM is passed on to it; SIGINT comes
-/// from the terminal, which sends it to both.
+/// Runs a program to its end, with its output on the terminal.
 pub fn run(command: &mut Command) -> Result<()> {
-    interrupt::check()?;
-    let name = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-    let mut passed_on = false;
-    let status = loop {
-        if let Some(status) = child.try_wait().with_context(|| format!("cannot wait for {name}"))? {
-            break status;
-        }
-        let terminated = interrupt::check().is_err_and(|signal| signal.status() == SIGTERM_STATUS);
-        if terminated && !passed_on {
-            passed_on = true;
-            kill_process(Pid::from_child(&child), Signal::TERM)?;
-        }
-        std::thread::sleep(POLL);
-    };
-    if let Some(interrupted) = status.code().and_then(Interrupted::of_status) {
-        return Err(interrupted.into());
-    }
-    interrupt::check()?;
-    if !status.success() {
-        let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
-        bail!("{name} {} failed ({status})", arguments.join(" "));
-    }
-    Ok(())
+    Ok(child::run(command)?)
 }
 
 /// Builds the stages and returns the folder of their binaries.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
-use onejump_core::remark;
 use onejump_core::{cache, files};
+use onejump_program::remark;
 
 use crate::process;
 

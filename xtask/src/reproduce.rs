@@ -11,8 +11,9 @@ use onejump_core::files;
 use onejump_core::layout::{MANIFEST, RunLayout, Split};
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
-use onejump_core::say;
-use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
+use onejump_core::set_name::SetName;
+use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
+use onejump_program::say;
 use serde::{Deserialize, Serialize};
 
 use crate::switches::Switches;
@@ -25,7 +26,7 @@ const QUICK: (usize, usize) = (900, 300);
 const SECOND_RANK_DIVISOR: usize = 10;
 
 /// Solvers that are compared, and the kinds that both are run for.
-const BOTH_SOLVERS: [Kind; 2] = [Kind::NNjtc, Kind::Joint];
+const BOTH_SOLVERS: [ShortcutKind; 2] = [ShortcutKind::NNjtc, ShortcutKind::Joint];
 
 /// The folder of a run in which each stage that has run leaves a stamp.
 const STAMPS: &str = ".stages";
@@ -172,7 +173,8 @@ fn write_config(layout: &RunLayout, config: &RunConfig) -> Result<()> {
 }
 
 /// Kinds that are trained in closed form.
-const CLOSED_FORMS: [Kind; 4] = [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint];
+const CLOSED_FORMS: [ShortcutKind; 4] =
+    [ShortcutKind::Jtc, ShortcutKind::Njtc, ShortcutKind::NNjtc, ShortcutKind::Joint];
 
 /// Trains all sets and scores the jumps; returns the sets and the chosen jumps.
 fn train_and_score(
@@ -189,10 +191,10 @@ fn train_and_score(
     }
     // Not in the paper, and as long as everything before it.
     for &rank in ranks.iter().filter(|_| args.beyond) {
-        let stem = file_stem(Kind::OneJump, Solver::Adam, rank, hidden_size);
-        let file = layout.shortcuts(&stem);
-        let mut stage = stages.stage("onejump-train", &format!("train-{stem}"));
-        stage.option("--kind", Kind::OneJump.name()).option("--solver", Solver::Adam.name());
+        let name = SetName::new(ShortcutKind::OneJump, Solver::Adam, rank, hidden_size);
+        let file = layout.shortcuts(&name);
+        let mut stage = stages.stage("onejump-train", &format!("train-{name}"));
+        stage.option("--kind", ShortcutKind::OneJump.name()).option("--solver", Solver::Adam.name());
         stage.option("--rank", &rank.to_string()).option("--seed", &args.seed.to_string());
         stage.option("--model", &args.model).arguments(&args.switches.train());
         stage.hidden(&hidden).output("--out", &file);
@@ -202,13 +204,12 @@ fn train_and_score(
     let mut ojfa = Vec::new();
     for &rank in ranks {
         for solver in [Solver::ClosedForm, Solver::Adam] {
-            let stem = file_stem(Kind::NNjtc, solver, rank, hidden_size);
-            let suffix = stem.trim_start_matches(Kind::NNjtc.name());
-            let one = layout.ojfa(suffix);
-            let mut stage = stages.stage("onejump-score", &format!("score{suffix}"));
-            stage.hidden(&hidden).input("--shortcuts", &layout.shortcuts(&stem));
+            let name = SetName::new(ShortcutKind::NNjtc, solver, rank, hidden_size);
+            let one = layout.ojfa(&name);
+            let mut stage = stages.stage("onejump-score", &format!("score-{name}"));
+            stage.hidden(&hidden).input("--shortcuts", &layout.shortcuts(&name));
             stage.arguments(&args.switches.score());
-            stage.output("--out", &layout.scores(suffix)).output("--ojfa", &one);
+            stage.output("--out", &layout.scores(&name)).output("--ojfa", &one);
             stages.run(stage)?;
             ojfa.push(one);
         }
@@ -220,18 +221,18 @@ fn train_and_score(
 fn train(
     stages: &mut Stages,
     solver: Solver,
-    kinds: &[Kind],
+    kinds: &[ShortcutKind],
     ranks: &[usize],
     hidden_size: usize,
     args: &Args,
 ) -> Result<Vec<PathBuf>> {
     let layout = stages.layout;
     // A kind without a rank is trained once.
-    let ranks_of = |kind: Kind| if kind.low_rank() { ranks } else { &ranks[..1] };
-    let stems = kinds
-        .iter()
-        .flat_map(|&kind| ranks_of(kind).iter().map(move |&rank| file_stem(kind, solver, rank, hidden_size)));
-    let files: Vec<_> = stems.map(|stem| layout.shortcuts(&stem)).collect();
+    let ranks_of = |kind: ShortcutKind| if kind.low_rank() { ranks } else { &ranks[..1] };
+    let names = kinds.iter().flat_map(|&kind| {
+        ranks_of(kind).iter().map(move |&rank| SetName::new(kind, solver, rank, hidden_size))
+    });
+    let files: Vec<_> = names.map(|name| layout.shortcuts(&name)).collect();
     let joined = |names: Vec<String>| names.join(",");
     let mut stage = stages.stage("onejump-train", &format!("train-{}", solver.name()));
     stage.option("--kind", &joined(kinds.iter().map(|kind| kind.name().to_owned()).collect()));

@@ -14,7 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use onejump_core::cache::{self, BuiltinModel, SMOLLM2_135M};
 use onejump_core::files;
-use onejump_core::remark;
+use onejump_program::remark;
 use serde::{Deserialize, Serialize};
 
 use crate::process;

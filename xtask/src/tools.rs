@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use onejump_core::cache;
-use onejump_core::remark;
+use onejump_program::remark;
 
 use crate::process;
 

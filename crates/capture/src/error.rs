@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use onejump_core::files::FileError;
-use onejump_core::interrupt::Interrupted;
+use onejump_core::observe::Stopped;
 use onejump_models::ModelError;
 use onejump_store::StoreError;
 
 /// A capture that could not begin or go on. Parts that are written stay usable.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// SIGINT or SIGTERM.
+    /// Whoever called asked to stop.
     #[error("{0}")]
-    Interrupted(#[from] Interrupted),
+    Stopped(#[from] Stopped),
     /// The checkpoint or the model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -35,6 +35,9 @@ pub enum CaptureError {
     /// The input or the arguments make no sense.
     #[error("{0}")]
     Usage(String),
+    /// The system refuses threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

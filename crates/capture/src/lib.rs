@@ -7,10 +7,11 @@
 //! | turn sentences or JSON lines into samples | [`samples`] |
 //!
 //! ```no_run
+//! use onejump_core::observe::Silent;
 //! use onejump_capture::{Config, Input, capture};
 //!
 //! let config = Config::new("smollm2-135m", Input::Sentences("test.txt".into()), "hidden/test");
-//! let captured = capture(&config)?;
+//! let captured = capture(&config, &Silent)?;
 //! println!("{} samples in {} parts", captured.samples, captured.parts);
 //! # Ok::<(), onejump_capture::CaptureError>(())
 //! ```

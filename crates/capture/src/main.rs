@@ -5,17 +5,14 @@ mod args;
 use std::process::ExitCode;
 
 use args::Args;
-use clap::Parser;
 use onejump_capture::{CaptureError, Config, Input, capture, plan};
-use onejump_core::say;
+use onejump_program::{Terminal, say};
 
 fn main() -> ExitCode {
-    onejump_core::telemetry::init();
-    onejump_core::interrupt::listen();
-    onejump_core::cli::exit(run(Args::parse()))
+    onejump_program::run(run)
 }
 
-fn run(args: Args) -> Result<(), CaptureError> {
+fn run(args: Args, terminal: &Terminal) -> Result<(), CaptureError> {
     let input = match (args.sentences, args.samples) {
         (_, Some(path)) => Input::Samples(path),
         (Some(path), None) => Input::Sentences(path),
@@ -34,10 +31,10 @@ fn run(args: Args) -> Result<(), CaptureError> {
         ..Config::new(&args.model, input, &args.out)
     };
     if args.dry_run {
-        say!("{}", plan(&config)?);
+        say!("{}", plan(&config, terminal)?);
         return Ok(());
     }
-    let captured = capture(&config)?;
+    let captured = capture(&config, terminal)?;
     let seconds = captured.elapsed.as_secs_f64();
     say!("{}: {} samples in {} parts", args.out.display(), captured.samples, captured.parts);
     if captured.computed > 0 {

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use onejump_core::interrupt;
 use onejump_core::manifest::CaptureInputs;
-use onejump_core::telemetry::Progress;
+use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::{self, Place};
 use onejump_models::transformer::{Outline, Transformer};
@@ -135,8 +134,8 @@ pub struct Captured {
 ///
 /// # Errors
 /// [`CaptureError`]; parts that are written stay, and the same call goes on after them.
-pub fn capture(config: &Config) -> Result<Captured, CaptureError> {
-    let mut prepared = Prepared::new(config)?;
+pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, CaptureError> {
+    let mut prepared = Prepared::new(config, observer)?;
     prepared.plan.check_memory(prepared.place)?;
     let inputs = prepared.inputs(config)?;
     let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
@@ -152,12 +151,13 @@ pub fn capture(config: &Config) -> Result<Captured, CaptureError> {
     if !todo.is_empty() {
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
         let workers = Workers::new(&model)?;
-        let progress = Progress::new("capture", "sentences", waiting as u64);
+        let meter = observer.begin(Task { name: "capture", unit: "sentences", total: waiting as u64 });
+        let started = Instant::now();
         bytes = pipeline(
             todo.into_iter().map(|(part, samples)| {
-                interrupt::check()?;
+                observer.check()?;
                 let first = part * prepared.samples_per_part;
-                let states = workers.compute_part(samples, first, prepared.batch_tokens, &progress)?;
+                let states = workers.compute_part(samples, first, prepared.batch_tokens, &*meter)?;
                 Ok((part, states))
             }),
             |(part, states)| {
@@ -166,7 +166,7 @@ pub fn capture(config: &Config) -> Result<Captured, CaptureError> {
                 output.add_part(part, rows.sample_ids.len())
             },
         )?;
-        elapsed = progress.finish();
+        elapsed = started.elapsed();
     }
     let (samples, parts) = (prepared.input.samples.len(), output.parts_total());
     Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed })
@@ -206,8 +206,8 @@ fn pipeline<P: Send>(
 ///
 /// # Errors
 /// [`CaptureError`] as [`capture`] would have before it loads the model.
-pub fn plan(config: &Config) -> Result<Plan, CaptureError> {
-    let prepared = Prepared::new(config)?;
+pub fn plan(config: &Config, observer: &dyn Observer) -> Result<Plan, CaptureError> {
+    let prepared = Prepared::new(config, observer)?;
     prepared.plan.timed(&prepared.outline, prepared.place)
 }
 
@@ -225,10 +225,10 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(config: &Config) -> Result<Self, CaptureError> {
+    fn new(config: &Config, observer: &dyn Observer) -> Result<Self, CaptureError> {
         let dtype = device::parse_dtype(&config.dtype)?;
         let place = Place { device: device::parse(&config.device)?, dtype };
-        let checkpoint = Checkpoint::open(&config.model)?;
+        let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
         let (input, bos) = match &config.input {
             Input::Sentences(path) => {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use onejump_core::files::{self, FileError};
 use onejump_core::seed::{self, Purpose};
+use onejump_core::words::{UnknownWord, Word};
 use serde::Deserialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use tokenizers::Tokenizer;
 
 use crate::CaptureError;
@@ -58,7 +60,8 @@ pub struct Sampling {
 }
 
 /// Whether a beginning-of-sequence token is put before a sentence; never two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum Bos {
     /// As the model's tokenizer does by default.
     Auto,
@@ -68,17 +71,8 @@ pub enum Bos {
     Never,
 }
 
-impl std::str::FromStr for Bos {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "always" => Ok(Self::Always),
-            "never" => Ok(Self::Never),
-            _ => Err(format!("'{text}' is not known; known: auto, always, never")),
-        }
-    }
+impl Word for Bos {
+    const WHAT: &'static str = "rule for the beginning-of-sequence token";
 }
 
 impl Sampling {

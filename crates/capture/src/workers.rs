@@ -2,9 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use onejump_core::telemetry::Progress;
+use onejump_core::observe::Meter;
 use onejump_models::transformer::Transformer;
 use onejump_store::part::PartRows;
+use onejump_tensor::{rows, threads};
 use rayon::prelude::*;
 use tch::Device;
 
@@ -36,11 +37,7 @@ impl Workers {
     /// states of the other are copied from it.
     pub fn new(model: &Transformer) -> Result<Self, CaptureError> {
         let on_cpu = model.device() == Device::Cpu;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(if on_cpu { 0 } else { GPU_THREADS })
-            .start_handler(|_| tch::set_num_threads(1))
-            .build()
-            .map_err(|error| CaptureError::Usage(format!("cannot start threads: {error}")))?;
+        let pool = threads::pool_of(if on_cpu { 0 } else { GPU_THREADS })?;
         let models = (0..pool.current_num_threads()).map(|_| Mutex::new(model.shallow_clone())).collect();
         let share = if on_cpu { CPU_SHARE } else { GPU_THREADS };
         Ok(Self { pool, models, share, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
@@ -52,7 +49,7 @@ impl Workers {
         samples: &'a [Sample],
         first: usize,
         batch_tokens: usize,
-        progress: &Progress,
+        meter: &dyn Meter,
     ) -> Result<PartStates<'a>, CaptureError> {
         // The longest batches first: threads end at about the same time.
         let mut batches = batches::by_length(samples, batch_tokens, self.share);
@@ -60,7 +57,7 @@ impl Workers {
         let states = self.pool.install(|| {
             let states = batches.par_iter().with_max_len(1).map(|batch| {
                 let states = self.compute_batch(samples, first, batch)?;
-                progress.advance(batch.len() as u64);
+                meter.advance(batch.len() as u64);
                 Ok(states)
             });
             states.collect::<Result<Vec<_>, CaptureError>>()
@@ -79,10 +76,7 @@ impl Workers {
         let thread = rayon::current_thread_index().unwrap_or(0);
         let model = self.models[thread].lock().unwrap_or_else(PoisonError::into_inner);
         let sequences: Vec<&[i64]> = batch.iter().map(|&place| samples[place].prefix()).collect();
-        let states = model.states_at_last(&sequences)?.f_to_device(Device::Cpu)?;
-        let mut values = vec![0f32; self.levels * batch.len() * self.hidden_size];
-        let count = values.len();
-        states.f_copy_data(&mut values, count)?;
+        let values = rows::values(&model.states_at_last(&sequences)?)?;
         if let Some(place) = values.iter().position(|value| !value.is_finite()) {
             let (level, row) =
                 (place / (batch.len() * self.hidden_size), place / self.hidden_size % batch.len());

@@ -121,10 +121,11 @@ pub fn remove_leftovers(folder: &Path, name: &str) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Temporary files are private by default; these become the user's ordinary files.
+/// Temporary files are private by default; these become the user's ordinary files, less what the user's umask takes
+/// away.
 fn permissions() -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
-    fs::Permissions::from_mode(0o644)
+    fs::Permissions::from_mode(0o666)
 }
 
 /// Writes bytes as a whole file.

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::set_name::SetName;
+use crate::shortcut::ShortcutKind;
+
 /// The name of the manifest in a folder of hidden states.
 pub const MANIFEST: &str = "manifest.json";
 
@@ -51,9 +54,9 @@ impl RunLayout {
         self.root.join("hidden").join(split.name())
     }
 
-    /// `shortcuts/STEM.safetensors`; see [`crate::shortcut::file_stem`].
-    pub fn shortcuts(&self, stem: &str) -> PathBuf {
-        self.shortcuts_folder().join(format!("{stem}.safetensors"))
+    /// `shortcuts/n-njtc.safetensors`, `shortcuts/joint-adam-r57.safetensors`.
+    pub fn shortcuts(&self, name: &SetName) -> PathBuf {
+        self.shortcuts_folder().join(name.file())
     }
 
     /// `shortcuts/`.
@@ -61,14 +64,14 @@ impl RunLayout {
         self.root.join("shortcuts")
     }
 
-    /// `scores.parquet`, or `scores-adam.parquet` for the suffix `-adam`.
-    pub fn scores(&self, suffix: &str) -> PathBuf {
-        self.root.join(format!("scores{suffix}.parquet"))
+    /// `scores.parquet`, or `scores-adam.parquet` for the jumps `n-njtc-adam`.
+    pub fn scores(&self, jumps: &SetName) -> PathBuf {
+        self.root.join(format!("scores{}.parquet", jumps.suffix()))
     }
 
-    /// `ojfa.safetensors`, or `ojfa-r57.safetensors` for the suffix `-r57`.
-    pub fn ojfa(&self, suffix: &str) -> PathBuf {
-        self.root.join(format!("ojfa{suffix}.safetensors"))
+    /// `ojfa.safetensors`, or `ojfa-r57.safetensors` for the one that was chosen from `n-njtc-r57`.
+    pub fn ojfa(&self, jumps: &SetName) -> PathBuf {
+        self.root.join(jumps.of_kind(ShortcutKind::Ojfa).file())
     }
 
     /// The folder that `onejump-evaluate` writes.
@@ -118,8 +121,11 @@ mod tests {
         assert_eq!(part_file(12), "part-00012.parquet");
         let run = RunLayout::new("run");
         assert_eq!(run.hidden(Split::Train), Path::new("run/hidden/train"));
-        assert_eq!(run.shortcuts("n-njtc-adam-r57"), Path::new("run/shortcuts/n-njtc-adam-r57.safetensors"));
-        assert_eq!(run.ojfa("-r57"), Path::new("run/ojfa-r57.safetensors"));
-        assert_eq!(run.scores(""), Path::new("run/scores.parquet"));
+        assert_eq!(
+            run.shortcuts(&"n-njtc-adam-r57".parse().unwrap()),
+            Path::new("run/shortcuts/n-njtc-adam-r57.safetensors")
+        );
+        assert_eq!(run.ojfa(&"n-njtc-r57".parse().unwrap()), Path::new("run/ojfa-r57.safetensors"));
+        assert_eq!(run.scores(&SetName::plain(ShortcutKind::NNjtc)), Path::new("run/scores.parquet"));
     }
 }

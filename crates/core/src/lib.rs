@@ -1,41 +1,44 @@
 //! The words that every crate of Onejump shares: what a shortcut is called, where the files of a
-//! run lie, how a sample's randomness follows from the seed, how a program reports.
+//! run lie, how a sample's randomness follows from the seed, how a file is written so that it is whole.
 //!
 //! | task | where |
 //! |---|---|
 //! | name a shortcut, count its parameters | [`shortcut`] |
+//! | name a file of shortcuts, or tell what it holds | [`set_name::SetName`] |
+//! | an enum with one spelling in files, tables and on the command line | [`words`] |
 //! | find a file of a run | [`layout::RunLayout`] |
 //! | describe a folder of hidden states | [`manifest::HiddenManifest`] |
 //! | write or read `results/summary.json` | [`results::Summary`] |
 //! | draw something from the seed | [`seed`] |
 //! | write a file so that nobody sees half of it | [`files`] |
 //! | keep a second writer out | [`lock`] |
+//! | tell how far the work is, stop when asked to | [`observe`] |
 //! | survive a parser that panics | [`guard`] |
-//! | stop when asked to | [`interrupt`] |
-//! | find libtorch and the built-in models | [`cache`] |
-//! | progress bars, logs, exit status | [`telemetry`], [`cli`] |
+//! | find what is shared by all checkouts | [`cache`] |
 //! | what is promised about files | [`reliability`] |
 //!
 //! ```
-//! use onejump_core::shortcut::{default_rank, parameters, Kind};
+//! use onejump_core::shortcut::{default_rank, parameters, ShortcutKind};
 //!
 //! // GPT2-XL: H = 1600, rank 16 (the paper's §4: 57.6K parameters for the one jump).
-//! assert_eq!(parameters(Kind::Ojfa, 1600, default_rank(1600), 48), 57_600);
+//! assert_eq!(parameters(ShortcutKind::Ojfa, 1600, default_rank(1600), 48), 57_600);
 //! ```
 //!
-//! This crate knows nothing of torch, of Parquet, or of any model.
+//! This crate knows nothing of torch, of Parquet, or of any model, and may be used in any program: it prints
+//! nothing, draws nothing, listens for no signal and installs no panic hook.
 
 pub mod cache;
-pub mod cli;
 pub mod files;
 pub mod guard;
-pub mod interrupt;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
+pub mod numbers;
+pub mod observe;
 #[doc = include_str!("reliability.md")]
 pub mod reliability {}
 pub mod results;
 pub mod seed;
+pub mod set_name;
 pub mod shortcut;
-pub mod telemetry;
+pub mod words;

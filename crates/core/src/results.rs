@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::shortcut::{Kind, Solver};
+use crate::shortcut::{ShortcutKind, Solver};
 
 /// Quality of one method at one level, or averaged over the exit levels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub struct Method {
 
 impl Method {
     /// Whether this is a method of the given kind.
-    pub fn is(&self, kind: Kind) -> bool {
+    pub fn is(&self, kind: ShortcutKind) -> bool {
         self.method == kind.name()
     }
 }

@@ -1,9 +1,9 @@
 //! Kinds of shortcuts, the solvers that train them, and how many parameters each keeps.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use crate::words::{UnknownWord, Word};
 
 /// The paper's rank is ⌊H/100⌋ (footnote 1).
 pub const DEFAULT_RANK_DIVISOR: usize = 100;
@@ -20,9 +20,25 @@ pub fn default_rank(hidden_size: usize) -> usize {
 }
 
 /// A map from the hidden state at a level to an approximation of the final hidden state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
+pub enum ShortcutKind {
     /// The hidden state itself (Schwartz et al. 2020).
     Identity,
     /// A full H×H matrix without bias, one per level (Din et al. 2023).
@@ -43,37 +59,14 @@ pub enum Kind {
     TunedLens,
 }
 
-impl Kind {
+impl ShortcutKind {
     /// The kinds that `onejump-train` trains.
     pub const TRAINED: [Self; 6] =
         [Self::NNjtc, Self::Njtc, Self::Jtc, Self::Joint, Self::JointNorms, Self::OneJump];
 
-    /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::Identity,
-        Self::Jtc,
-        Self::Njtc,
-        Self::NNjtc,
-        Self::Joint,
-        Self::JointNorms,
-        Self::Ojfa,
-        Self::OneJump,
-        Self::TunedLens,
-    ];
-
     /// The name in file names, tables and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Jtc => "jtc",
-            Self::Njtc => "njtc",
-            Self::NNjtc => "n-njtc",
-            Self::Joint => "joint",
-            Self::JointNorms => "joint-norms",
-            Self::Ojfa => "ojfa",
-            Self::OneJump => "one-jump",
-            Self::TunedLens => "tuned-lens",
-        }
+        self.into()
     }
 
     /// Whether one map per exit level is kept, or a single one for all.
@@ -92,26 +85,29 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            let known = Self::ALL.map(Self::name).join(", ");
-            format!("'{text}' is no kind of shortcut; known: {known}")
-        })
-    }
+impl Word for ShortcutKind {
+    const WHAT: &'static str = "kind of shortcut";
 }
 
 /// How a shortcut's matrices were found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum Solver {
     /// The exact minimum of Eq. 2: reduced-rank regression.
     ClosedForm,
@@ -122,64 +118,48 @@ pub enum Solver {
 impl Solver {
     /// The name in tables and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ClosedForm => "closed-form",
-            Self::Adam => "adam",
-        }
+        self.into()
     }
 }
 
-impl fmt::Display for Solver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Solver {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Self::ClosedForm, Self::Adam]
-            .into_iter()
-            .find(|solver| solver.name() == text)
-            .ok_or_else(|| format!("'{text}' is no solver; known: closed-form, adam"))
-    }
-}
-
-/// The file name of a trained kind without its ending: `n-njtc`, `n-njtc-adam`, `n-njtc-adam-r57`.
-///
-/// Closed form and the default rank are not named (they are the plain file).
-pub fn file_stem(kind: Kind, solver: Solver, rank: usize, hidden_size: usize) -> String {
-    let mut stem = kind.name().to_owned();
-    if solver == Solver::Adam {
-        stem.push_str("-adam");
-    }
-    if kind.low_rank() && rank != default_rank(hidden_size) {
-        stem.push_str(&format!("-r{rank}"));
-    }
-    stem
+impl Word for Solver {
+    const WHAT: &'static str = "solver";
 }
 
 /// Parameters that a kind keeps for early exit from all `blocks` exit levels.
 ///
 /// An n-njtc has 2·H·r for A and B and 4·H for BatchNorm's weight, bias, running mean and running
 /// variance (the paper's Fig. 1: 0.02·H² + 4·H at r = H/100).
-pub fn parameters(kind: Kind, hidden_size: usize, rank: usize, blocks: usize) -> u64 {
+pub fn parameters(kind: ShortcutKind, hidden_size: usize, rank: usize, blocks: usize) -> u64 {
     let (h, r, k) = (hidden_size as u64, rank as u64, blocks as u64);
     match kind {
-        Kind::Identity => 0,
-        Kind::Jtc => k * h * h,
-        Kind::TunedLens => k * (h * h + h),
-        Kind::Njtc => k * 2 * h * r,
-        Kind::NNjtc => k * (2 * h * r + 4 * h),
-        Kind::JointNorms => 2 * h * r + k * 4 * h,
-        Kind::Joint | Kind::Ojfa | Kind::OneJump => 2 * h * r + 4 * h,
+        ShortcutKind::Identity => 0,
+        ShortcutKind::Jtc => k * h * h,
+        ShortcutKind::TunedLens => k * (h * h + h),
+        ShortcutKind::Njtc => k * 2 * h * r,
+        ShortcutKind::NNjtc => k * (2 * h * r + 4 * h),
+        ShortcutKind::JointNorms => 2 * h * r + k * 4 * h,
+        ShortcutKind::Joint | ShortcutKind::Ojfa | ShortcutKind::OneJump => 2 * h * r + 4 * h,
     }
 }
 
 /// Over which levels D_m is averaged (Eq. 5 sums over k = 1..K; the prose speaks of exit levels).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum LevelConvention {
     /// The exit levels 0..K-1: where the jump is used. The default.
     Exit,
@@ -187,13 +167,14 @@ pub enum LevelConvention {
     Eq5,
 }
 
+impl Word for LevelConvention {
+    const WHAT: &'static str = "convention of levels";
+}
+
 impl LevelConvention {
     /// The name in files and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Exit => "exit",
-            Self::Eq5 => "eq5",
-        }
+        self.into()
     }
 
     /// The levels that the mean runs over, for a model of `blocks` blocks.
@@ -202,12 +183,6 @@ impl LevelConvention {
             Self::Exit => 0..blocks,
             Self::Eq5 => 1..blocks + 1,
         }
-    }
-}
-
-impl fmt::Display for LevelConvention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
     }
 }
 
@@ -222,29 +197,24 @@ mod tests {
             [(1600, 48, 57_600, 2_764_800), (3072, 32, 196_608, 6_291_456), (4096, 32, 344_064, 11_010_048)]
         {
             let rank = default_rank(hidden_size);
-            assert_eq!(parameters(Kind::Ojfa, hidden_size, rank, blocks), one);
-            assert_eq!(parameters(Kind::NNjtc, hidden_size, rank, blocks), full);
+            assert_eq!(parameters(ShortcutKind::Ojfa, hidden_size, rank, blocks), one);
+            assert_eq!(parameters(ShortcutKind::NNjtc, hidden_size, rank, blocks), full);
         }
     }
 
     #[test]
     fn names_survive_a_round_trip() {
-        for kind in Kind::ALL {
-            assert_eq!(kind.name().parse::<Kind>(), Ok(kind));
+        for &kind in ShortcutKind::VARIANTS {
+            assert_eq!(kind.name().parse::<ShortcutKind>(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
-        for solver in [Solver::ClosedForm, Solver::Adam] {
+        for &solver in Solver::VARIANTS {
             assert_eq!(solver.name().parse::<Solver>(), Ok(solver));
             assert_eq!(serde_json::to_value(solver).unwrap(), solver.name());
         }
-    }
-
-    #[test]
-    fn file_stems_name_only_what_is_not_default() {
-        assert_eq!(file_stem(Kind::NNjtc, Solver::ClosedForm, 5, 576), "n-njtc");
-        assert_eq!(file_stem(Kind::NNjtc, Solver::Adam, 5, 576), "n-njtc-adam");
-        assert_eq!(file_stem(Kind::Joint, Solver::Adam, 57, 576), "joint-adam-r57");
-        assert_eq!(file_stem(Kind::Jtc, Solver::ClosedForm, 57, 576), "jtc");
+        assert_eq!(ShortcutKind::NNjtc.name(), "n-njtc");
+        let unknown = "lstm".parse::<Solver>().unwrap_err();
+        assert_eq!(unknown.to_string(), "'lstm' is no solver; known: closed-form, adam");
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use onejump_core::files::FileError;
-use onejump_core::interrupt::Interrupted;
+use onejump_core::observe::Stopped;
 
 /// Why no sentences were written.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
-    /// SIGINT or SIGTERM.
+    /// Whoever called asked to stop.
     #[error("{0}")]
-    Interrupted(#[from] Interrupted),
+    Stopped(#[from] Stopped),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),

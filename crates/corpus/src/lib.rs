@@ -34,7 +34,6 @@ mod filter;
 mod markup;
 mod output;
 mod pipeline;
-mod progress;
 mod sample;
 mod split;
 mod summary;

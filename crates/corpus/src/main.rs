@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use onejump_core::say;
-use onejump_core::{cli, interrupt, telemetry};
 use onejump_corpus::{Config, CorpusError, DEFAULT_SEED, DEFAULT_TEST, DEFAULT_TRAIN, build};
+use onejump_program::{Terminal, say};
 
 /// Draws well-formed sentences at random from a Wikipedia dump.
 ///
@@ -34,9 +33,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    telemetry::init();
-    interrupt::listen();
+    onejump_program::run(run)
+}
+
+fn run(args: Args, terminal: &Terminal) -> Result<(), CorpusError> {
     let config = Config {
         dump: args.dump,
         out: args.out,
@@ -44,9 +44,7 @@ fn main() -> ExitCode {
         test: args.test as usize,
         seed: args.seed,
     };
-    cli::exit(
-        build(&config)
-            .map(|summary| say!("{}", summary.to_string().trim_end()))
-            .map_err(|error: CorpusError| error),
-    )
+    let summary = build(&config, terminal)?;
+    say!("{}", summary.to_string().trim_end());
+    Ok(())
 }

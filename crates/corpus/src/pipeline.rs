@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use onejump_core::files::FileError;
-use onejump_core::{interrupt, lock};
+use onejump_core::lock;
+use onejump_core::observe::{BYTES, Observer, Task};
 use rayon::prelude::*;
 
 use crate::dump::{Article, DumpReader};
 use crate::filter::{Rejected, check};
 use crate::markup::{MarkupError, Stripper};
-use crate::progress::Progress;
 use crate::sample::{Drawn, Offer, Sampler};
 use crate::split::sentences;
 use crate::tidy::tidy;
@@ -25,16 +25,17 @@ const BATCH_BYTES: usize = 8 << 20;
 /// # Errors
 /// The dump cannot be read to its end, holds too few usable sentences, or the folder cannot be
 /// written. No file is written before the whole dump was read.
-pub fn build(config: &Config) -> Result<Summary, CorpusError> {
+pub fn build(config: &Config, observer: &dyn Observer) -> Result<Summary, CorpusError> {
     let bytes = std::fs::metadata(&config.dump).map_err(FileError::reading(&config.dump))?.len();
     let mut dump = DumpReader::open(&config.dump)?;
     let stripper = Stripper::new();
     let asked = config.train + config.test;
     let mut sampler = Sampler::new(config.seed, asked);
     let mut summary = Summary::default();
-    let progress = Progress::new(bytes);
+    let meter = observer.begin(Task { name: "articles", unit: BYTES, total: bytes });
+    let mut read = 0;
     loop {
-        interrupt::check()?;
+        observer.check()?;
         let batch = next_batch(&mut dump)?;
         if batch.is_empty() {
             break;
@@ -50,9 +51,10 @@ pub fn build(config: &Config) -> Result<Summary, CorpusError> {
                 }
             }
         }
-        progress.show(dump.bytes_read(), summary.articles);
+        meter.advance(dump.bytes_read() - read);
+        read = dump.bytes_read();
     }
-    drop(progress);
+    drop(meter);
     summary.skipped = dump.skipped();
     if sampler.len() < asked {
         return Err(CorpusError::TooFew { path: config.dump.clone(), found: sampler.len(), asked });
@@ -117,6 +119,8 @@ mod tests {
     use arrow::array::{AsArray, RecordBatch};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+    use onejump_core::observe::Silent;
+
     use super::*;
     use crate::{PARQUET_FILE, TEST_FILE, TRAIN_FILE, schema};
 
@@ -144,7 +148,7 @@ mod tests {
     fn run(folder: &Path, train: usize, test: usize, seed: u64) -> (Vec<String>, Vec<String>, Summary) {
         let mut config = Config::new(dump(folder), folder.join("out"));
         (config.train, config.test, config.seed) = (train, test, seed);
-        let summary = build(&config).unwrap();
+        let summary = build(&config, &Silent).unwrap();
         let lines = |name| {
             let text = fs::read_to_string(config.out.join(name)).unwrap();
             text.lines().map(str::to_owned).collect::<Vec<_>>()
@@ -198,7 +202,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new(dump(folder.path()), folder.path().join("out"));
         config.test = 50;
-        let error = build(&config).unwrap_err().to_string();
+        let error = build(&config, &Silent).unwrap_err().to_string();
         assert!(error.starts_with("found 41 usable sentences in "), "{error}");
         assert!(error.ends_with("9050 asked; use a larger dump or lower --train/--test"), "{error}");
         assert!(!config.out.exists());
@@ -209,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new(dump(folder.path()), folder.path().join("dump.xml/out"));
         (config.train, config.test) = (3, 3);
-        let error = build(&config).unwrap_err().to_string();
+        let error = build(&config, &Silent).unwrap_err().to_string();
         assert!(error.starts_with("cannot write ") && error.contains("dump.xml"), "{error}");
     }
 }

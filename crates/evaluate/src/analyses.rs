@@ -1,14 +1,16 @@
 //! The analyses that go further than the metrics, by name.
 
-use std::str::FromStr;
-
 use onejump_core::lock;
+use onejump_core::observe::Observer;
+use onejump_core::words::{UnknownWord, Word};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::run::Config;
 use crate::{EvaluateError, averages, exit, transfer};
 
 /// An analysis of the stored hidden states; each writes its tables into the output folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum Analysis {
     /// All given files averaged over the exit levels, with intervals, and paired differences:
     /// `averages.parquet`, `differences.parquet`.
@@ -21,38 +23,25 @@ pub enum Analysis {
 }
 
 impl Analysis {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Averages, Self::Transfer, Self::Exit];
-
     /// The name on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Averages => "averages",
-            Self::Transfer => "transfer",
-            Self::Exit => "exit",
-        }
+        self.into()
     }
 }
 
-impl FromStr for Analysis {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = || Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|analysis| analysis.name() == text);
-        found.ok_or_else(|| format!("'{text}' is no analysis; known: {}", known()))
-    }
+impl Word for Analysis {
+    const WHAT: &'static str = "analysis";
 }
 
 /// Runs an analysis and returns how many rows its first table has.
 ///
 /// # Errors
 /// [`EvaluateError`] if files are missing, damaged, or do not belong together.
-pub fn analyse(config: &Config, analysis: Analysis) -> Result<usize, EvaluateError> {
+pub fn analyse(config: &Config, analysis: Analysis, observer: &dyn Observer) -> Result<usize, EvaluateError> {
     let _lock = lock::folder(&config.out)?;
     match analysis {
-        Analysis::Averages => averages::averages(config),
-        Analysis::Transfer => transfer::transfer(config),
-        Analysis::Exit => exit::exit(config),
+        Analysis::Averages => averages::averages(config, observer),
+        Analysis::Transfer => transfer::transfer(config, observer),
+        Analysis::Exit => exit::exit(config, observer),
     }
 }

@@ -1,8 +1,9 @@
 //! Every file of shortcuts averaged over the exit levels, with intervals, and the paired differences
 //! between methods: `averages.parquet` and `differences.parquet`.
 
+use onejump_core::observe::Observer;
 use onejump_core::results::Method;
-use onejump_core::shortcut::{Kind, LevelConvention, Solver};
+use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver};
 use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_store::analyses::{Difference, FileAverage, write_rows};
@@ -16,12 +17,12 @@ use crate::run::{Config, open};
 use crate::sweep::sweep;
 
 /// Evaluates all given files.
-pub(crate) fn averages(config: &Config) -> Result<usize, EvaluateError> {
-    let (hidden, _, mut checkpoint) = open(config)?;
+pub(crate) fn averages(config: &Config, observer: &dyn Observer) -> Result<usize, EvaluateError> {
+    let (hidden, _, mut checkpoint) = open(config, observer)?;
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &[])?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
-    let states = States::read_with_expected(hidden, "test", &head, &config.out)?;
-    let swept = sweep("averages", &states, &methods, |outcomes| {
+    let states = States::read_with_expected(hidden, "test", &head, &config.out, observer)?;
+    let swept = sweep("averages", &states, &methods, observer, |outcomes| {
         outcomes.iter().map(Quality::of).collect::<Vec<_>>()
     })?;
     let means: Vec<PerSample> = swept.iter().map(|levels| PerSample::mean(levels.iter())).collect();
@@ -49,7 +50,7 @@ fn comparable(methods: &Methods, entry: &Entry, other: &Entry) -> bool {
     let (a, b) = (&entry.method, &other.method);
     let unlabelled = |entry| methods.card(entry).is_none_or(|card| card.label.is_none());
     // The one jump has gradient descent alone: the others' closed form is its measure.
-    let solver = if a.is(Kind::OneJump) { Some(Solver::ClosedForm) } else { a.solver };
+    let solver = if a.is(ShortcutKind::OneJump) { Some(Solver::ClosedForm) } else { a.solver };
     let same = |a: &Method, b: &Method| b.rank.is_none() || (solver, a.rank) == (b.solver, b.rank);
     let single = a.rank.is_some() && methods.is_one_map(entry);
     single && a.method != b.method && same(a, b) && unlabelled(entry) && unlabelled(other)

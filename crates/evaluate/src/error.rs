@@ -1,7 +1,7 @@
 //! What can stop an evaluation.
 
 use onejump_core::files::FileError;
-use onejump_core::interrupt::Interrupted;
+use onejump_core::observe::Stopped;
 use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
@@ -9,9 +9,9 @@ use onejump_store::StoreError;
 /// An evaluation that could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// SIGINT or SIGTERM.
+    /// Whoever called asked to stop.
     #[error("{0}")]
-    Interrupted(#[from] Interrupted),
+    Stopped(#[from] Stopped),
     /// The checkpoint's head.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -27,6 +27,9 @@ pub enum EvaluateError {
     /// The arguments make no sense together.
     #[error("{0}")]
     Usage(String),
+    /// The system refuses threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -1,6 +1,7 @@
 //! Dynamic exit: the model stops at the first level whose shortcut is sure enough, by a threshold that
 //! was calibrated on training samples. `exit.parquet`.
 
+use onejump_core::observe::Observer;
 use onejump_core::shortcut::Solver;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
@@ -56,20 +57,22 @@ impl Rule {
 }
 
 /// Calibrates and measures every given method.
-pub(crate) fn exit(config: &Config) -> Result<usize, EvaluateError> {
-    let (hidden, train, mut checkpoint) = open(config)?;
+pub(crate) fn exit(config: &Config, observer: &dyn Observer) -> Result<usize, EvaluateError> {
+    let (hidden, train, mut checkpoint) = open(config, observer)?;
     let first = config.train_samples.min(train.samples());
     let train = train.select(Selection { first: Some(first), without_position_0: false })?;
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &[])?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
-    let test = States::read(hidden, "test", &head, &config.out)?;
-    let train = States::read(train, &format!("train-first-{first}"), &head, &config.out)?;
+    let test = States::read(hidden, "test", &head, &config.out, observer)?;
+    let train = States::read(train, &format!("train-first-{first}"), &head, &config.out, observer)?;
     let context =
         test.positions.iter().map(|&position| f64::from(position) + 1.0).sum::<f64>() / test.count() as f64;
     let operations = Operations::new(&Outline::of(&checkpoint)?, context);
     let bootstrap = Bootstrap::new(test.count(), config.seed)?;
     let confidences = |title, states: &States| {
-        sweep(title, states, &methods, |outcomes| outcomes.iter().map(Confidence::of).collect::<Vec<_>>())
+        sweep(title, states, &methods, observer, |outcomes| {
+            outcomes.iter().map(Confidence::of).collect::<Vec<_>>()
+        })
     };
     let at_train = confidences("training samples", &train)?;
     let at_test = confidences("test samples", &test)?;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use onejump_models::head::Head;
 use onejump_shortcuts::map::{Map, Projection};
 use onejump_simd::Panels;
+use onejump_tensor::rows::values;
 use pulp::Arch;
 use tch::{Kind, Tensor};
 
@@ -180,11 +181,6 @@ impl ExitHead {
         });
         Ok(scans)
     }
-}
-
-/// All values of a tensor, row by row.
-pub(crate) fn values(tensor: &Tensor) -> Result<Vec<f32>, EvaluateError> {
-    Ok(Vec::try_from(tensor.f_to_kind(Kind::Float)?.f_contiguous()?.f_view([-1])?)?)
 }
 
 #[cfg(test)]

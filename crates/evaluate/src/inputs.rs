@@ -4,17 +4,17 @@
 use std::path::Path;
 
 use onejump_core::files;
-use onejump_core::interrupt;
-use onejump_core::telemetry::Progress;
+use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::truth::{Truth, read_expected, write_expected};
+use onejump_tensor::rows::tensor;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
 use crate::exit_head::SharedHead;
 use crate::levels::{CHUNK, Samples};
-use crate::truth::{self, tensor};
+use crate::truth;
 
 /// The states of some samples with the true distributions.
 pub(crate) struct States {
@@ -32,8 +32,9 @@ impl States {
         name: &str,
         head: &SharedHead,
         cache: &Path,
+        observer: &dyn Observer,
     ) -> Result<Self, EvaluateError> {
-        let truth = truth::truth(&hidden, head, &cache.join(format!("truth-{name}.parquet")))?;
+        let truth = truth::truth(&hidden, head, &cache.join(format!("truth-{name}.parquet")), observer)?;
         let positions = hidden.positions()?;
         let targets = tensor(&hidden.level(hidden.blocks())?, hidden.hidden_size())?;
         let normed_targets = head.head().norm.forward(&targets)?;
@@ -47,9 +48,11 @@ impl States {
         name: &str,
         head: &SharedHead,
         cache: &Path,
+        observer: &dyn Observer,
     ) -> Result<Self, EvaluateError> {
-        let mut states = Self::read(hidden, name, head, cache)?;
-        states.samples.expected = Some(states.expected(&cache.join(format!("expected-{name}.parquet")))?);
+        let mut states = Self::read(hidden, name, head, cache, observer)?;
+        let cache = cache.join(format!("expected-{name}.parquet"));
+        states.samples.expected = Some(states.expected(&cache, observer)?);
         Ok(states)
     }
 
@@ -60,7 +63,7 @@ impl States {
 
     /// Eᵀp of each sample, the unembedding row that its true distribution p expects: (N, H). With it
     /// the mean logit under p is one product of length H instead of V, for any approximation.
-    fn expected(&self, cache: &Path) -> Result<Tensor, EvaluateError> {
+    fn expected(&self, cache: &Path, observer: &dyn Observer) -> Result<Tensor, EvaluateError> {
         let hidden_size = self.hidden.hidden_size();
         let inputs = &self.hidden.manifest().inputs;
         let key = format!("{} {}", self.hidden.fingerprint(), inputs.model_sha256);
@@ -68,25 +71,24 @@ impl States {
         if let Some(rows) = read_expected(cache, &fingerprint)?
             && rows.len() == self.count() * hidden_size
         {
-            return tensor(&rows, hidden_size);
+            return Ok(tensor(&rows, hidden_size)?);
         }
         let unembedding = &self.samples.head.head().unembedding;
         let transposed = unembedding.f_transpose(0, 1)?; // (H, V)
         let (count, mut start) = (self.count() as i64, 0);
-        let progress = Progress::new("expected rows", "samples", count as u64);
+        let meter = observer.begin(Task { name: "expected rows", unit: "samples", total: count as u64 });
         let mut rows = Vec::with_capacity(self.count() * hidden_size);
         while start < count {
-            interrupt::check()?;
+            observer.check()?;
             let n = CHUNK.min(count - start);
             let logits = self.samples.normed_targets.f_narrow(0, start, n)?.f_mm(&transposed)?; // (n, V)
             let expected = logits.f_softmax(1, Kind::Float)?.f_mm(unembedding)?; // (n, H)
             rows.extend(Vec::<f32>::try_from(expected.f_view([-1])?)?);
-            progress.advance(n as u64);
+            meter.advance(n as u64);
             start += n;
         }
-        progress.finish();
         write_expected(cache, rows.clone(), hidden_size, &fingerprint)?;
-        tensor(&rows, hidden_size)
+        Ok(tensor(&rows, hidden_size)?)
     }
 }
 

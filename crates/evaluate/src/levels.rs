@@ -1,11 +1,12 @@
 //! One exit level: every method's approximations, logits and outcomes.
 
 use onejump_store::truth::Truth;
+use onejump_tensor::rows::values;
 use pulp::Arch;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-use crate::exit_head::{Approximated, ExitHead, SharedHead, values};
+use crate::exit_head::{Approximated, ExitHead, SharedHead};
 use crate::metrics::Outcome;
 use crate::scan::RowScan;
 

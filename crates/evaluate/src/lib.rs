@@ -8,12 +8,13 @@
 //! | what the metrics are | [`onejump_core::results::Metrics`] |
 //!
 //! ```no_run
+//! use onejump_core::observe::Silent;
 //! use onejump_evaluate::{Config, evaluate};
 //!
 //! let mut config = Config::new("hidden/test", "smollm2-135m", "results");
 //! config.shortcuts = vec!["shortcuts/n-njtc.safetensors".into()];
 //! config.ojfa = vec!["ojfa.safetensors".into()];
-//! let summary = evaluate(&config)?;
+//! let summary = evaluate(&config, &Silent)?;
 //! println!("{}", summary.averages[0].all.precision_1);
 //! # Ok::<(), onejump_evaluate::EvaluateError>(())
 //! ```

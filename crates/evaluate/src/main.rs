@@ -5,17 +5,14 @@ mod args;
 use std::process::ExitCode;
 
 use args::Args;
-use clap::Parser;
-use onejump_core::say;
 use onejump_evaluate::{Config, EvaluateError, analyse, evaluate};
+use onejump_program::{Terminal, say};
 
 fn main() -> ExitCode {
-    onejump_core::telemetry::init();
-    onejump_core::interrupt::listen();
-    onejump_core::cli::exit(run(Args::parse()))
+    onejump_program::run(run)
 }
 
-fn run(args: Args) -> Result<(), EvaluateError> {
+fn run(args: Args, terminal: &Terminal) -> Result<(), EvaluateError> {
     let config = Config {
         train_hidden: args.train_hidden,
         shortcuts: args.shortcuts,
@@ -26,13 +23,13 @@ fn run(args: Args) -> Result<(), EvaluateError> {
         ..Config::new(args.hidden, &args.model, &args.out)
     };
     for &analysis in &args.analyses {
-        let rows = analyse(&config, analysis)?;
+        let rows = analyse(&config, analysis, terminal)?;
         say!("{}: {}, {rows} rows", args.out.display(), analysis.name());
     }
     if !args.analyses.is_empty() {
         return Ok(());
     }
-    let summary = evaluate(&config)?;
+    let summary = evaluate(&config, terminal)?;
     say!(
         "{}: {} methods at {} exit levels over {} samples",
         args.out.display(),

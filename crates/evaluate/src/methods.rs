@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use onejump_core::results::{Choice, Method};
-use onejump_core::shortcut::{Kind, LevelConvention, parameters};
+use onejump_core::shortcut::{LevelConvention, ShortcutKind, parameters};
 use onejump_shortcuts::card::Card;
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_shortcuts::map::Map;
@@ -43,7 +43,7 @@ impl Methods {
             )));
         }
         let identity = Method {
-            method: Kind::Identity.name().to_owned(),
+            method: ShortcutKind::Identity.name().to_owned(),
             solver: None,
             rank: None,
             jump: None,
@@ -56,7 +56,7 @@ impl Methods {
         };
         for path in shortcuts {
             let file = open(path, hidden)?;
-            if file.card.kind == Kind::Ojfa {
+            if file.card.kind == ShortcutKind::Ojfa {
                 return Err(EvaluateError::Usage(format!(
                     "{} is an ojfa file; give it as --ojfa",
                     path.display()
@@ -91,7 +91,7 @@ impl Methods {
     /// Every jump of one file, each applied at all exit levels; nothing else.
     pub fn jumps(hidden: &HiddenStates, path: &Path) -> Result<Self, EvaluateError> {
         let file = open(path, hidden)?;
-        if file.card.kind != Kind::NNjtc {
+        if file.card.kind != ShortcutKind::NNjtc {
             return Err(EvaluateError::Usage(format!(
                 "{} holds '{}'; jumps are transferred between levels of n-njtc files",
                 path.display(),
@@ -121,8 +121,8 @@ impl Methods {
             parameters: card.parameters(),
         };
         self.entries.push(Entry { method: base.clone(), file: Some(place) });
-        if card.kind == Kind::NNjtc {
-            let one = parameters(Kind::Ojfa, card.hidden_size, card.rank.unwrap_or(0), card.blocks);
+        if card.kind == ShortcutKind::NNjtc {
+            let one = parameters(ShortcutKind::Ojfa, card.hidden_size, card.rank.unwrap_or(0), card.blocks);
             self.entries.extend(arbitrary.iter().map(|&jump| Entry {
                 method: Method {
                     method: format!("jump-{jump}"),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use onejump_core::files;
 use onejump_core::lock;
+use onejump_core::observe::Observer;
 use onejump_core::results::{Average, Method, Metrics, Summary};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
@@ -71,8 +72,8 @@ impl Config {
 ///
 /// # Errors
 /// [`EvaluateError`] if files are missing, damaged, or do not belong together.
-pub fn evaluate(config: &Config) -> Result<Summary, EvaluateError> {
-    let (hidden, train, mut checkpoint) = open(config)?;
+pub fn evaluate(config: &Config, observer: &dyn Observer) -> Result<Summary, EvaluateError> {
+    let (hidden, train, mut checkpoint) = open(config, observer)?;
     let blocks = hidden.blocks();
     let default_arbitrary = || vec![blocks / 6, blocks / 2, blocks * 5 / 6];
     let arbitrary = config.arbitrary.clone().unwrap_or_else(default_arbitrary);
@@ -80,8 +81,8 @@ pub fn evaluate(config: &Config) -> Result<Summary, EvaluateError> {
     let _lock = lock::folder(&config.out)?;
 
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
-    let train_truth = truth(&train, &head, &config.out.join("truth-train.parquet"))?;
-    let states = States::read(hidden, "test", &head, &config.out)?;
+    let train_truth = truth(&train, &head, &config.out.join("truth-train.parquet"), observer)?;
+    let states = States::read(hidden, "test", &head, &config.out, observer)?;
     let States { hidden, truth, positions, samples } = &states;
     let variation = variation(&samples.targets, positions)?;
     let vocab_size = head.head().vocab_size();
@@ -92,7 +93,7 @@ pub fn evaluate(config: &Config) -> Result<Summary, EvaluateError> {
     let constant_method =
         Method { method: "constant".into(), solver: None, rank: None, jump: None, parameters: 0 };
     rows.extend((0..blocks).filter_map(|level| row(&constant_method, level, &constant, variation)));
-    let tallies = sweep("evaluate", &states, &methods, |outcomes| Tally::of(positions, &outcomes))?;
+    let tallies = sweep("evaluate", &states, &methods, observer, |outcomes| Tally::of(positions, &outcomes))?;
     for (entry, tallies) in methods.entries.iter().zip(&tallies) {
         let tallies = tallies.iter().enumerate();
         rows.extend(tallies.filter_map(|(level, tally)| row(&entry.method, level, tally, variation)));
@@ -116,11 +117,14 @@ pub fn evaluate(config: &Config) -> Result<Summary, EvaluateError> {
 }
 
 /// The test and the training samples, and the checkpoint that they must come from.
-pub(crate) fn open(config: &Config) -> Result<(HiddenStates, HiddenStates, Checkpoint), EvaluateError> {
+pub(crate) fn open(
+    config: &Config,
+    observer: &dyn Observer,
+) -> Result<(HiddenStates, HiddenStates, Checkpoint), EvaluateError> {
     let hidden = HiddenStates::open(&config.hidden)?;
     let train = config.train_hidden.clone().unwrap_or_else(|| config.hidden.with_file_name("train"));
     let train = HiddenStates::open(train)?;
-    let checkpoint = Checkpoint::open(&config.model)?;
+    let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
     check_model(&checkpoint, &[&hidden, &train])?;
     Ok((hidden, train, checkpoint))
 }

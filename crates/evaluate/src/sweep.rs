@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use onejump_core::interrupt;
+use onejump_core::observe::{Observer, Task};
 use onejump_core::results::Method;
-use onejump_core::telemetry::Progress;
 use onejump_shortcuts::map::Map;
-use onejump_shortcuts::threads;
+use onejump_tensor::rows::tensor;
+use onejump_tensor::threads;
 use rayon::prelude::*;
 
 use crate::EvaluateError;
@@ -16,7 +16,6 @@ use crate::inputs::States;
 use crate::levels::{self, Samples};
 use crate::methods::Methods;
 use crate::metrics::Outcome;
-use crate::truth::tensor;
 
 /// Folds the outcomes of every entry at every exit level: per entry, a value per level. Levels are
 /// independent; each runs on one thread, so that the result does not depend on how many there are.
@@ -24,6 +23,7 @@ pub(crate) fn sweep<T: Send>(
     title: &'static str,
     states: &States,
     methods: &Methods,
+    observer: &dyn Observer,
     fold: impl Fn(Vec<Outcome>) -> T + Sync,
 ) -> Result<Vec<Vec<T>>, EvaluateError> {
     let (hidden, truth) = (&states.hidden, &states.truth);
@@ -48,7 +48,8 @@ pub(crate) fn sweep<T: Send>(
             Ok((level, states.samples.shallow_clone(), exits))
         })
         .collect::<Result<Vec<_>, EvaluateError>>()?;
-    let progress = Progress::new(title, "methods × levels", (blocks * names.len()) as u64);
+    let total = (blocks * names.len()) as u64;
+    let meter = observer.begin(Task { name: title, unit: "methods × levels", total });
     let pool = threads::pool()?;
     let threads = pool.current_num_threads() as f64;
     let seconds = Mutex::new(vec![0.0; names.len()]);
@@ -58,12 +59,12 @@ pub(crate) fn sweep<T: Send>(
             .map(|(level, samples, exits)| {
                 let at_level = tensor(&hidden.level(level)?, hidden.hidden_size())?;
                 let evaluate = |(entry, (name, exit)): (usize, (&String, Exit))| {
-                    interrupt::check()?;
+                    observer.check()?;
                     let started = Instant::now();
                     let name = format!("{name} at level {level}");
                     let exit = exit.prepare(&samples)?;
                     let outcomes = levels::outcomes(&name, &exit, &at_level, &samples, truth)?;
-                    progress.advance(1);
+                    meter.advance(1);
                     let folded = fold(outcomes);
                     if let Ok(mut seconds) = seconds.lock() {
                         seconds[entry] += started.elapsed().as_secs_f64() / threads;
@@ -74,7 +75,6 @@ pub(crate) fn sweep<T: Send>(
             })
             .collect::<Result<Vec<_>, EvaluateError>>()
     })?;
-    progress.finish();
     for (name, seconds) in names.iter().zip(seconds.into_inner().unwrap_or_default()) {
         tracing::debug!("evaluated {name}: {seconds:.2} s");
     }

@@ -1,6 +1,7 @@
 //! Every jump at every exit level: `transfer.parquet`; and what follows from it: which criterion chooses
 //! the one jump well (`jumps.parquet`, `regret.parquet`), and how many jumps it takes (`subsets.parquet`).
 
+use onejump_core::observe::Observer;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_store::analyses::{Jump, Regret, Transfer, write_rows};
@@ -18,20 +19,21 @@ use crate::sweep::sweep;
 
 /// Applies every jump of each given file at every exit level, on the test samples and, for what is
 /// chosen, on training samples.
-pub(crate) fn transfer(config: &Config) -> Result<usize, EvaluateError> {
-    let (hidden, train, mut checkpoint) = open(config)?;
+pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize, EvaluateError> {
+    let (hidden, train, mut checkpoint) = open(config, observer)?;
     let first = config.train_samples.min(train.samples());
     let train = train.select(Selection { first: Some(first), without_position_0: false })?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
-    let test = States::read_with_expected(hidden, "test", &head, &config.out)?;
-    let train = States::read_with_expected(train, &format!("train-first-{first}"), &head, &config.out)?;
+    let test = States::read_with_expected(hidden, "test", &head, &config.out, observer)?;
+    let train =
+        States::read_with_expected(train, &format!("train-first-{first}"), &head, &config.out, observer)?;
     let bootstrap = Bootstrap::new(test.count(), config.seed)?;
     let (mut transfers, mut jumps, mut regrets, mut sets) = (vec![], vec![], vec![], vec![]);
     for path in &config.shortcuts {
         let methods = Methods::jumps(&test.hidden, path)?;
         let set = JumpSet::of(&methods)?;
-        let criteria = sweep("training pairs", &train, &methods, |outcomes| Pair::of(&outcomes))?;
-        let swept = sweep("test pairs", &test, &methods, |outcomes| {
+        let criteria = sweep("training pairs", &train, &methods, observer, |outcomes| Pair::of(&outcomes))?;
+        let swept = sweep("test pairs", &test, &methods, observer, |outcomes| {
             let quality: Vec<Quality> = outcomes.iter().map(Quality::of).collect();
             (Pair::of(&outcomes), quality)
         })?;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use onejump_core::files;
-use onejump_core::interrupt;
-use onejump_core::telemetry::Progress;
-use onejump_shortcuts::threads;
+use onejump_core::observe::{Observer, Task};
 use onejump_store::hidden::HiddenStates;
 use onejump_store::truth::{Truth, read_truth, write_truth};
+use onejump_tensor::rows::tensor;
+use onejump_tensor::threads;
 use rayon::prelude::*;
 use tch::Tensor;
 
@@ -16,7 +16,12 @@ use crate::exit_head::{ExitHead, SharedHead};
 use crate::levels::CHUNK;
 
 /// The true distributions of a folder's samples, from `cache` if it holds those of these states.
-pub(crate) fn truth(hidden: &HiddenStates, head: &SharedHead, cache: &Path) -> Result<Truth, EvaluateError> {
+pub(crate) fn truth(
+    hidden: &HiddenStates,
+    head: &SharedHead,
+    cache: &Path,
+    observer: &dyn Observer,
+) -> Result<Truth, EvaluateError> {
     let manifest = hidden.manifest();
     let key = format!("{} {}", hidden.fingerprint(), manifest.inputs.model_sha256);
     let fingerprint = files::sha256_bytes(key.as_bytes());
@@ -27,15 +32,15 @@ pub(crate) fn truth(hidden: &HiddenStates, head: &SharedHead, cache: &Path) -> R
         }
     }
     let states = tensor(&hidden.level(hidden.blocks())?, hidden.hidden_size())?;
-    let truth = compute(&states, head)?;
+    let truth = compute(&states, head, observer)?;
     write_truth(cache, &truth, &fingerprint)?;
     Ok(truth)
 }
 
-fn compute(states: &Tensor, head: &SharedHead) -> Result<Truth, EvaluateError> {
+fn compute(states: &Tensor, head: &SharedHead, observer: &dyn Observer) -> Result<Truth, EvaluateError> {
     let (samples, _) = states.size2()?;
     let exit = ExitHead::new(None, head)?;
-    let progress = Progress::new("truth", "samples", samples as u64);
+    let meter = observer.begin(Task { name: "truth", unit: "samples", total: samples as u64 });
     // Tensors can be sent to a thread, not shared between them.
     let batches = (0..samples)
         .step_by(CHUNK as usize)
@@ -46,22 +51,16 @@ fn compute(states: &Tensor, head: &SharedHead) -> Result<Truth, EvaluateError> {
             .into_par_iter()
             .with_max_len(1)
             .map(|(states, exit)| {
-                interrupt::check()?;
+                observer.check()?;
                 let rows = states.size2()?.0 as usize;
                 // No token is asked about yet: any reference will do.
                 let scans = exit.scan(&exit.approximate(&states)?, &vec![0; rows], &vec![0.0; rows])?;
-                progress.advance(rows as u64);
+                meter.advance(rows as u64);
                 Ok(scans)
             })
             .collect::<Result<Vec<_>, EvaluateError>>()
     })?;
-    progress.finish();
     let scans = scans.iter().flatten();
     let (tokens, logsumexp) = scans.map(|scan| (scan.top as u32, scan.logsumexp() as f32)).unzip();
     Ok(Truth { tokens, logsumexp })
-}
-
-/// States as a tensor, (N, H) f32.
-pub(crate) fn tensor(states: &[f32], hidden_size: usize) -> Result<Tensor, EvaluateError> {
-    Ok(Tensor::f_from_slice(states)?.f_view([-1, hidden_size as i64])?)
 }

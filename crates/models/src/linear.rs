@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use onejump_simd::Panels;
+use onejump_tensor::rows::{tensor, values};
 use tch::Tensor;
 
 use crate::ModelError;
@@ -99,7 +100,7 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
             Self::Panels(panels) => {
-                tensor(&panels.multiply(&values(x)?, 0..panels.columns()), panels.columns())
+                Ok(tensor(&panels.multiply(&values(x)?, 0..panels.columns()), panels.columns())?)
             }
             Self::Tensors { weight, bias } => affine(x, weight, bias.as_ref()),
         }
@@ -110,7 +111,7 @@ impl Linear {
         match self {
             Self::Panels(panels) => {
                 let columns = start as usize..(start + count) as usize;
-                tensor(&panels.multiply(&values(x)?, columns.clone()), columns.len())
+                Ok(tensor(&panels.multiply(&values(x)?, columns.clone()), columns.len())?)
             }
             Self::Tensors { weight, bias } => {
                 let bias = bias.as_ref().map(|bias| bias.f_narrow(0, start, count)).transpose()?;
@@ -124,7 +125,7 @@ impl Linear {
         match (gate, up, down) {
             (Self::Panels(gate), Self::Panels(up), Self::Panels(down)) => {
                 let gated = Panels::gated(gate, up, &values(x)?);
-                tensor(&down.multiply(&gated, 0..down.columns()), down.columns())
+                Ok(tensor(&down.multiply(&gated, 0..down.columns()), down.columns())?)
             }
             _ => down.forward(&gate.forward(x)?.f_silu()?.f_mul_(&up.forward(x)?)?),
         }
@@ -147,19 +148,6 @@ fn affine(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, 
         Some(bias) => bias.f_addmm(x, weight)?,
         None => x.f_mm(weight)?,
     })
-}
-
-/// All values of an f32 tensor, row by row.
-fn values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
-    let mut values = vec![0.0; tensor.numel()];
-    let count = values.len();
-    tensor.f_contiguous()?.f_copy_data(&mut values, count)?;
-    Ok(values)
-}
-
-/// Values row by row as a tensor.
-fn tensor(values: &[f32], columns: usize) -> Result<Tensor, ModelError> {
-    Ok(Tensor::f_from_slice(values)?.f_view([-1, columns as i64])?)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use onejump_core::files;
 use onejump_core::layout::RunLayout;
-use onejump_core::say;
+use onejump_program::say;
 use onejump_report::{report, run::Run, sample};
 use onejump_store::analyses::write_rows;
 use onejump_store::tables;

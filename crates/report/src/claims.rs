@@ -1,7 +1,7 @@
 //! The paper's claims, each computed for one setting: does it hold here?
 
 use onejump_core::results::Metrics;
-use onejump_core::shortcut::{Kind, parameters};
+use onejump_core::shortcut::{ShortcutKind, parameters};
 
 use crate::setting::{Curve, Samples, Setting};
 
@@ -122,7 +122,7 @@ impl Claim {
             }
             Self::FewerParameters => {
                 let of = |kind| parameters(kind, hidden_size, setting.rank, blocks) as f64;
-                Verdict::of(&[of(Kind::NNjtc) / of(Kind::Ojfa) > REDUCTION])
+                Verdict::of(&[of(ShortcutKind::NNjtc) / of(ShortcutKind::Ojfa) > REDUCTION])
             }
         }
     }

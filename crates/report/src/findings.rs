@@ -1,7 +1,7 @@
 //! What the numbers of one setting say, in sentences.
 
 use onejump_core::results::{Choice, Metrics};
-use onejump_core::shortcut::{Kind, LevelConvention, parameters};
+use onejump_core::shortcut::{LevelConvention, ShortcutKind, parameters};
 
 use crate::claims::{Claim, EARLY_DIVISOR, REDUCTION};
 use crate::setting::{Samples, Setting};
@@ -169,7 +169,7 @@ fn against_constant(setting: &Setting, samples: Samples) -> Option<String> {
 fn others_against_constant(setting: &Setting, samples: Samples) -> Option<String> {
     let constant = setting.constant.as_ref()?.mean(samples)?;
     let baselines = setting.baselines().filter(|curve| curve.average.method.method != "constant");
-    let trained = setting.trained().filter(|curve| !curve.average.method.is(Kind::Ojfa));
+    let trained = setting.trained().filter(|curve| !curve.average.method.is(ShortcutKind::Ojfa));
     let others: Vec<(String, Metrics)> = baselines
         .chain(trained)
         .filter_map(|curve| curve.mean(samples).map(|mean| (curve.label(), mean)))
@@ -205,8 +205,8 @@ fn reduction(hidden_size: usize, rank: usize, blocks: usize) -> String {
     let mut text = format!(
         "OJFA keeps {} parameters where the full n-njtc keeps {}: {blocks} times fewer, one jump in place of \
          {blocks}.",
-        of(Kind::Ojfa),
-        of(Kind::NNjtc)
+        of(ShortcutKind::Ojfa),
+        of(ShortcutKind::NNjtc)
     );
     if blocks as f64 <= REDUCTION {
         text.push_str(&format!(

@@ -98,14 +98,14 @@ pub fn position_0(run: &Run, settings: &[Setting]) -> String {
 mod tests {
     use super::*;
     use crate::sample;
-    use onejump_core::shortcut::Kind;
+    use onejump_core::shortcut::ShortcutKind;
 
     #[test]
     fn position_0_is_said_in_every_case() {
         let mut run = sample::run(12, &[5]);
         let say = |run: &Run| position_0(run, &Setting::all(run));
         assert_eq!(say(&run), "Leaving out the 131 test samples at position 0 changes no verdict.");
-        for row in run.summary.averages.iter_mut().filter(|row| row.method.is(Kind::Ojfa)) {
+        for row in run.summary.averages.iter_mut().filter(|row| row.method.is(ShortcutKind::Ojfa)) {
             row.without_0 =
                 row.without_0.map(|mean| onejump_core::results::Metrics { precision_1: 0.0, ..mean });
         }
@@ -121,7 +121,7 @@ mod tests {
         let mut run = sample::run(12, &[5]);
         let say = |run: &Run| text(&Setting::all(run)[0], run);
         assert!(say(&run).starts_with("One jump replaces 12. OJFA (jump 6) averages "));
-        run.summary.averages.retain(|row| row.method.is(Kind::Ojfa));
+        run.summary.averages.retain(|row| row.method.is(ShortcutKind::Ojfa));
         assert!(say(&run).ends_with("1 does not hold and 4 were not evaluated."), "{}", say(&run));
         run.summary.averages.clear();
         assert_eq!(say(&run), "No single jump was evaluated.");

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use onejump_core::say;
-use onejump_core::{cli, telemetry};
+use onejump_program::{Terminal, say};
 use onejump_report::run::Run;
 use onejump_report::{ReportError, report, terminal};
 
@@ -23,12 +22,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    telemetry::init();
-    let arguments = Arguments::parse();
-    cli::exit(make(&arguments))
+    onejump_program::run(make)
 }
 
-fn make(arguments: &Arguments) -> Result<(), ReportError> {
+fn make(arguments: Arguments, _: &Terminal) -> Result<(), ReportError> {
     let run = Run::read(&arguments.run)?;
     let written = report(&run, &arguments.run)?;
     say!("{}", terminal::overview(&run).trim_end());

@@ -1,6 +1,6 @@
 //! What `report.html` says, as values for its template.
 
-use onejump_core::shortcut::{Kind, parameters};
+use onejump_core::shortcut::{ShortcutKind, parameters};
 use serde::Serialize;
 
 use crate::averages::{self, HEADINGS};
@@ -281,10 +281,14 @@ fn parameter_rows(run: &Run, settings: &[Setting]) -> Vec<Vec<String>> {
     let row = |rank: usize| {
         let of = |kind| parameters(kind, run.summary.hidden_size, rank, run.summary.blocks);
         let mut cells = vec![rank.to_string()];
-        cells.extend([Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Ojfa].map(|kind| thousands(of(kind))));
-        let times =
-            |kind| format!("{}×", thousands((of(kind) as f64 / of(Kind::Ojfa) as f64).round() as u64));
-        cells.extend([times(Kind::NNjtc), times(Kind::Jtc)]);
+        cells.extend(
+            [ShortcutKind::Jtc, ShortcutKind::Njtc, ShortcutKind::NNjtc, ShortcutKind::Ojfa]
+                .map(|kind| thousands(of(kind))),
+        );
+        let times = |kind| {
+            format!("{}×", thousands((of(kind) as f64 / of(ShortcutKind::Ojfa) as f64).round() as u64))
+        };
+        cells.extend([times(ShortcutKind::NNjtc), times(ShortcutKind::Jtc)]);
         cells
     };
     ranks.into_iter().map(row).collect()

@@ -1,7 +1,7 @@
 //! The paper's own numbers beside ours, for a model that it covers (§3.1, §4 and Fig. 3).
 
 use onejump_core::results::Summary;
-use onejump_core::shortcut::{Kind, LevelConvention, default_rank, parameters};
+use onejump_core::shortcut::{LevelConvention, ShortcutKind, default_rank, parameters};
 use serde::Serialize;
 
 use crate::setting::Setting;
@@ -94,13 +94,13 @@ pub fn beside(summary: &Summary, settings: &[Setting]) -> Option<PaperPart> {
             jump(setting, LevelConvention::Eq5)
         }),
         row("parameters of the full n-njtc", paper.full.to_owned(), &|setting| {
-            thousands(count(setting, Kind::NNjtc))
+            thousands(count(setting, ShortcutKind::NNjtc))
         }),
         row("parameters of the one jump", paper.one.to_owned(), &|setting| {
-            thousands(count(setting, Kind::Ojfa))
+            thousands(count(setting, ShortcutKind::Ojfa))
         }),
         row("how many times fewer", paper.fewer.to_owned(), &|setting| {
-            format!("{}x", count(setting, Kind::NNjtc) / count(setting, Kind::Ojfa))
+            format!("{}x", count(setting, ShortcutKind::NNjtc) / count(setting, ShortcutKind::Ojfa))
         }),
     ];
     Some(PaperPart { name: paper.name, settings: settings.iter().map(|s| s.name()).collect(), rows })

@@ -3,7 +3,7 @@
 //! The numbers follow simple curves that resemble a small model's; nothing was measured.
 
 use onejump_core::results::{Average, Choice, Method, Metrics, Summary};
-use onejump_core::shortcut::{Kind, LevelConvention, Solver, parameters};
+use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver, parameters};
 use onejump_store::tables::PerLevel;
 
 use crate::beyond::Beyond;
@@ -29,7 +29,7 @@ pub fn run(blocks: usize, ranks: &[usize]) -> Run {
     let mut choices = Vec::new();
     for solver in [Solver::ClosedForm, Solver::Adam] {
         let worse = if solver == Solver::Adam { 0.02 } else { 0.0 };
-        let count = parameters(Kind::Jtc, HIDDEN_SIZE, 0, blocks);
+        let count = parameters(ShortcutKind::Jtc, HIDDEN_SIZE, 0, blocks);
         made.method("jtc", Some(solver), None, None, count, |depth| {
             (0.1 + 0.65 * depth.powi(3) - worse, false)
         });
@@ -40,9 +40,9 @@ pub fn run(blocks: usize, ranks: &[usize]) -> Run {
                 let count = parameters(kind, HIDDEN_SIZE, rank, blocks);
                 made.method(name, Some(solver), Some(rank), jump, count, |depth| (quality(depth), false));
             };
-            of("njtc", Kind::Njtc, None, &|depth| full(depth) - 0.03);
-            of("n-njtc", Kind::NNjtc, None, &full);
-            of("joint", Kind::Joint, None, &|depth| full(0.4) - 0.02 + 0.03 * depth);
+            of("njtc", ShortcutKind::Njtc, None, &|depth| full(depth) - 0.03);
+            of("n-njtc", ShortcutKind::NNjtc, None, &full);
+            of("joint", ShortcutKind::Joint, None, &|depth| full(0.4) - 0.02 + 0.03 * depth);
             let single = |jump: usize| {
                 let at = jump as f64 / blocks as f64;
                 move |depth: f64| {
@@ -50,9 +50,9 @@ pub fn run(blocks: usize, ranks: &[usize]) -> Run {
                 }
             };
             let jump = (blocks as f64 * BEST_JUMP).round() as usize;
-            of("ojfa", Kind::Ojfa, Some(jump), &single(jump));
+            of("ojfa", ShortcutKind::Ojfa, Some(jump), &single(jump));
             for jump in [2, blocks / 7, blocks - 4] {
-                of(&format!("jump-{jump}"), Kind::Ojfa, Some(jump), &single(jump));
+                of(&format!("jump-{jump}"), ShortcutKind::Ojfa, Some(jump), &single(jump));
             }
             let score = |jump: usize, shift: f64| {
                 0.42 + gain - 0.3 * ((jump as f64 + shift) / blocks as f64 - BEST_JUMP).powi(2)

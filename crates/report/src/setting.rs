@@ -2,7 +2,8 @@
 //! baselines that belong to every setting.
 
 use onejump_core::results::{Average, Choice, Metrics};
-use onejump_core::shortcut::{Kind, Solver, default_rank, file_stem};
+use onejump_core::set_name::SetName;
+use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
 use onejump_store::tables::PerLevel;
 
 use crate::run::Run;
@@ -134,8 +135,8 @@ impl<'a> Setting<'a> {
                 })
                 .map(|average| Curve::new(run, average))
         };
-        let trained = |kind: Kind| find(kind.name(), Some(solver), Some(rank));
-        let ojfa = trained(Kind::Ojfa);
+        let trained = |kind: ShortcutKind| find(kind.name(), Some(solver), Some(rank));
+        let ojfa = trained(ShortcutKind::Ojfa);
         let chosen = ojfa.as_ref().and_then(|curve| curve.average.method.jump);
         let mut arbitrary: Vec<Curve> = summary
             .averages
@@ -154,14 +155,14 @@ impl<'a> Setting<'a> {
             rank,
             choice: summary.choices.iter().find(|choice| choice.solver == solver && choice.rank == rank),
             constant: find("constant", None, None),
-            identity: find(Kind::Identity.name(), None, None),
-            jtc: find(Kind::Jtc.name(), Some(solver), None),
+            identity: find(ShortcutKind::Identity.name(), None, None),
+            jtc: find(ShortcutKind::Jtc.name(), Some(solver), None),
             // A peer's, which belongs to every setting, however it was trained.
-            tuned_lens: find(Kind::TunedLens.name(), Some(Solver::Adam), None),
-            njtc: trained(Kind::Njtc),
-            n_njtc: trained(Kind::NNjtc),
-            joint: trained(Kind::Joint),
-            one_jump: trained(Kind::OneJump),
+            tuned_lens: find(ShortcutKind::TunedLens.name(), Some(Solver::Adam), None),
+            njtc: trained(ShortcutKind::Njtc),
+            n_njtc: trained(ShortcutKind::NNjtc),
+            joint: trained(ShortcutKind::Joint),
+            one_jump: trained(ShortcutKind::OneJump),
             ojfa,
             arbitrary,
             hidden_size: summary.hidden_size,
@@ -175,8 +176,8 @@ impl<'a> Setting<'a> {
 
     /// What distinguishes this setting's files: nothing, `-adam`, `-r57` or `-adam-r57`.
     pub fn suffix(&self) -> String {
-        let stem = file_stem(Kind::Ojfa, self.solver, self.rank, self.hidden_size);
-        stem.strip_prefix(Kind::Ojfa.name()).unwrap_or_default().to_owned()
+        let name = SetName::new(ShortcutKind::Ojfa, self.solver, self.rank, self.hidden_size).to_string();
+        name.strip_prefix(ShortcutKind::Ojfa.name()).unwrap_or_default().to_owned()
     }
 
     /// The methods of this solver at this rank, in the order of tables.

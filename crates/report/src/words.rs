@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-pub use onejump_core::cli::thousands;
+pub use onejump_core::numbers::thousands;
 use onejump_core::shortcut::Solver;
 
 /// What stands where there is no number.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use onejump_core::shortcut::LevelConvention;
 
 /// Score every jump at every level by the signed square of its cosine, and choose the one jump.
 #[derive(Parser)]
@@ -27,12 +28,6 @@ pub struct Args {
     #[arg(long = "no-position-0")]
     pub without_position_0: bool,
     /// Which levels decide: exit (0 to K-1) or eq5 (1 to K, as Eq. 5 is printed)
-    #[arg(long, value_enum, default_value = "exit")]
-    pub levels: Levels,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Levels {
-    Exit,
-    Eq5,
+    #[arg(long, alias = "levels", value_name = "exit|eq5", default_value_t = LevelConvention::Exit)]
+    pub convention: LevelConvention,
 }

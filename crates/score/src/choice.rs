@@ -1,6 +1,6 @@
 //! The choice of the one jump: D_m (Eq. 5) and its argmax.
 
-use onejump_core::shortcut::{Kind, LevelConvention, SCORE_TEMPERATURE};
+use onejump_core::shortcut::{LevelConvention, SCORE_TEMPERATURE, ShortcutKind};
 use onejump_shortcuts::card::{Card, JumpChoice};
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_store::tables::Score;
@@ -39,7 +39,7 @@ pub fn softmax(d: &[f64]) -> Vec<f64> {
 /// # Errors
 /// [`ScoreError`] if the choice is not among the jumps, or they are no n-njtc.
 pub fn one_jump(jumps: &ShortcutFile, choice: JumpChoice) -> Result<ShortcutFile, ScoreError> {
-    if jumps.card.kind != Kind::NNjtc {
+    if jumps.card.kind != ShortcutKind::NNjtc {
         return Err(ScoreError::Jump(format!(
             "the one jump is chosen among n-njtc, not {}",
             jumps.card.kind
@@ -48,7 +48,7 @@ pub fn one_jump(jumps: &ShortcutFile, choice: JumpChoice) -> Result<ShortcutFile
     let map = jumps.map_at(choice.level)?.shallow_clone();
     let loss = jumps.card.training_loss.get(choice.level).copied();
     let card = Card {
-        kind: Kind::Ojfa,
+        kind: ShortcutKind::Ojfa,
         training_loss: loss.into_iter().collect(),
         loss_curves: None,
         choice: Some(choice),

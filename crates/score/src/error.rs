@@ -1,16 +1,16 @@
 //! What can stop a scoring.
 
 use onejump_core::files::FileError;
-use onejump_core::interrupt::Interrupted;
+use onejump_core::observe::Stopped;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
 
 /// Jumps that could not be scored.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
-    /// SIGINT or SIGTERM.
+    /// Whoever called asked to stop.
     #[error("{0}")]
-    Interrupted(#[from] Interrupted),
+    Stopped(#[from] Stopped),
     /// A file or its lock.
     #[error(transparent)]
     File(#[from] FileError),
@@ -23,6 +23,9 @@ pub enum ScoreError {
     /// The shortcuts are not jumps, or a jump gives no usable approximation.
     #[error("{0}")]
     Jump(String),
+    /// The system refuses threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -6,6 +6,7 @@
 //! | D_m under both conventions, and the choice | [`choose`] |
 //!
 //! ```no_run
+//! use onejump_core::observe::Silent;
 //! use onejump_core::shortcut::LevelConvention;
 //! use onejump_score::{choose, scores};
 //! use onejump_shortcuts::file::ShortcutFile;
@@ -13,7 +14,7 @@
 //!
 //! let hidden = HiddenStates::open("hidden/train")?;
 //! let jumps = ShortcutFile::read("shortcuts/n-njtc.safetensors".as_ref())?;
-//! let choice = choose(&scores(&hidden, &jumps)?, hidden.blocks(), LevelConvention::Exit)?;
+//! let choice = choose(&scores(&hidden, &jumps, &Silent)?, hidden.blocks(), LevelConvention::Exit)?;
 //! println!("jump {}", choice.level);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

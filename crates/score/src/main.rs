@@ -4,24 +4,22 @@ mod args;
 
 use std::process::ExitCode;
 
-use args::{Args, Levels};
-use clap::Parser;
-use onejump_core::cli::thousands;
+use args::Args;
 use onejump_core::lock;
-use onejump_core::say;
+use onejump_core::numbers::thousands;
 use onejump_core::shortcut::LevelConvention;
+use onejump_program::{Terminal, say};
 use onejump_score::{ScoreError, choose, one_jump, scores, softmax};
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::{HiddenStates, Selection};
 use onejump_store::tables::write_scores;
+use strum::VariantArray;
 
 fn main() -> ExitCode {
-    onejump_core::telemetry::init();
-    onejump_core::interrupt::listen();
-    onejump_core::cli::exit(run(&Args::parse()))
+    onejump_program::run(run)
 }
 
-fn run(args: &Args) -> Result<(), ScoreError> {
+fn run(args: Args, terminal: &Terminal) -> Result<(), ScoreError> {
     let outputs = [Some(&args.out), args.ojfa.as_ref()];
     let _locks = outputs.into_iter().flatten().map(|path| lock::file(path)).collect::<Result<Vec<_>, _>>()?;
     let selection = Selection { first: args.first, without_position_0: args.without_position_0 };
@@ -29,15 +27,11 @@ fn run(args: &Args) -> Result<(), ScoreError> {
     let jumps = ShortcutFile::read(&args.shortcuts)?;
     let inputs = &hidden.manifest().inputs;
     jumps.check_model(&args.shortcuts, &inputs.model_sha256, hidden.hidden_size(), hidden.blocks())?;
-    let scores = scores(&hidden, &jumps)?;
+    let scores = scores(&hidden, &jumps, terminal)?;
     write_scores(&args.out, &scores)?;
-    let levels = match args.levels {
-        Levels::Exit => LevelConvention::Exit,
-        Levels::Eq5 => LevelConvention::Eq5,
-    };
-    let choice = choose(&scores, hidden.blocks(), levels)?;
+    let choice = choose(&scores, hidden.blocks(), args.convention)?;
     say!("{}: {} pairs of jump and level", args.out.display(), scores.len());
-    for convention in [LevelConvention::Exit, LevelConvention::Eq5] {
+    for &convention in LevelConvention::VARIANTS {
         let d = choice.d(convention);
         let Some(jump) = choice.best(convention) else { continue };
         let (score, share) = (d[jump], softmax(d)[jump]);

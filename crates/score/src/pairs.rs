@@ -4,14 +4,14 @@
 //! ĥ·h_K = u·(Q_m·h_K) and ‖ĥ‖ = ‖u‖. The u of all jumps at a level are one product of (N, H) by (H, K·r),
 //! and so are the Q_m·h_K, once for all levels.
 
-use onejump_core::interrupt;
-use onejump_core::telemetry::Progress;
+use onejump_core::observe::{Observer, Task};
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
-use onejump_shortcuts::threads;
 use onejump_simd::{Panels, ROWS};
 use onejump_store::hidden::HiddenStates;
 use onejump_store::tables::Score;
+use onejump_tensor::rows::values;
+use onejump_tensor::threads;
 use pulp::Arch;
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
@@ -29,7 +29,11 @@ const LANES: usize = 8;
 /// # Errors
 /// [`ScoreError`] if the file holds no low-rank map per level, belongs to another model, or a jump
 /// yields a zero or non-finite approximation.
-pub fn scores(hidden: &HiddenStates, jumps: &ShortcutFile) -> Result<Vec<Score>, ScoreError> {
+pub fn scores(
+    hidden: &HiddenStates,
+    jumps: &ShortcutFile,
+    observer: &dyn Observer,
+) -> Result<Vec<Score>, ScoreError> {
     let jumps = Jumps::stack(jumps)?;
     if jumps.first.depth() != hidden.hidden_size() {
         return Err(ScoreError::Jump(format!(
@@ -41,20 +45,19 @@ pub fn scores(hidden: &HiddenStates, jumps: &ShortcutFile) -> Result<Vec<Score>,
     let pool = threads::pool()?;
     let targets = pool.install(|| Targets::new(hidden, &jumps))?;
     let (levels, count) = (hidden.blocks() + 1, jumps.count);
-    let progress = Progress::new("score", "levels", levels as u64);
+    let meter = observer.begin(Task { name: "score", unit: "levels", total: levels as u64 });
     let by_level = pool.install(|| {
         (0..levels)
             .into_par_iter()
             .with_max_len(1)
             .map(|level| {
-                interrupt::check()?;
+                observer.check()?;
                 let scores = level_scores(hidden, level, &jumps, &targets)?;
-                progress.advance(1);
+                meter.advance(1);
                 Ok(scores)
             })
             .collect::<Result<Vec<_>, ScoreError>>()
     })?;
-    progress.finish();
     let pair = |jump: usize, level: usize| {
         let (mean_cosine, mean_signed_square) = by_level[level][jump];
         Score { jump, level, mean_cosine, mean_signed_square }
@@ -191,12 +194,7 @@ fn dot(x: &[f32], y: &[f32]) -> f64 {
 /// A matrix (H, columns) laid out for products, with a constant that they add.
 fn panels(matrix: &Tensor, constant: Option<&[f32]>) -> Result<Panels, ScoreError> {
     let (depth, columns) = matrix.size2()?;
-    Panels::fill(depth as usize, columns as usize, constant, |start, count| {
+    Ok(Panels::fill(depth as usize, columns as usize, constant, |start, count| {
         values(&matrix.f_narrow(1, start as i64, count as i64)?)
-    })
-}
-
-/// All values of a tensor, row by row.
-fn values(tensor: &Tensor) -> Result<Vec<f32>, ScoreError> {
-    Ok(tensor.f_contiguous()?.f_view([-1])?.try_into()?)
+    })?)
 }

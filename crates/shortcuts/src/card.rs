@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::str::FromStr;
 
-use onejump_core::shortcut::{Kind, LevelConvention, Solver, parameters};
+use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver, parameters};
+use onejump_core::words::{UnknownWord, Word};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::ShortcutError;
 
 /// What a shortcut was trained to approximate. The model's final norm comes after it in any case.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum Target {
     /// The final hidden state before the model's final norm: the default.
     #[default]
@@ -22,22 +24,12 @@ pub enum Target {
 impl Target {
     /// The name in files and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::PreNorm => "pre-norm",
-            Self::Normed => "normed",
-        }
+        self.into()
     }
 }
 
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Self::PreNorm, Self::Normed]
-            .into_iter()
-            .find(|target| target.name() == text)
-            .ok_or_else(|| format!("'{text}' is no target; known: pre-norm, normed"))
-    }
+impl Word for Target {
+    const WHAT: &'static str = "target";
 }
 
 /// What [`Card::samples`] says where nothing else is said.
@@ -46,8 +38,8 @@ pub const ALL_SAMPLES: &str = "all";
 /// Everything that a reader must know of the maps in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
-    /// Kind of shortcut.
-    pub kind: Kind,
+    /// ShortcutKind of shortcut.
+    pub kind: ShortcutKind,
     /// The model, as the user named it.
     pub model: String,
     /// SHA-256 of its checkpoint.
@@ -170,16 +162,11 @@ impl Card {
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, ShortcutError> {
         let fields = Fields { path, metadata };
-        let kind: Kind = fields.parse("kind")?;
+        let kind: ShortcutKind = fields.parse("kind")?;
         let choice = if metadata.contains_key("d_exit") {
-            let levels = match fields.text("levels")? {
-                "exit" => LevelConvention::Exit,
-                "eq5" => LevelConvention::Eq5,
-                other => return Err(ShortcutError::content(path, format!("has levels '{other}'"))),
-            };
             Some(JumpChoice {
                 level: fields.parse("level")?,
-                levels,
+                levels: fields.parse("levels")?,
                 d_exit: fields.json("d_exit")?,
                 d_eq5: fields.json("d_eq5")?,
             })

@@ -21,9 +21,6 @@ pub enum ShortcutError {
     /// The shortcut does not fit what it is applied to.
     #[error("{0}")]
     Mismatch(String),
-    /// The system refuses threads.
-    #[error("cannot start threads: {0}")]
-    Threads(String),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

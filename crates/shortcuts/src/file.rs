@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use onejump_core::files::FileError;
-use onejump_core::shortcut::Kind;
+use onejump_core::shortcut::ShortcutKind;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use tch::Tensor;
@@ -71,7 +71,7 @@ impl ShortcutFile {
                 for (level, map) in maps.iter().enumerate() {
                     add(&level_prefix(level), map);
                 }
-                if self.card.kind == Kind::JointNorms {
+                if self.card.kind == ShortcutKind::JointNorms {
                     share_matrices(&mut tensors);
                 }
             }
@@ -171,8 +171,8 @@ impl Reader<'_> {
         let vector = |name: &str| self.tensor(&format!("{prefix}{name}"), &[hidden]);
         let matrix = || self.tensor(&format!("{prefix}w"), &[hidden, hidden]);
         match self.card.kind {
-            Kind::Jtc => return Ok(Map::Full { w: matrix()?, bias: None }),
-            Kind::TunedLens => return Ok(Map::Full { w: matrix()?, bias: Some(vector("bias")?) }),
+            ShortcutKind::Jtc => return Ok(Map::Full { w: matrix()?, bias: None }),
+            ShortcutKind::TunedLens => return Ok(Map::Full { w: matrix()?, bias: Some(vector("bias")?) }),
             _ => {}
         }
         let rank = self.card.rank.unwrap_or(0);
@@ -185,7 +185,7 @@ impl Reader<'_> {
                 ),
             ));
         }
-        let matrices = if self.card.kind == Kind::JointNorms { "" } else { prefix };
+        let matrices = if self.card.kind == ShortcutKind::JointNorms { "" } else { prefix };
         let norm = if self.card.kind.has_norm() {
             Some(Norm {
                 weight: vector("norm.weight")?,
@@ -225,6 +225,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
     use crate::card::JumpChoice;
     use onejump_core::shortcut::{BATCH_NORM_EPS, LevelConvention, Solver};
@@ -232,7 +234,7 @@ mod tests {
     const H: usize = 4;
     const R: usize = 2;
 
-    fn card(kind: Kind) -> Card {
+    fn card(kind: ShortcutKind) -> Card {
         Card {
             kind,
             model: "tiny".into(),
@@ -251,7 +253,7 @@ mod tests {
             norm_eps: BATCH_NORM_EPS,
             training_loss: vec![1.5, 0.1 + 0.2],
             loss_curves: Some(vec![vec![2.0, 1.5]]),
-            choice: (kind == Kind::Ojfa).then(|| JumpChoice {
+            choice: (kind == ShortcutKind::Ojfa).then(|| JumpChoice {
                 level: 1,
                 levels: LevelConvention::Eq5,
                 d_exit: vec![0.1, 0.2, 0.3],
@@ -265,10 +267,10 @@ mod tests {
         (Tensor::arange(count, (tch::Kind::Float, tch::Device::Cpu)) + start).reshape(size)
     }
 
-    fn map(kind: Kind, start: f64) -> Map {
+    fn map(kind: ShortcutKind, start: f64) -> Map {
         let (h, r) = (H as i64, R as i64);
         if !kind.low_rank() {
-            let bias = (kind == Kind::TunedLens).then(|| values(&[h], start));
+            let bias = (kind == ShortcutKind::TunedLens).then(|| values(&[h], start));
             return Map::Full { w: values(&[h, h], start), bias };
         }
         let norm = kind.has_norm().then(|| Norm {
@@ -281,8 +283,8 @@ mod tests {
         Map::LowRank { norm, a: values(&[h, r], start), b: values(&[r, h], start) }
     }
 
-    fn file(kind: Kind) -> ShortcutFile {
-        let maps = if kind == Kind::JointNorms {
+    fn file(kind: ShortcutKind) -> ShortcutFile {
+        let maps = if kind == ShortcutKind::JointNorms {
             let Map::LowRank { a, b, .. } = map(kind, 5.0) else { unreachable!() };
             let with_norm = |level| match map(kind, f64::from(level)) {
                 Map::LowRank { norm, .. } => {
@@ -302,7 +304,7 @@ mod tests {
     #[test]
     fn every_kind_comes_back_and_equal_content_gives_equal_bytes() {
         let folder = tempfile::tempdir().unwrap();
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Identity) {
+        for &kind in ShortcutKind::VARIANTS.iter().filter(|kind| **kind != ShortcutKind::Identity) {
             let path = folder.path().join(format!("{kind}.safetensors"));
             file(kind).write(&path).unwrap();
             let bytes = std::fs::read(&path).unwrap();
@@ -326,7 +328,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.safetensors");
         for rank in [0, H + 1] {
-            let mut file = file(Kind::NNjtc);
+            let mut file = file(ShortcutKind::NNjtc);
             file.card.rank = Some(rank);
             let size = rank as i64;
             let Maps::PerLevel(maps) = &mut file.maps else { unreachable!() };
@@ -346,7 +348,7 @@ mod tests {
     fn the_format_is_pinned() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.safetensors");
-        file(Kind::NNjtc).write(&path).unwrap();
+        file(ShortcutKind::NNjtc).write(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let read = SafeTensors::deserialize(&bytes).unwrap();
         let mut names: Vec<_> =
@@ -355,7 +357,7 @@ mod tests {
         let expected = ["a", "b", "norm.bias", "norm.running_mean", "norm.running_var", "norm.weight"];
         assert_eq!(names, expected.map(|name| format!("level.2.{name}")));
         assert_eq!(read.tensor("level.0.a").unwrap().shape(), [H, R]);
-        file(Kind::Ojfa).write(&path).unwrap();
+        file(ShortcutKind::Ojfa).write(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let metadata = header.metadata().clone().unwrap();
@@ -377,24 +379,24 @@ mod tests {
     fn a_wrong_file_is_one_clear_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.safetensors");
-        file(Kind::NNjtc).write(&path).unwrap();
+        file(ShortcutKind::NNjtc).write(&path).unwrap();
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         assert!(ShortcutFile::read(&path).unwrap_err().to_string().contains("no usable safetensors"));
-        let mut wrong = file(Kind::NNjtc);
+        let mut wrong = file(ShortcutKind::NNjtc);
         wrong.card.blocks = 4;
         wrong.write(&path).unwrap();
         assert!(
             ShortcutFile::read(&path).unwrap_err().to_string().contains("'level.3.norm.weight' is missing")
         );
-        let mut nan = file(Kind::Joint);
+        let mut nan = file(ShortcutKind::Joint);
         if let Maps::One(map) = &mut nan.maps
             && let Map::LowRank { a, .. } = map.as_mut()
         {
             *a *= f64::NAN;
         }
         assert!(nan.write(&path).unwrap_err().to_string().contains("'a' would hold NaN"));
-        let other = file(Kind::Joint);
+        let other = file(ShortcutKind::Joint);
         let error = other.check_model(&path, "m", 8, 3).unwrap_err().to_string();
         assert!(error.contains("H = 4") && error.contains("H = 8"), "{error}");
         assert!(other.check_model(&path, "z", 4, 3).unwrap_err().to_string().contains("another checkpoint"));

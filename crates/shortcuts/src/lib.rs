@@ -5,7 +5,6 @@
 //! | apply a map to hidden states | [`map::Map`] |
 //! | read or write a file of maps | [`file::ShortcutFile`] |
 //! | what a file says of itself | [`card::Card`] |
-//! | work on levels beside each other | [`threads::pool`] |
 //!
 //! ```no_run
 //! use onejump_shortcuts::file::ShortcutFile;
@@ -24,6 +23,5 @@ mod error;
 pub mod file;
 pub mod map;
 mod safetensors;
-pub mod threads;
 
 pub use error::ShortcutError;

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use onejump_core::say;
+use onejump_program::say;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::part::{PartRows, StoreDtype, read_level, write_part};
 

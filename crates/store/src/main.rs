@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use onejump_core::say;
-use onejump_core::{cli, telemetry};
+use onejump_program::{Terminal, say};
 use onejump_store::StoreError;
 use onejump_store::verify::verify;
 
@@ -28,12 +27,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    telemetry::init();
-    let Command::Verify { dir } = Args::parse().command;
-    cli::exit(run(dir))
+    onejump_program::run(run)
 }
 
-fn run(dir: PathBuf) -> Result<(), StoreError> {
+fn run(args: Args, _: &Terminal) -> Result<(), StoreError> {
+    let Command::Verify { dir } = args.command;
     let verified = verify(&dir)?;
     say!("{}", verified.to_string().trim_end());
     match verified.problems().count() {

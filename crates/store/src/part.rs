@@ -12,15 +12,18 @@ use arrow::datatypes::{DataType, Field, Schema};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use onejump_core::layout::level_column;
+use onejump_core::words::{UnknownWord, Word};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::StoreError;
 use crate::table::{self, column, full_column, wrong_type};
 
 /// How the states are stored. Computing is another matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum StoreDtype {
     /// As computed in f32, lossless.
     F32,
@@ -31,23 +34,12 @@ pub enum StoreDtype {
 impl StoreDtype {
     /// The name on the command line and in the manifest.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-        }
+        self.into()
     }
 }
 
-impl std::str::FromStr for StoreDtype {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            _ => Err(format!("'{text}' is no type to store states in; known: f32, f16")),
-        }
-    }
+impl Word for StoreDtype {
+    const WHAT: &'static str = "type to store states in";
 }
 
 /// The rows of a part: N samples, K + 1 levels.

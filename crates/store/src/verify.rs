@@ -63,8 +63,8 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
             problems.push(format!("{}: not in the manifest; remove it", dir.join(name).display()));
         }
     }
-    let dtype = manifest.inputs.store_dtype.parse();
-    let dtype: StoreDtype = dtype.map_err(|reason: String| StoreError::content(dir, reason))?;
+    let dtype = manifest.inputs.store_dtype.parse::<StoreDtype>();
+    let dtype = dtype.map_err(|unknown| StoreError::content(dir, unknown.to_string()))?;
     let parts = manifest.parts.par_iter().map(|part| {
         let problems = Check { dir, manifest: &manifest, dtype, part }.problems();
         VerifiedPart { part: part.clone(), problems }

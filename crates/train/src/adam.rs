@@ -16,7 +16,7 @@
 use std::f64::consts::PI;
 
 use onejump_core::seed::{self, Purpose};
-use onejump_core::shortcut::Kind;
+use onejump_core::shortcut::ShortcutKind;
 use onejump_shortcuts::map::Map;
 use rand_chacha::rand_core::Rng;
 use tch::Tensor;
@@ -54,8 +54,8 @@ impl Options {
     pub const DIVERGENCE: Self = Self { epochs: 2, batch_size: 1024, learning_rate: 0.05, seed: 0 };
 
     /// The defaults for a kind.
-    pub fn of(kind: Kind) -> Self {
-        if kind == Kind::OneJump { Self::DIVERGENCE } else { Self::EQ_2 }
+    pub fn of(kind: ShortcutKind) -> Self {
+        if kind == ShortcutKind::OneJump { Self::DIVERGENCE } else { Self::EQ_2 }
     }
 
     /// The options as a line for the file's metadata.
@@ -94,7 +94,7 @@ pub struct Descended {
 /// # Errors
 /// [`TrainError::Diverged`] if the loss is not finite, or what `after_epoch` returns.
 pub fn descend(
-    kind: Kind,
+    kind: ShortcutKind,
     samples: &Samples,
     start: &Start,
     options: &Options,
@@ -190,8 +190,8 @@ struct Views {
 
 impl Views {
     /// Cuts a flat vector into A (H, r), B (r, H), weight (H), bias (H); or W (H, H).
-    fn of(flat: &Tensor, kind: Kind, hidden: i64, rank: i64) -> Result<Self, TrainError> {
-        if kind == Kind::Jtc {
+    fn of(flat: &Tensor, kind: ShortcutKind, hidden: i64, rank: i64) -> Result<Self, TrainError> {
+        if kind == ShortcutKind::Jtc {
             return Ok(Self { a: flat.f_view([hidden, hidden])?, b: None, norm: None });
         }
         let matrix = hidden * rank;
@@ -208,7 +208,12 @@ impl Views {
 
 impl Model {
     /// A uniform within [`INITIAL_A`]/√H, B the targets' principal directions, BatchNorm 1 and 0.
-    fn new(kind: Kind, hidden: i64, start: &Start, random: &mut impl Rng) -> Result<Self, TrainError> {
+    fn new(
+        kind: ShortcutKind,
+        hidden: i64,
+        start: &Start,
+        random: &mut impl Rng,
+    ) -> Result<Self, TrainError> {
         let rank = start.rank as i64;
         let bound = INITIAL_A / (hidden as f64).sqrt();
         let mut uniform = |count: i64| -> Vec<f32> {
@@ -216,7 +221,7 @@ impl Model {
             (0..count).map(|_| draw() as f32).collect()
         };
         let mut values;
-        if kind == Kind::Jtc {
+        if kind == ShortcutKind::Jtc {
             values = uniform(hidden * hidden);
         } else {
             values = uniform(hidden * rank);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use onejump_core::shortcut::{Kind, Solver};
+use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_shortcuts::card::Target;
 
 /// Train shortcuts on stored hidden states, one per exit level (or one for all: joint), and write
@@ -18,7 +18,7 @@ pub struct Args {
     /// all levels, fitted to what the model's head reads). Several with commas between them: each level is read
     /// once for all
     #[arg(long, value_name = "KIND", value_delimiter = ',', required = true)]
-    pub kind: Vec<Kind>,
+    pub kind: Vec<ShortcutKind>,
     /// The safetensors file to write; for several kinds or ranks the folder for KIND.safetensors,
     /// KIND-rR.safetensors at ranks that are not the default, and so on
     #[arg(long, value_name = "FILE")]

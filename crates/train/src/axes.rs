@@ -1,7 +1,7 @@
 //! The coordinates of gradient descent: standardised inputs on their principal axes, targets of mean
 //! square 1; and the way back to a shortcut.
 
-use onejump_core::shortcut::{BATCH_NORM_EPS, Kind};
+use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind};
 use onejump_shortcuts::map::{Map, Norm};
 use tch::{Kind as Dtype, Tensor};
 
@@ -68,7 +68,7 @@ pub(crate) struct Found {
 
 impl Axes {
     /// The coordinates for samples with these moments.
-    pub fn of(kind: Kind, moments: &Moments, start: &Start) -> Result<Self, TrainError> {
+    pub fn of(kind: ShortcutKind, moments: &Moments, start: &Start) -> Result<Self, TrainError> {
         let n = moments.samples;
         let second = moments.xx.f_div_scalar(n)?;
         let (mean, gram) = if kind.has_norm() {

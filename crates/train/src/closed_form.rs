@@ -8,7 +8,7 @@
 
 use std::borrow::Borrow;
 
-use onejump_core::shortcut::{BATCH_NORM_EPS, Kind};
+use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind};
 use onejump_shortcuts::map::{Map, Norm};
 use tch::Tensor;
 
@@ -39,7 +39,7 @@ pub struct Fitted {
 ///
 /// # Errors
 /// [`TrainError`] if the moments are not finite.
-pub fn fit(kind: Kind, moments: &Moments, rank: usize, ridge: f64) -> Result<Fitted, TrainError> {
+pub fn fit(kind: ShortcutKind, moments: &Moments, rank: usize, ridge: f64) -> Result<Fitted, TrainError> {
     let n = moments.samples;
     let map = if kind.has_norm() {
         normalised(moments, rank, ridge)?
@@ -48,7 +48,7 @@ pub fn fit(kind: Kind, moments: &Moments, rank: usize, ridge: f64) -> Result<Fit
         let gram = moments.xx.f_div_scalar(n)?.f_mul(&scale)?.f_mul(&scale.f_transpose(0, 1)?)?;
         let cross = moments.xy.f_div_scalar(n)?.f_mul(&scale)?;
         let solved = solve(&gram, &cross, ridge)?;
-        if kind == Kind::Jtc {
+        if kind == ShortcutKind::Jtc {
             Map::Full { w: single(&solved.f_mul(&scale)?)?, bias: None }
         } else {
             let b = leading(&cross.f_transpose(0, 1)?.f_mm(&solved)?, rank)?; // (H, r)

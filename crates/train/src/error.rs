@@ -1,7 +1,7 @@
 //! What can stop a training.
 
 use onejump_core::files::FileError;
-use onejump_core::interrupt::Interrupted;
+use onejump_core::observe::Stopped;
 use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
@@ -9,9 +9,9 @@ use onejump_store::StoreError;
 /// A shortcut that could not be trained.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// SIGINT or SIGTERM.
+    /// Whoever called asked to stop.
     #[error("{0}")]
-    Interrupted(#[from] Interrupted),
+    Stopped(#[from] Stopped),
     /// A file or its lock.
     #[error(transparent)]
     File(#[from] FileError),
@@ -30,6 +30,9 @@ pub enum TrainError {
     /// The training did not end in finite numbers.
     #[error("{0}")]
     Diverged(String),
+    /// The system refuses threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -5,7 +5,7 @@
 //! Z are Zᵀ·U/√(N·λ). So G⁻¹·C = Zᵀ·U·diag(1/(N·λ))·Uᵀ·Y, and Cᵀ·G⁻¹·C = Fᵀ·F with F = Uᵀ·Y/√N, which has at
 //! most N rows; its leading eigenvectors come from F·Fᵀ.
 
-use onejump_core::shortcut::{BATCH_NORM_EPS, Kind};
+use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind};
 use onejump_shortcuts::map::Map;
 use tch::{Kind as Dtype, Tensor};
 
@@ -15,7 +15,7 @@ use crate::closed_form::{CUTOFF, assemble, column_scale, eigen, oriented, single
 /// The best map of a kind for inputs and targets, (N, H) f32 each. `ridge` as in
 /// [`closed_form::fit`](crate::closed_form::fit).
 pub(crate) fn fit(
-    kind: Kind,
+    kind: ShortcutKind,
     inputs: &Tensor,
     targets: &Tensor,
     rank: usize,
@@ -27,7 +27,7 @@ pub(crate) fn fit(
         let scale = column_scale(&mean(&x.f_square()?)?)?;
         let spectrum = Spectrum::of(&x.f_mul(&scale)?, &y, ridge)?;
         let scale = scale.f_unsqueeze(1)?; // (H, 1)
-        if kind == Kind::Jtc {
+        if kind == ShortcutKind::Jtc {
             return Ok(Map::Full { w: single(&spectrum.solved(None)?.f_mul(&scale)?)?, bias: None });
         }
         let b = leading(&spectrum.fitted()?, rank)?; // (H, r)
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::closed_form;
     use crate::moments::{Moments, Targets};
-    use crate::rows::values;
+    use onejump_tensor::rows::values;
     use tch::Device;
 
     /// Both are exact; f32 maps and an error of 1e-12·condition leave 1e-5 of the prediction.
@@ -122,7 +122,7 @@ mod tests {
         let (x, y) = (random(samples, hidden) * 3.0 + 1.0, random(samples, hidden) + 0.5);
         let targets = Targets::new(values(&y).unwrap(), hidden as usize);
         let moments = Moments::of(&values(&x).unwrap(), &targets).unwrap();
-        for kind in [Kind::NNjtc, Kind::Njtc, Kind::Jtc] {
+        for kind in [ShortcutKind::NNjtc, ShortcutKind::Njtc, ShortcutKind::Jtc] {
             for (rank, ridge) in [(2, 0.0), (2, 0.1), (10, 0.0)] {
                 let many = closed_form::fit(kind, &moments, rank, ridge).unwrap();
                 let few = fit(kind, &x, &y, rank, ridge).unwrap();

@@ -1,8 +1,8 @@
 //! Work on every exit level, several at a time.
 
-use onejump_core::interrupt;
-use onejump_shortcuts::threads;
+use onejump_core::observe::Observer;
 use onejump_store::hidden::HiddenStates;
+use onejump_tensor::threads;
 use rayon::prelude::*;
 
 use crate::TrainError;
@@ -32,11 +32,12 @@ impl Sharing {
 pub(crate) fn for_each<T: Send>(
     hidden: &HiddenStates,
     sharing: Sharing,
+    observer: &dyn Observer,
     task: impl Fn(usize, &[f32]) -> Result<T, TrainError> + Sync,
     mut take: impl FnMut(T) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
     let run = |k: usize| {
-        interrupt::check()?;
+        observer.check()?;
         task(k, &hidden.level(k)?)
     };
     let levels: Vec<usize> = (0..hidden.blocks()).collect();

@@ -9,11 +9,12 @@
 //! | one jump for all levels, fitted to what the head reads | [`one_jump`] |
 //!
 //! ```no_run
-//! use onejump_core::shortcut::Kind;
+//! use onejump_core::observe::Silent;
+//! use onejump_core::shortcut::ShortcutKind;
 //! use onejump_train::{Config, train};
 //!
-//! let config = Config::new("hidden/train", Kind::NNjtc);
-//! let trained = train(&config)?;
+//! let config = Config::new("hidden/train", ShortcutShortcutKind::NNjtc);
+//! let trained = train(&config, &Silent)?;
 //! trained.write("n-njtc.safetensors".as_ref())?;
 //! # Ok::<(), onejump_train::TrainError>(())
 //! ```
@@ -29,7 +30,6 @@ mod levels;
 pub mod moments;
 pub mod one_jump;
 mod optimiser;
-mod rows;
 mod run;
 mod sets;
 

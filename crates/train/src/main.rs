@@ -6,24 +6,22 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use args::Args;
-use clap::Parser;
-use onejump_core::cli::thousands;
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
-use onejump_core::say;
-use onejump_core::shortcut::{Kind, default_rank, file_stem};
+use onejump_core::numbers::thousands;
+use onejump_core::set_name::SetName;
+use onejump_core::shortcut::{ShortcutKind, default_rank};
+use onejump_program::{Terminal, say};
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::Selection;
 use onejump_train::adam::Options;
 use onejump_train::{Config, TrainError, train, train_together};
 
 fn main() -> ExitCode {
-    onejump_core::telemetry::init();
-    onejump_core::interrupt::listen();
-    onejump_core::cli::exit(run(Args::parse()))
+    onejump_program::run(run)
 }
 
-fn run(args: Args) -> Result<(), TrainError> {
+fn run(args: Args, terminal: &Terminal) -> Result<(), TrainError> {
     let ranks = if args.rank.is_empty() { vec![None] } else { args.rank.iter().copied().map(Some).collect() };
     let mut config = Config {
         rank: ranks[0],
@@ -43,7 +41,7 @@ fn run(args: Args) -> Result<(), TrainError> {
     };
     if let ([_], [_]) = (&args.kind[..], &ranks[..]) {
         let _lock = lock::file(&args.out)?;
-        return write(&train(&config)?, &args.out);
+        return write(&train(&config, terminal)?, &args.out);
     }
     if args.out.is_file() {
         return Err(TrainError::Usage(format!(
@@ -53,20 +51,23 @@ fn run(args: Args) -> Result<(), TrainError> {
     }
     let hidden_size = HiddenManifest::read(&config.hidden)?.inputs.hidden_size;
     // A kind without a rank is trained once.
-    let of_kind = |kind: &Kind| if kind.low_rank() { &ranks[..] } else { &[None] };
+    let of_kind = |kind: &ShortcutKind| if kind.low_rank() { &ranks[..] } else { &[None] };
     let mut sets = Vec::new();
     for set in args.kind.iter().flat_map(|kind| of_kind(kind).iter().map(|&rank| (*kind, rank))) {
         if !sets.contains(&set) {
             sets.push(set);
         }
     }
-    let path = |&(kind, rank): &(Kind, Option<usize>)| {
+    let path = |&(kind, rank): &(ShortcutKind, Option<usize>)| {
         let rank = rank.unwrap_or_else(|| default_rank(hidden_size));
-        args.out.join(format!("{}.safetensors", file_stem(kind, config.solver, rank, hidden_size)))
+        args.out.join(SetName::new(kind, config.solver, rank, hidden_size).file())
     };
     let paths: Vec<_> = sets.iter().map(path).collect();
     let _locks = paths.iter().map(|path| lock::file(path)).collect::<Result<Vec<_>, _>>()?;
-    train_together(&config, &sets)?.iter().zip(&paths).try_for_each(|(file, path)| write(file, path))
+    train_together(&config, &sets, terminal)?
+        .iter()
+        .zip(&paths)
+        .try_for_each(|(file, path)| write(file, path))
 }
 
 /// Writes a file, and says what is in it.

@@ -6,11 +6,11 @@
 use std::ops::Range;
 
 use onejump_simd as simd;
+use onejump_tensor::rows::tensor;
 use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::TrainError;
-use crate::rows::tensor;
 
 /// Fewest columns of a matrix that a thread sums up at a time: for each it converts all inputs anew.
 const COLUMNS: usize = 128;
@@ -56,7 +56,7 @@ impl Targets {
 
     /// As a tensor, (N, H) f32.
     pub(crate) fn tensor(&self) -> Result<Tensor, TrainError> {
-        tensor(&self.rows, self.hidden)
+        Ok(tensor(&self.rows, self.hidden)?)
     }
 }
 
@@ -140,7 +140,7 @@ fn squared(row: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::values;
+    use onejump_tensor::rows::values;
     use tch::{Device, Kind};
 
     /// Against the products written out, for sizes that are summed up at once and in parts. f64: 1e-9.

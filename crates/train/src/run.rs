@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use onejump_core::interrupt;
-use onejump_core::shortcut::{BATCH_NORM_EPS, Kind, Solver, default_rank};
-use onejump_core::telemetry::Progress;
+use onejump_core::observe::{Observer, Task};
+use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind, Solver, default_rank};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
@@ -12,11 +11,11 @@ use onejump_shortcuts::card::{Card, Target};
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
 use onejump_store::hidden::{HiddenStates, Selection};
+use onejump_tensor::rows::{tensor, values};
 use tch::Tensor;
 
 use crate::closed_form;
 use crate::moments::{Moments, Targets};
-use crate::rows::{tensor, values};
 use crate::sets::{Job, TOGETHER, Trained};
 use crate::{TrainError, adam::Options, one_jump};
 
@@ -26,7 +25,7 @@ pub struct Config {
     /// A folder of hidden states.
     pub hidden: PathBuf,
     /// What to train.
-    pub kind: Kind,
+    pub kind: ShortcutKind,
     /// How.
     pub solver: Solver,
     /// r; ⌊H/100⌋ by default.
@@ -47,7 +46,7 @@ pub struct Config {
 
 impl Config {
     /// Every option at its default: a one-jump by gradient descent, the others in closed form.
-    pub fn new(hidden: impl Into<PathBuf>, kind: Kind) -> Self {
+    pub fn new(hidden: impl Into<PathBuf>, kind: ShortcutKind) -> Self {
         Self {
             hidden: hidden.into(),
             kind,
@@ -64,26 +63,26 @@ impl Config {
 }
 
 /// The solver of a kind where none is asked for.
-pub fn default_solver(kind: Kind) -> Solver {
-    if kind == Kind::OneJump { Solver::Adam } else { Solver::ClosedForm }
+pub fn default_solver(kind: ShortcutKind) -> Solver {
+    if kind == ShortcutKind::OneJump { Solver::Adam } else { Solver::ClosedForm }
 }
 
 /// Trains a kind on all samples of a folder, at every exit level.
 ///
 /// # Errors
 /// [`TrainError`] if the states cannot be read, the arguments make no sense, or training diverges.
-pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
+pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, TrainError> {
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
     let rank = validated_rank(config, &hidden)?;
-    if config.kind == Kind::OneJump {
-        return train_one_jump(config, &hidden, rank);
+    if config.kind == ShortcutKind::OneJump {
+        return train_one_jump(config, &hidden, rank, observer);
     }
     let targets = values(&targets(config.target, level(&hidden, hidden.blocks())?)?)?;
     let targets = Targets::new(targets, hidden.hidden_size());
-    let mut trained = if config.kind == Kind::JointNorms {
-        vec![joint_norms(config, &hidden, &targets, rank)?]
+    let mut trained = if config.kind == ShortcutKind::JointNorms {
+        vec![joint_norms(config, &hidden, &targets, rank, observer)?]
     } else {
-        Job { config, hidden: &hidden, targets: &targets }.train(&[(config.kind, rank)])?
+        Job { config, hidden: &hidden, targets: &targets, observer }.train(&[(config.kind, rank)])?
     };
     let trained = trained.pop().ok_or_else(|| TrainError::Usage("the model has no blocks".into()))?;
     Ok(file(config, &hidden, rank, trained))
@@ -96,13 +95,14 @@ pub fn train(config: &Config) -> Result<ShortcutFile, TrainError> {
 /// As [`train`], and [`TrainError::Usage`] for a joint-norms or a one-jump.
 pub fn train_together(
     config: &Config,
-    sets: &[(Kind, Option<usize>)],
+    sets: &[(ShortcutKind, Option<usize>)],
+    observer: &dyn Observer,
 ) -> Result<Vec<ShortcutFile>, TrainError> {
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
     let configs: Vec<_> = sets.iter().map(|&(kind, rank)| Config { kind, rank, ..config.clone() }).collect();
     let validated = |config: &Config| {
         if !TOGETHER.contains(&config.kind) {
-            let known = TOGETHER.map(Kind::name).join(", ");
+            let known = TOGETHER.map(ShortcutKind::name).join(", ");
             return Err(TrainError::Usage(format!(
                 "'{}' is trained alone; several kinds or ranks at once are possible for {known}",
                 config.kind
@@ -113,7 +113,7 @@ pub fn train_together(
     let sets = configs.iter().map(validated).collect::<Result<Vec<_>, _>>()?;
     let targets = values(&targets(config.target, level(&hidden, hidden.blocks())?)?)?;
     let targets = Targets::new(targets, hidden.hidden_size());
-    let trained = Job { config, hidden: &hidden, targets: &targets }.train(&sets)?;
+    let trained = Job { config, hidden: &hidden, targets: &targets, observer }.train(&sets)?;
     let files = configs.iter().zip(&sets).zip(trained);
     Ok(files.map(|((config, &(_, rank)), trained)| file(config, &hidden, rank, trained)).collect())
 }
@@ -157,13 +157,18 @@ fn card(
 }
 
 /// A one-jump needs the head of the model that the states come from.
-fn train_one_jump(config: &Config, hidden: &HiddenStates, rank: usize) -> Result<ShortcutFile, TrainError> {
+fn train_one_jump(
+    config: &Config,
+    hidden: &HiddenStates,
+    rank: usize,
+    observer: &dyn Observer,
+) -> Result<ShortcutFile, TrainError> {
     let Some(model) = &config.model else {
         return Err(TrainError::Usage(
             "a one-jump is fitted to the model's head: name it with --model".into(),
         ));
     };
-    let mut checkpoint = Checkpoint::open(model)?;
+    let mut checkpoint = Checkpoint::open_observed(model, observer)?;
     let inputs = &hidden.manifest().inputs;
     if checkpoint.sha256()? != inputs.model_sha256 {
         return Err(TrainError::Usage(format!(
@@ -173,7 +178,7 @@ fn train_one_jump(config: &Config, hidden: &HiddenStates, rank: usize) -> Result
         )));
     }
     let head = Head::load(&mut checkpoint, Place::CPU)?;
-    let one = one_jump::fit(hidden, &head, rank, config)?;
+    let one = one_jump::fit(hidden, &head, rank, config, observer)?;
     let options =
         (config.solver == Solver::Adam).then(|| one_jump::descent::describe(&config.adam, head.vocab_size()));
     let curves = one.curve.map(|curve| vec![curve]);
@@ -183,8 +188,8 @@ fn train_one_jump(config: &Config, hidden: &HiddenStates, rank: usize) -> Result
 
 fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, TrainError> {
     let usage = |reason: String| Err(TrainError::Usage(reason));
-    if !Kind::TRAINED.contains(&config.kind) {
-        let known = Kind::TRAINED.map(Kind::name).join(", ");
+    if !ShortcutKind::TRAINED.contains(&config.kind) {
+        let known = ShortcutKind::TRAINED.map(ShortcutKind::name).join(", ");
         return usage(format!("'{}' is not trained; known: {known}", config.kind));
     }
     let size = hidden.hidden_size();
@@ -198,7 +203,7 @@ fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, Train
     if config.ridge > 0.0 && config.solver == Solver::Adam {
         return usage("--ridge belongs to the closed form; leave it out with --solver adam".into());
     }
-    if config.kind == Kind::JointNorms && config.solver == Solver::Adam {
+    if config.kind == ShortcutKind::JointNorms && config.solver == Solver::Adam {
         return usage("joint-norms has the closed form alone; leave out --solver adam".into());
     }
     let adam = &config.adam;
@@ -224,7 +229,7 @@ fn validated_rank(config: &Config, hidden: &HiddenStates) -> Result<usize, Train
 
 /// The states of a level as a tensor, (N, H) f32.
 pub(crate) fn level(hidden: &HiddenStates, level: usize) -> Result<Tensor, TrainError> {
-    tensor(&hidden.level(level)?, hidden.hidden_size())
+    Ok(tensor(&hidden.level(level)?, hidden.hidden_size())?)
 }
 
 /// What the maps approximate, from the final hidden states (N, H).
@@ -245,20 +250,21 @@ fn joint_norms(
     hidden: &HiddenStates,
     targets: &Targets,
     rank: usize,
+    observer: &dyn Observer,
 ) -> Result<Trained, TrainError> {
     let blocks = hidden.blocks();
-    let progress = Progress::new("train", "levels", blocks as u64);
+    let meter = observer.begin(Task { name: "train", unit: "levels", total: blocks as u64 });
     let moments = (0..blocks).map(|k| {
-        interrupt::check()?;
+        observer.check()?;
         let moments = Moments::of(&hidden.level(k)?, targets);
-        progress.advance(1);
+        meter.advance(1);
         moments
     });
     let maps = closed_form::with_norm_per_level(moments, rank, config.ridge)?;
-    progress.finish();
+    drop(meter);
     let targets = targets.tensor()?;
     let error = |(k, map): (usize, &Map)| {
-        interrupt::check()?;
+        observer.check()?;
         closed_form::squared_error(map, &level(hidden, k)?, &targets)
     };
     let losses = maps.iter().enumerate().map(error).collect::<Result<_, _>>()?;

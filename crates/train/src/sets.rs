@@ -1,12 +1,11 @@
 //! Kinds and ranks that are trained together: each level is read, and its moments are summed up, once for all.
 
-use onejump_core::interrupt;
-use onejump_core::shortcut::{Kind, Solver};
-use onejump_core::telemetry::Progress;
+use onejump_core::observe::{Meter, Observer, Task};
+use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_shortcuts::file::Maps;
 use onejump_shortcuts::map::Map;
-use onejump_shortcuts::threads;
 use onejump_store::hidden::HiddenStates;
+use onejump_tensor::{rows, threads};
 use rayon::prelude::*;
 use tch::Tensor;
 
@@ -16,11 +15,11 @@ use crate::closed_form;
 use crate::few_samples;
 use crate::levels::{self, Sharing};
 use crate::moments::{Moments, Targets};
-use crate::rows;
 use crate::run::Config;
 
 /// Kinds that need the levels one by one, or the moments of all of them.
-pub(crate) const TOGETHER: [Kind; 4] = [Kind::Jtc, Kind::Njtc, Kind::NNjtc, Kind::Joint];
+pub(crate) const TOGETHER: [ShortcutKind; 4] =
+    [ShortcutKind::Jtc, ShortcutKind::Njtc, ShortcutKind::NNjtc, ShortcutKind::Joint];
 
 /// The maps, the training loss of each, and the loss curves of gradient descent.
 pub(crate) type Trained = (Maps, Vec<f64>, Option<Vec<Vec<f64>>>);
@@ -29,7 +28,7 @@ pub(crate) type Trained = (Maps, Vec<f64>, Option<Vec<Vec<f64>>>);
 type Single = (Map, f64, Option<Vec<f64>>);
 
 /// A kind and its rank.
-type Set = (Kind, usize);
+type Set = (ShortcutKind, usize);
 
 /// What came of each set at each level, by set; and the moments of all levels together, if they are needed.
 type Pass = (Vec<Vec<Single>>, Option<Moments>);
@@ -39,6 +38,7 @@ pub(crate) struct Job<'a> {
     pub config: &'a Config,
     pub hidden: &'a HiddenStates,
     pub targets: &'a Targets,
+    pub observer: &'a dyn Observer,
 }
 
 /// An exit level: its number, its states (N, H), and their moments.
@@ -52,7 +52,7 @@ impl Job<'_> {
     /// Trains some of [`TOGETHER`], in their order.
     pub fn train(&self, sets: &[Set]) -> Result<Vec<Trained>, TrainError> {
         let (joint, per_level): (Vec<Set>, Vec<Set>) =
-            sets.iter().partition(|(kind, _)| *kind == Kind::Joint);
+            sets.iter().partition(|(kind, _)| *kind == ShortcutKind::Joint);
         let together = !joint.is_empty();
         let (levels, moments) = match self.config.solver {
             Solver::ClosedForm => self.closed_forms(&per_level, together)?,
@@ -64,7 +64,7 @@ impl Job<'_> {
             (Some(moments), Solver::Adam) => self.joint_descents(&joint, &moments)?,
         };
         let (mut levels, mut joint) = (levels.into_iter().map(of_levels), joint.into_iter().map(of_all));
-        let next = |(kind, _): &Set| if *kind == Kind::Joint { joint.next() } else { levels.next() };
+        let next = |(kind, _): &Set| if *kind == ShortcutKind::Joint { joint.next() } else { levels.next() };
         Ok(sets.iter().filter_map(next).collect())
     }
 
@@ -83,11 +83,10 @@ impl Job<'_> {
             let fitted = closed_form::fit(kind, level.moments, rank, ridge)?;
             Ok((fitted.map, fitted.loss, None))
         };
-        let progress = Progress::new("train", "levels", self.hidden.blocks() as u64);
+        let total = self.hidden.blocks() as u64;
+        let meter = self.observer.begin(Task { name: "train", unit: "levels", total });
         let sharing = Sharing::of_matrices(self.hidden.hidden_size());
-        let done = self.pass(sets, together, sharing, fit, || progress.advance(1))?;
-        progress.finish();
-        Ok(done)
+        self.pass(sets, together, sharing, fit, || meter.advance(1))
     }
 
     fn joint_closed_forms(&self, sets: &[Set], moments: &Moments) -> Result<Vec<Single>, TrainError> {
@@ -107,48 +106,67 @@ impl Job<'_> {
         } else {
             ("train", "epochs", epochs)
         };
-        let progress = Progress::new(name, unit, total as u64);
+        let meter = self.observer.begin(Task { name, unit, total: total as u64 });
         let starts = self.starts(sets)?;
         let fit = |set: usize, level: &Level| {
             let (inputs, targets) = (self.tensor(level.inputs)?, self.targets.tensor()?);
             let samples = Samples { inputs: &inputs, targets: &targets, moments: level.moments };
-            descend(config, sets[set].0, &samples, &starts[set], level.number as u64, &progress)
+            self.descend(sets[set].0, &samples, &starts[set], level.number as u64, &*meter)
         };
         let after_level = || {
             if sets.is_empty() {
-                progress.advance(1)
+                meter.advance(1);
             }
         };
-        let done = self.pass(sets, together, Sharing::LevelPerThread, fit, after_level)?;
-        progress.finish();
-        Ok(done)
+        self.pass(sets, together, Sharing::LevelPerThread, fit, after_level)
     }
 
     /// The descents run beside each other, a thread each: their steps are too small for more.
     fn joint_descents(&self, sets: &[Set], moments: &Moments) -> Result<Vec<Single>, TrainError> {
-        let (config, blocks) = (self.config, self.hidden.blocks());
+        let blocks = self.hidden.blocks();
         let levels =
             (0..blocks).map(|k| self.tensor(&self.hidden.level(k)?)).collect::<Result<Vec<_>, _>>()?;
         let inputs = Tensor::f_cat(&levels, 0)?; // (K·N, H)
         drop(levels);
-        let progress = Progress::new("train", "epochs", (sets.len() * config.adam.epochs) as u64);
+        let total = (sets.len() * self.config.adam.epochs) as u64;
+        let meter = self.observer.begin(Task { name: "train", unit: "epochs", total });
         let targets = self.targets.tensor()?;
         // A tensor may be sent to another thread, but not shared with it.
         let share = |(&(kind, _), start): (&Set, Start)| {
             (kind, start, inputs.shallow_clone(), targets.shallow_clone(), moments.shallow_clone())
         };
         let jobs: Vec<_> = sets.iter().zip(self.starts(sets)?).map(share).collect();
-        let done = threads::pool()?.install(|| {
+        threads::pool()?.install(|| {
             jobs.into_par_iter()
                 .with_max_len(1)
                 .map(|(kind, start, inputs, targets, moments)| {
                     let samples = Samples { inputs: &inputs, targets: &targets, moments: &moments };
-                    descend(config, kind, &samples, &start, blocks as u64, &progress)
+                    self.descend(kind, &samples, &start, blocks as u64, &*meter)
                 })
-                .collect::<Result<Vec<_>, _>>()
-        })?;
-        progress.finish();
-        Ok(done)
+                .collect()
+        })
+    }
+
+    /// Gradient descent on one set of samples.
+    fn descend(
+        &self,
+        kind: ShortcutKind,
+        samples: &Samples,
+        start: &Start,
+        stream: u64,
+        meter: &dyn Meter,
+    ) -> Result<Single, TrainError> {
+        let after_epoch = || {
+            meter.advance(1);
+            Ok(self.observer.check()?)
+        };
+        let descended = adam::descend(kind, samples, start, &self.config.adam, stream, &after_epoch)?;
+        let loss = descended.loss;
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged(format!("the {kind} of level {stream} has a loss of {loss}")));
+        }
+        tracing::info!("{}", describe_curve(kind, stream, &descended.curve, loss));
+        Ok((descended.map, loss, Some(descended.curve)))
     }
 
     fn starts(&self, sets: &[Set]) -> Result<Vec<Start>, TrainError> {
@@ -157,7 +175,7 @@ impl Job<'_> {
     }
 
     fn tensor(&self, rows: &[f32]) -> Result<Tensor, TrainError> {
-        rows::tensor(rows, self.hidden.hidden_size())
+        Ok(rows::tensor(rows, self.hidden.hidden_size())?)
     }
 
     /// What `fit` makes of each set, by its number, at each level. The moments of all levels together are the sum of
@@ -178,7 +196,7 @@ impl Job<'_> {
             let fitted = (0..sets.len()).map(|set| fit(set, &level)).collect::<Result<Vec<_>, _>>()?;
             Ok((fitted, together.then_some(moments)))
         };
-        levels::for_each(self.hidden, sharing, task, |(fitted, moments)| {
+        levels::for_each(self.hidden, sharing, self.observer, task, |(fitted, moments)| {
             for (levels, fitted) in by_set.iter_mut().zip(fitted) {
                 levels.push(fitted);
             }
@@ -191,28 +209,6 @@ impl Job<'_> {
         })?;
         Ok((by_set, sum))
     }
-}
-
-/// Gradient descent on one set of samples.
-fn descend(
-    config: &Config,
-    kind: Kind,
-    samples: &Samples,
-    start: &Start,
-    stream: u64,
-    progress: &Progress,
-) -> Result<Single, TrainError> {
-    let after_epoch = || {
-        progress.advance(1);
-        Ok(interrupt::check()?)
-    };
-    let descended = adam::descend(kind, samples, start, &config.adam, stream, &after_epoch)?;
-    let loss = descended.loss;
-    if !loss.is_finite() {
-        return Err(TrainError::Diverged(format!("the {kind} of level {stream} has a loss of {loss}")));
-    }
-    tracing::info!("{}", describe_curve(kind, stream, &descended.curve, loss));
-    Ok((descended.map, loss, Some(descended.curve)))
 }
 
 fn of_levels(levels: Vec<Single>) -> Trained {
@@ -230,9 +226,9 @@ fn of_all((map, loss, curve): Single) -> Trained {
     (Maps::One(Box::new(map)), vec![loss], curve.map(|curve| vec![curve]))
 }
 
-fn describe_curve(kind: Kind, stream: u64, curve: &[f64], loss: f64) -> String {
+fn describe_curve(kind: ShortcutKind, stream: u64, curve: &[f64], loss: f64) -> String {
     let stride = curve.len().div_ceil(6).max(1);
     let points: Vec<_> = curve.iter().step_by(stride).map(|loss| format!("{loss:.0}")).collect();
-    let place = if kind == Kind::Joint { "all levels".to_owned() } else { format!("level {stream}") };
+    let place = if kind == ShortcutKind::Joint { "all levels".to_owned() } else { format!("level {stream}") };
     format!("{kind}, {place}: loss {} -> {loss:.1} with running statistics", points.join(" -> "))
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
-use onejump_core::telemetry::{BYTES, Progress};
+use onejump_core::observe::{BYTES, Meter, Observer, Task};
 
 use super::directory::{CONFIG, INDEX, PICKLE, TOKENIZER, WEIGHTS, shard_files};
 use crate::ModelError;
@@ -50,7 +50,7 @@ impl Id {
 ///
 /// # Errors
 /// [`ModelError::Usage`] if it is neither in the cache nor to be had from the hub.
-pub(super) fn directory(id: &Id) -> Result<PathBuf, ModelError> {
+pub(super) fn directory(id: &Id, observer: &dyn Observer) -> Result<PathBuf, ModelError> {
     let cache = Cache::new(cache_folder());
     if let Some(folder) = cached(&cache, id) {
         return Ok(folder);
@@ -66,7 +66,7 @@ pub(super) fn directory(id: &Id) -> Result<PathBuf, ModelError> {
     if offline {
         return Err(refuse("HF_HUB_OFFLINE is set: unset it, or copy the model there".into()));
     }
-    download(&cache, id).map_err(|error| refuse(explain(id, &error)))?;
+    download(&cache, id, observer).map_err(|error| refuse(explain(id, &error)))?;
     // What came is checked like what lay there: a repository without safetensors gets its own message.
     cached(&cache, id).ok_or_else(|| {
         refuse("the hub has no safetensors of it; convert its weights with transformers".into())
@@ -100,7 +100,7 @@ fn cached(cache: &Cache, id: &Id) -> Option<PathBuf> {
     whole.then_some(snapshot)
 }
 
-fn download(cache: &Cache, id: &Id) -> Result<(), ApiError> {
+fn download(cache: &Cache, id: &Id, observer: &dyn Observer) -> Result<(), ApiError> {
     let token = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty());
     let mut builder = ApiBuilder::from_cache(cache.clone())
         .with_token(token.or_else(|| cache.token()))
@@ -117,7 +117,7 @@ fn download(cache: &Cache, id: &Id) -> Result<(), ApiError> {
     let local = cache.repo(id.repo());
     let fetch = |name: &str| match local.get(name) {
         Some(path) => Ok(path),
-        None => repository.download_with_progress(name, Bar(None)),
+        None => repository.download_with_progress(name, Download { observer, meter: None }),
     };
     // The weights come last: what else is missing shows at once.
     for name in [CONFIG, TOKENIZER].into_iter().filter(|name| there.contains(*name)) {
@@ -153,25 +153,26 @@ fn explain(id: &Id, error: &ApiError) -> String {
     }
 }
 
-/// A file's download as one of our progress bars.
-struct Bar(Option<Progress>);
+/// A file's download as a task of an observer.
+struct Download<'a> {
+    observer: &'a dyn Observer,
+    meter: Option<Box<dyn Meter + 'a>>,
+}
 
-impl hf_hub::api::Progress for Bar {
+impl hf_hub::api::Progress for Download<'_> {
     fn init(&mut self, size: usize, _file: &str) {
         // Called again when a download goes on.
-        self.0 = Some(Progress::new("download", BYTES, size as u64));
+        self.meter = Some(self.observer.begin(Task { name: "download", unit: BYTES, total: size as u64 }));
     }
 
     fn update(&mut self, size: usize) {
-        if let Some(bar) = &self.0 {
-            bar.advance(size as u64);
+        if let Some(meter) = &self.meter {
+            meter.advance(size as u64);
         }
     }
 
     fn finish(&mut self) {
-        if let Some(bar) = self.0.take() {
-            bar.finish();
-        }
+        self.meter = None;
     }
 }
 

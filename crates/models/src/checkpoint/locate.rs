@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use onejump_core::cache::{BUILTIN_MODELS, BuiltinModel};
+use onejump_core::observe::Observer;
 
 use super::hub;
 use crate::ModelError;
 
 /// The directory or file of a model; what lies on the hub alone is downloaded.
-pub(super) fn locate(model: &str) -> Result<PathBuf, ModelError> {
+pub(super) fn locate(model: &str, observer: &dyn Observer) -> Result<PathBuf, ModelError> {
     if let Some(builtin) = BuiltinModel::by_name(model) {
         let path = builtin.path();
         return if path.is_file() {
@@ -31,7 +32,7 @@ pub(super) fn locate(model: &str) -> Result<PathBuf, ModelError> {
         ));
     }
     if let Some(id) = hub::Id::parse(model) {
-        return hub::directory(&id);
+        return hub::directory(&id, observer);
     }
     let names: Vec<_> = BUILTIN_MODELS.iter().map(|model| model.name).collect();
     Err(ModelError::Usage(format!(

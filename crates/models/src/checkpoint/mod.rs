@@ -8,6 +8,7 @@ mod safetensors;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
+use onejump_core::observe::{Observer, Silent};
 use onejump_gguf::GgufFile;
 use serde_json::Value;
 use tch::Tensor;
@@ -37,7 +38,15 @@ impl Checkpoint {
     /// # Errors
     /// [`ModelError`] if there is no such model, or its files cannot be read.
     pub fn open(model: &str) -> Result<Self, ModelError> {
-        let path = locate(model)?;
+        Self::open_observed(model, &Silent)
+    }
+
+    /// The same; a download is shown to `observer`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_observed(model: &str, observer: &dyn Observer) -> Result<Self, ModelError> {
+        let path = locate(model, observer)?;
         let (config, source) = if path.is_dir() {
             let directory = Directory::open(&path)?;
             (files::read_json(&path.join("config.json"))?, Source::Directory(directory))

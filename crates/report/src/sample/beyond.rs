@@ -1,6 +1,6 @@
 //! Invented tables of every further analysis, as many rows as `cargo xtask reproduce --beyond` makes.
 
-use onejump_core::shortcut::{Kind, parameters};
+use onejump_core::shortcut::{ShortcutKind, parameters};
 use onejump_store::analyses::{Difference, Exit, FileAverage, Jump, Regret, Subset, Transfer};
 
 use super::{BEST_JUMP, HIDDEN_SIZE};
@@ -110,7 +110,7 @@ fn set(tables: &mut Beyond, blocks: usize, rank: usize) {
                 size: jump as u32 + 1,
                 exact: jump < 5,
                 jumps: (0..=jump as u32).collect(),
-                parameters: (jump as u64 + 1) * parameters(Kind::Ojfa, HIDDEN_SIZE, rank, blocks),
+                parameters: (jump as u64 + 1) * parameters(ShortcutKind::Ojfa, HIDDEN_SIZE, rank, blocks),
                 precision_1: precision_1 + 0.001 * jump as f64,
                 precision_1_low: precision_1 - HALF,
                 precision_1_high: precision_1 + HALF,
@@ -144,18 +144,18 @@ fn set(tables: &mut Beyond, blocks: usize, rank: usize) {
 }
 
 fn averages(tables: &mut Beyond, blocks: usize, ranks: &[usize]) {
-    let mut add = |label: Option<&str>, kind: Kind, solver: &str, rank: Option<usize>| {
-        let gain = if kind == Kind::Identity { 0.0 } else { strength(rank.unwrap_or(HIDDEN_SIZE)) };
+    let mut add = |label: Option<&str>, kind: ShortcutKind, solver: &str, rank: Option<usize>| {
+        let gain = if kind == ShortcutKind::Identity { 0.0 } else { strength(rank.unwrap_or(HIDDEN_SIZE)) };
         let (precision_1, surprisal, kl) = measured(gain);
-        let trained = kind != Kind::Identity;
+        let trained = kind != ShortcutKind::Identity;
         tables.averages.push(FileAverage {
             label: label.map(str::to_owned),
             method: kind.name().into(),
             solver: trained.then(|| solver.to_owned()),
             rank: rank.map(|rank| rank as u32),
-            jump: (kind == Kind::Ojfa).then_some((blocks / 2) as u32),
-            jump_eq5: (kind == Kind::Ojfa).then_some((blocks / 2) as u32),
-            d: (kind == Kind::Ojfa).then_some(0.4),
+            jump: (kind == ShortcutKind::Ojfa).then_some((blocks / 2) as u32),
+            jump_eq5: (kind == ShortcutKind::Ojfa).then_some((blocks / 2) as u32),
+            d: (kind == ShortcutKind::Ojfa).then_some(0.4),
             parameters: if trained { parameters(kind, HIDDEN_SIZE, rank.unwrap_or(0), blocks) } else { 0 },
             precision_1,
             precision_1_low: precision_1 - HALF,
@@ -169,21 +169,27 @@ fn averages(tables: &mut Beyond, blocks: usize, ranks: &[usize]) {
             kl_high: kl + HALF,
         });
     };
-    add(None, Kind::Identity, "", None);
-    add(None, Kind::Jtc, "closed-form", None);
-    add(None, Kind::TunedLens, "adam", None);
+    add(None, ShortcutKind::Identity, "", None);
+    add(None, ShortcutKind::Jtc, "closed-form", None);
+    add(None, ShortcutKind::TunedLens, "adam", None);
     for &rank in ranks.iter().chain(&SWEEP) {
-        for kind in [Kind::Njtc, Kind::NNjtc, Kind::Joint, Kind::JointNorms, Kind::Ojfa] {
+        for kind in [
+            ShortcutKind::Njtc,
+            ShortcutKind::NNjtc,
+            ShortcutKind::Joint,
+            ShortcutKind::JointNorms,
+            ShortcutKind::Ojfa,
+        ] {
             add(None, kind, "closed-form", Some(rank));
         }
-        for kind in [Kind::NNjtc, Kind::Joint, Kind::OneJump, Kind::Ojfa] {
+        for kind in [ShortcutKind::NNjtc, ShortcutKind::Joint, ShortcutKind::OneJump, ShortcutKind::Ojfa] {
             if ranks.contains(&rank) {
                 add(None, kind, "adam", Some(rank));
             }
         }
     }
     for label in VARIANTS {
-        for kind in [Kind::NNjtc, Kind::Ojfa] {
+        for kind in [ShortcutKind::NNjtc, ShortcutKind::Ojfa] {
             add(Some(label), kind, "closed-form", ranks.first().copied());
         }
     }

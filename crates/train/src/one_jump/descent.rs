@@ -11,9 +11,8 @@
 //! A step looks at [`VOCABULARY`] tokens: half of them the most probable ones, the other half drawn from
 //! the rest, each of which stands for as many as were not drawn.
 
-use onejump_core::interrupt;
+use onejump_core::observe::{Observer, Task};
 use onejump_core::seed::{self, Purpose};
-use onejump_core::telemetry::Progress;
 use onejump_models::head::Head;
 use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
@@ -65,6 +64,7 @@ pub(crate) fn descend(
     coordinates: &Coordinates,
     start: &(Tensor, Tensor),
     options: &Options,
+    observer: &dyn Observer,
 ) -> Result<Found, TrainError> {
     let (pairs, samples) = (states.size2()?.0, truth.tokens.size2()?.0);
     let batch_size = (options.batch_size as i64).min(pairs);
@@ -75,13 +75,13 @@ pub(crate) fn descend(
     let rate = options.learning_rate * model.initial_size;
     let batches = pairs / batch_size;
     let steps = batches as usize * options.epochs;
-    let progress = Progress::new("train", "steps", steps as u64);
+    let meter = observer.begin(Task { name: "train", unit: "steps", total: steps as u64 });
     let (mut step, mut curve) = (0, Vec::with_capacity(options.epochs));
     for epoch in 0..options.epochs {
         shuffle(&mut order, &mut random);
         let mut total = 0.0;
         for batch in order.chunks_exact(batch_size as usize) {
-            interrupt::check()?;
+            observer.check()?;
             let rows = Tensor::f_from_slice(batch)?;
             let own = rows.f_remainder(samples)?;
             let batch = Batch {
@@ -92,7 +92,7 @@ pub(crate) fn descend(
             total += model.gradients(&batch, &vocabulary.draw()?, head)?;
             model.adam.update(rate * decay(step as f64 / steps as f64))?;
             step += 1;
-            progress.advance(1);
+            meter.advance(1);
         }
         let loss = total / batches as f64;
         if !loss.is_finite() {
@@ -104,7 +104,7 @@ pub(crate) fn descend(
         }
         curve.push(loss);
     }
-    progress.finish();
+    drop(meter);
     model.found(curve)
 }
 
@@ -286,6 +286,7 @@ fn divergence(logits: &Tensor, batch: &Batch, tokens: &Tokens) -> Result<(f64, T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onejump_core::observe::Silent;
     use onejump_models::norm::Norm;
     use tch::Device;
 
@@ -302,7 +303,7 @@ mod tests {
             Norm::Layer { weight: random(&[hidden]), bias: random(&[hidden]), eps },
         ] {
             let head = Head { norm, unembedding: random(&[vocab, hidden]) };
-            let truth = Truth::of(&random(&[samples, hidden]), &head).unwrap();
+            let truth = Truth::of(&random(&[samples, hidden]), &head, &Silent).unwrap();
             let white = |scale: f64| {
                 let matrix = random(&[hidden, hidden]) * scale;
                 let symmetric = &matrix + matrix.transpose(0, 1);

@@ -51,6 +51,7 @@
 //! The top token alone is learned by heart: 2.7 nats on the samples it was trained on. A residual form
 //! h + h·A·B was not tried: the file format has none.
 
+use onejump_core::observe::Observer;
 use onejump_core::shortcut::{BATCH_NORM_EPS, Solver};
 use onejump_models::head::Head;
 use onejump_shortcuts::map::{Map, Norm};
@@ -87,11 +88,17 @@ pub struct OneJump {
 ///
 /// # Errors
 /// [`TrainError`] if the states cannot be read, or training diverges.
-pub fn fit(hidden: &HiddenStates, head: &Head, rank: usize, config: &Config) -> Result<OneJump, TrainError> {
+pub fn fit(
+    hidden: &HiddenStates,
+    head: &Head,
+    rank: usize,
+    config: &Config,
+    observer: &dyn Observer,
+) -> Result<OneJump, TrainError> {
     let blocks = hidden.blocks() as i64;
     let targets = run::level(hidden, hidden.blocks())?;
     let (samples, hidden_size) = targets.size2()?;
-    let truth = Truth::of(&targets, head)?;
+    let truth = Truth::of(&targets, head, observer)?;
     // All exit levels, (K, N, H).
     let states = Tensor::f_empty([blocks, samples, hidden_size], (Kind::Float, targets.device()))?;
     for level in 0..blocks {
@@ -108,7 +115,8 @@ pub fn fit(hidden: &HiddenStates, head: &Head, rank: usize, config: &Config) -> 
         }
         Solver::Adam => {
             let coordinates = Coordinates::of(&quadratic)?;
-            let found = descent::descend(&states, &truth, head, &coordinates, &start, &config.adam)?;
+            let found =
+                descent::descend(&states, &truth, head, &coordinates, &start, &config.adam, observer)?;
             let loss = found.curve.last().copied().unwrap_or(f64::NAN);
             (found.a, found.b, Some(found.constant), loss, Some(found.curve))
         }

@@ -6,12 +6,12 @@
 //! A = G⁻¹·C·M^½·V and B = Vᵀ·M^−½.
 
 use onejump_models::head::Head;
+use onejump_tensor::rows::values;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
 use crate::closed_form::{CUTOFF, eigen, leading, single, solve};
 use crate::moments::{Moments, Targets};
-use crate::rows::values;
 
 /// Rows of the unembedding that are converted to f64 at a time.
 const CHUNK: i64 = 4096;

@@ -1,7 +1,6 @@
 //! The true distributions of the training samples: the head at the final hidden states.
 
-use onejump_core::interrupt;
-use onejump_core::telemetry::Progress;
+use onejump_core::observe::{Observer, Task};
 use onejump_models::head::Head;
 use tch::{Kind, Tensor};
 
@@ -29,24 +28,23 @@ impl Truth {
     ///
     /// # Errors
     /// [`TrainError`] if the head is for another hidden size.
-    pub fn of(states: &Tensor, head: &Head) -> Result<Self, TrainError> {
+    pub fn of(states: &Tensor, head: &Head, observer: &dyn Observer) -> Result<Self, TrainError> {
         let (samples, vocab) = (states.size2()?.0, head.vocab_size() as i64);
-        let progress = Progress::new("truth", "samples", samples as u64);
+        let meter = observer.begin(Task { name: "truth", unit: "samples", total: samples as u64 });
         let mut sum = Tensor::f_zeros([vocab], (Kind::Double, states.device()))?;
         let (mut tokens, mut probabilities) = (Vec::new(), Vec::new());
         let mut start = 0;
         while start < samples {
-            interrupt::check()?;
+            observer.check()?;
             let rows = CHUNK.min(samples - start);
             let distribution = head.logits(&states.f_narrow(0, start, rows)?)?.f_softmax(-1, None)?; // (n, V)
             sum += distribution.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Double)?;
             let (top, ids) = distribution.f_topk(TOP.min(vocab), -1, true, true)?;
             tokens.push(ids);
             probabilities.push(top);
-            progress.advance(rows as u64);
+            meter.advance(rows as u64);
             start += rows;
         }
-        progress.finish();
         Ok(Self {
             tokens: Tensor::f_cat(&tokens, 0)?,
             probabilities: Tensor::f_cat(&probabilities, 0)?,

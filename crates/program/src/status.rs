@@ -1,63 +1,32 @@
 //! How every binary ends: 0 done, 1 a failure said on stderr, 2 wrong usage (clap's own), 130 or 143
-//! stopped by SIGINT or SIGTERM. What binaries print, and numbers as people read them.
+//! stopped by SIGINT or SIGTERM.
 
 use std::error::Error;
-use std::fmt::Arguments;
-use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use crate::interrupt::Interrupted;
+use onejump_core::observe::Stopped;
 
-/// Maps a stage's outcome to the exit status, saying an error in one line plus a line per cause.
+use crate::print::remark_line;
+use crate::signals;
+
+/// Maps an outcome to the exit status, saying an error in one line plus a line per cause.
 pub fn exit<E: Into<Box<dyn Error>>>(outcome: Result<(), E>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let error = error.into();
-            if let Some(interrupted) = interruption(error.as_ref()) {
-                remark_line(format_args!("{interrupted}"));
-                return ExitCode::from(interrupted.status());
-            }
-            remark_line(format_args!("{}", describe(error.as_ref())));
-            ExitCode::FAILURE
-        }
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    let error = error.into();
+    if let Some(stopped) = stopped(error.as_ref()) {
+        remark_line(format_args!("{stopped}"));
+        return ExitCode::from(signals::status(&stopped));
     }
+    remark_line(format_args!("{}", describe(error.as_ref())));
+    ExitCode::FAILURE
 }
 
-/// Prints a line of results to stdout, as `println!` does; a reader that has gone, such as `head`, is no failure.
-#[macro_export]
-macro_rules! say {
-    ($($argument:tt)*) => { $crate::cli::say_line(format_args!($($argument)*)) };
-}
-
-/// Prints a line for people to stderr, as `eprintln!` does; a reader that has gone is no failure.
-#[macro_export]
-macro_rules! remark {
-    ($($argument:tt)*) => { $crate::cli::remark_line(format_args!($($argument)*)) };
-}
-
-/// What [`say!`](crate::say) calls.
-pub fn say_line(line: Arguments) {
-    let mut stdout = io::stdout();
-    // Stdout keeps the end of a line until it is flushed, and would say nothing of a failure then.
-    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        remark_line(format_args!("cannot write to stdout: {error}; the files are not affected"));
-    }
-}
-
-/// What [`remark!`](crate::remark) calls. That stderr does not take a line can be said nowhere.
-pub fn remark_line(line: Arguments) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// The interruption behind an error, if there is one.
-fn interruption(error: &(dyn Error + 'static)) -> Option<Interrupted> {
+/// The request to stop behind an error, if there is one.
+fn stopped(error: &(dyn Error + 'static)) -> Option<Stopped> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(interrupted) = error.downcast_ref() {
-            return Some(*interrupted);
+        if let Some(stopped) = error.downcast_ref() {
+            return Some(*stopped);
         }
         cause = error.source();
     }
@@ -100,23 +69,10 @@ fn one_line(message: &str) -> &str {
     message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown failure")
 }
 
-/// "57,600".
-pub fn thousands(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::FileError;
+    use onejump_core::files::FileError;
 
     #[test]
     fn a_cause_is_said_once() {
