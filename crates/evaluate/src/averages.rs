@@ -4,13 +4,13 @@
 use onejump_core::observe::Observer;
 use onejump_core::results::Method;
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver};
+use onejump_exit::SharedHead;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_store::analyses::{Difference, FileAverage, write_rows};
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
-use crate::exit_head::SharedHead;
 use crate::inputs::States;
 use crate::methods::{Entry, Methods};
 use crate::run::{Config, open};

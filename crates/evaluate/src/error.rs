@@ -2,6 +2,7 @@
 
 use onejump_core::files::FileError;
 use onejump_core::observe::Stopped;
+use onejump_exit::ExitError;
 use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
@@ -33,4 +34,15 @@ pub enum EvaluateError {
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+impl From<ExitError> for EvaluateError {
+    fn from(error: ExitError) -> Self {
+        match error {
+            ExitError::Model(error) => Self::Model(error),
+            ExitError::Shortcut(error) => Self::Shortcut(error),
+            ExitError::Torch(error) => Self::Torch(error),
+            ExitError::HiddenSize { .. } => Self::Usage(error.to_string()),
+        }
+    }
 }

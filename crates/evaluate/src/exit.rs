@@ -3,6 +3,7 @@
 
 use onejump_core::observe::Observer;
 use onejump_core::shortcut::Solver;
+use onejump_exit::SharedHead;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_models::transformer::Outline;
@@ -12,7 +13,6 @@ use rayon::prelude::*;
 
 use crate::EvaluateError;
 use crate::bootstrap::Bootstrap;
-use crate::exit_head::SharedHead;
 use crate::inputs::States;
 use crate::methods::{Entry, Methods};
 use crate::metrics::Outcome;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use onejump_core::files;
 use onejump_core::observe::{Observer, Task};
+use onejump_exit::SharedHead;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::truth::{Truth, read_expected, write_expected};
@@ -12,7 +13,6 @@ use onejump_tensor::rows::tensor;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-use crate::exit_head::SharedHead;
 use crate::levels::{CHUNK, Samples};
 use crate::truth;
 

@@ -1,21 +1,17 @@
 //! One exit level: every method's approximations, logits and outcomes.
 
+use onejump_exit::{ExitHead, SharedHead};
+use onejump_simd::{RowScan, distances};
 use onejump_store::truth::Truth;
 use onejump_tensor::rows::values;
-use pulp::Arch;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-use crate::exit_head::{Approximated, ExitHead, SharedHead};
 use crate::metrics::Outcome;
-use crate::scan::RowScan;
 
 /// Samples at a time: each batch reads all of the unembedding. A multiple of the rows that products compute
 /// together.
 pub(crate) const CHUNK: i64 = 32 * onejump_simd::ROWS as i64;
-
-/// Lanes of the sums over H.
-const LANES: usize = 8;
 
 /// What a thread needs of the samples. Tensors can be sent to a thread, not shared between them.
 pub(crate) struct Samples {
@@ -85,7 +81,8 @@ pub(crate) fn outcomes(
     samples: &Samples,
     truth: &Truth,
 ) -> Result<Vec<Outcome>, EvaluateError> {
-    let (count, _) = states.size2()?;
+    let (count, width) = states.size2()?;
+    let hidden_size = width as usize;
     let mut outcomes = Vec::with_capacity(count as usize);
     let mut start = 0;
     while start < count {
@@ -97,7 +94,8 @@ pub(crate) fn outcomes(
         let scans = exit.scan(&approximated, &true_tokens, &references)?;
         let tops: Vec<i64> = scans.iter().map(|scan| scan.top as i64).collect();
         let mat_surprisals = samples.mat_surprisals(truth, start, &tops)?;
-        let distances = distances(&approximated, &samples.targets.f_narrow(0, start, rows)?)?;
+        let targets = values(&samples.targets.f_narrow(0, start, rows)?)?;
+        let distances = distances(&values(&approximated.hidden)?, &targets, hidden_size);
         let logsumexp: Vec<f64> = scans.iter().map(RowScan::logsumexp).collect();
         let divergences = samples.divergences(truth, start, &approximated.normed, &logsumexp)?;
         for (row, scan) in scans.iter().enumerate() {
@@ -110,7 +108,7 @@ pub(crate) fn outcomes(
                 kl: divergences.as_ref().map(|divergences| divergences[row]),
                 probabilities: (probability(scan.largest), probability(scan.second)),
             };
-            if !outcome.surprisal.is_finite() || !distances[row].1.is_finite() {
+            if !outcome.surprisal.is_finite() || !distances[row].squared_error.is_finite() {
                 return Err(EvaluateError::Usage(format!(
                     "{name} yields NaN or infinity for sample {}; train it again",
                     start as usize + row
@@ -121,36 +119,4 @@ pub(crate) fn outcomes(
         start += rows;
     }
     Ok(outcomes)
-}
-
-/// Cosine of ĥ and h_K (0 where ĥ is 0), and ‖ĥ − h_K‖², of each row.
-fn distances(approximated: &Approximated, targets: &Tensor) -> Result<Vec<(f64, f64)>, EvaluateError> {
-    let (ours, theirs) = (values(&approximated.hidden)?, values(targets)?);
-    let hidden_size = targets.size2()?.1 as usize;
-    let rows = ours.chunks_exact(hidden_size).zip(theirs.chunks_exact(hidden_size));
-    Ok(Arch::new().dispatch(|| rows.map(|(ours, theirs)| distance(ours, theirs)).collect()))
-}
-
-/// The same of one row.
-#[inline(always)]
-fn distance(ours: &[f32], theirs: &[f32]) -> (f64, f64) {
-    let mut sums = [[0.0; LANES]; 4];
-    let mut add = |lane: usize, x: f32, y: f32| {
-        let (x, y) = (f64::from(x), f64::from(y));
-        for (sum, value) in sums.iter_mut().zip([x * y, x * x, y * y, (x - y) * (x - y)]) {
-            sum[lane] += value;
-        }
-    };
-    let ((x, x_rest), (y, y_rest)) = (ours.as_chunks::<LANES>(), theirs.as_chunks::<LANES>());
-    for (x, y) in x.iter().zip(y) {
-        for lane in 0..LANES {
-            add(lane, x[lane], y[lane]);
-        }
-    }
-    for (&x, &y) in x_rest.iter().zip(y_rest) {
-        add(0, x, y);
-    }
-    let [product, ours, theirs, error] = sums.map(|lanes| lanes.iter().sum::<f64>());
-    let lengths = (ours * theirs).sqrt();
-    (if lengths > 0.0 { product / lengths } else { 0.0 }, error)
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | evaluate files of shortcuts and write the results | [`evaluate`] with a [`Config`] |
 //! | go further: transfer between levels, dynamic exit, intervals | [`analyse`] with an [`Analysis`] |
-//! | logits of a low-rank shortcut without the full head | [`exit_head::ExitHead`] |
+//! | logits of a low-rank shortcut without the full head | [`onejump_exit::ExitHead`] |
 //! | what the metrics are | [`onejump_core::results::Metrics`] |
 //!
 //! ```no_run
@@ -27,7 +27,6 @@ mod bootstrap;
 mod constant;
 mod error;
 mod exit;
-pub mod exit_head;
 mod inputs;
 mod levels;
 mod methods;
@@ -35,7 +34,6 @@ mod metrics;
 mod operations;
 mod policy;
 mod run;
-mod scan;
 mod subsets;
 mod sweep;
 mod transfer;

@@ -1,6 +1,7 @@
 //! Sums over samples that become [`Metrics`]; over all samples, and without those at position 0.
 
 use onejump_core::results::Metrics;
+use onejump_simd::Distance;
 
 /// What one sample contributes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -11,8 +12,8 @@ pub(crate) struct Outcome {
     pub surprisal: f64,
     /// −ln p_true(shortcut's top token).
     pub mat_surprisal: f64,
-    /// Cosine of ĥ and h_K, and ‖ĥ − h_K‖²; none for a method without ĥ.
-    pub approximation: Option<(f64, f64)>,
+    /// Of ĥ from h_K; none for a method without ĥ.
+    pub approximation: Option<Distance>,
     /// KL(true distribution ‖ shortcut's); none where the expected rows were not read.
     pub kl: Option<f64>,
     /// The shortcut's two largest probabilities.
@@ -49,7 +50,7 @@ impl Sums {
         }
         self.surprisal += outcome.surprisal;
         self.mat_surprisal += outcome.mat_surprisal;
-        if let Some((cosine, squared_error)) = outcome.approximation {
+        if let Some(Distance { cosine, squared_error }) = outcome.approximation {
             self.cosine += cosine;
             self.squared_error += squared_error;
             self.approximated += 1.0;
@@ -118,16 +119,16 @@ mod tests {
 
     #[test]
     fn position_0_is_in_one_of_the_two_means() {
-        let outcome = |above, approximation| Outcome {
+        let outcome = |above, cosine, squared_error| Outcome {
             above,
             surprisal: 2.0,
             mat_surprisal: 1.0,
-            approximation,
+            approximation: Some(Distance { cosine, squared_error }),
             ..Outcome::default()
         };
         let mut tally = Tally::default();
-        tally.add(0, &outcome(0, Some((1.0, 0.0))));
-        tally.add(3, &outcome(6, Some((0.5, 4.0))));
+        tally.add(0, &outcome(0, 1.0, 0.0));
+        tally.add(3, &outcome(6, 0.5, 4.0));
         let (all, without_0) = tally.metrics(Variation { all: 8.0, without_0: 4.0 }).unwrap();
         assert_eq!((all.precision_1, all.precision_5, all.precision_10), (0.5, 0.5, 1.0));
         assert_eq!((all.cosine, all.relative_mse), (Some(0.75), Some(0.5)));

@@ -6,6 +6,7 @@ use onejump_core::files;
 use onejump_core::lock;
 use onejump_core::observe::Observer;
 use onejump_core::results::{Average, Method, Metrics, Summary};
+use onejump_exit::SharedHead;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
@@ -16,7 +17,6 @@ use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
 use crate::constant::Constant;
-use crate::exit_head::SharedHead;
 use crate::inputs::{States, check_model};
 use crate::levels::Samples;
 use crate::methods::Methods;

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use onejump_core::observe::{Observer, Task};
 use onejump_core::results::Method;
+use onejump_exit::ExitHead;
 use onejump_shortcuts::map::Map;
 use onejump_tensor::rows::tensor;
 use onejump_tensor::threads;
 use rayon::prelude::*;
 
 use crate::EvaluateError;
-use crate::exit_head::ExitHead;
 use crate::inputs::States;
 use crate::levels::{self, Samples};
 use crate::methods::Methods;
@@ -97,7 +97,7 @@ impl Exit {
     fn prepare(self, samples: &Samples) -> Result<ExitHead, EvaluateError> {
         match self {
             Self::Prepared(head) => Ok(*head),
-            Self::Map(map) => ExitHead::new(map.as_ref(), &samples.head),
+            Self::Map(map) => Ok(ExitHead::new(map.as_ref(), &samples.head)?),
         }
     }
 }

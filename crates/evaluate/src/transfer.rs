@@ -2,14 +2,15 @@
 //! the one jump well (`jumps.parquet`, `regret.parquet`), and how many jumps it takes (`subsets.parquet`).
 
 use onejump_core::observe::Observer;
+use onejump_exit::SharedHead;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
+use onejump_simd::Distance;
 use onejump_store::analyses::{Jump, Regret, Transfer, write_rows};
 use onejump_store::hidden::Selection;
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
-use crate::exit_head::SharedHead;
 use crate::inputs::States;
 use crate::methods::Methods;
 use crate::metrics::Outcome;
@@ -92,7 +93,7 @@ impl Pair {
         let n = outcomes.len() as f64;
         let mut sum = Self::default();
         for outcome in outcomes {
-            let (cosine, squared_error) = outcome.approximation.unwrap_or_default();
+            let Distance { cosine, squared_error } = outcome.approximation.unwrap_or_default();
             sum.precision_1 += f64::from(u8::from(outcome.agrees())) / n;
             sum.surprisal += outcome.surprisal / n;
             sum.mat_surprisal += outcome.mat_surprisal / n;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use onejump_core::files;
 use onejump_core::observe::{Observer, Task};
+use onejump_exit::{ExitHead, SharedHead};
 use onejump_store::hidden::HiddenStates;
 use onejump_store::truth::{Truth, read_truth, write_truth};
 use onejump_tensor::rows::tensor;
@@ -12,7 +13,6 @@ use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::EvaluateError;
-use crate::exit_head::{ExitHead, SharedHead};
 use crate::levels::CHUNK;
 
 /// The true distributions of a folder's samples, from `cache` if it holds those of these states.

@@ -7,12 +7,11 @@
 use onejump_core::observe::{Observer, Task};
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_shortcuts::map::Map;
-use onejump_simd::{Panels, ROWS};
+use onejump_simd::{CosineSums, Panels, ROWS, add_cosines, dot};
 use onejump_store::hidden::HiddenStates;
 use onejump_store::tables::Score;
 use onejump_tensor::rows::values;
 use onejump_tensor::threads;
-use pulp::Arch;
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -20,9 +19,6 @@ use crate::ScoreError;
 
 /// Samples whose u are computed at a time: the u of a chunk stay in the processor's cache.
 const CHUNK: usize = 32 * ROWS;
-
-/// Lanes of the sums over r.
-const LANES: usize = 8;
 
 /// Mean cosine and mean signed square of every jump at every level 0..=K, jump by jump.
 ///
@@ -58,11 +54,8 @@ pub fn scores(
             })
             .collect::<Result<Vec<_>, ScoreError>>()
     })?;
-    let pair = |jump: usize, level: usize| {
-        let (mean_cosine, mean_signed_square) = by_level[level][jump];
-        Score { jump, level, mean_cosine, mean_signed_square }
-    };
-    Ok((0..count).flat_map(|jump| (0..levels).map(move |level| pair(jump, level))).collect())
+    let by_level = &by_level;
+    Ok((0..count).flat_map(|jump| by_level.iter().map(move |scores| scores[jump])).collect())
 }
 
 /// All jumps side by side.
@@ -138,57 +131,36 @@ impl Targets {
     }
 }
 
-/// (mean C, mean sgn(C)·C²) of every jump at one level.
+/// The score of every jump at one level.
 fn level_scores(
     hidden: &HiddenStates,
     level: usize,
     jumps: &Jumps,
     targets: &Targets,
-) -> Result<Vec<(f64, f64)>, ScoreError> {
+) -> Result<Vec<Score>, ScoreError> {
     let states = hidden.level(level)?;
     let width = jumps.count * jumps.rank;
-    let mut sums = vec![(0.0, 0.0); jumps.count];
+    let mut sums = vec![CosineSums::default(); jumps.count];
     let chunks = states.chunks(CHUNK * hidden.hidden_size());
     for ((states, projected), norms) in chunks.zip(&targets.projected).zip(targets.norms.chunks(CHUNK)) {
         let u = jumps.first.multiply(states, 0..width); // (n, K·r)
-        Arch::new().dispatch(|| add_cosines(&mut sums, &u, projected, norms, jumps.rank));
+        add_cosines(&mut sums, &u, projected, norms, jumps.rank);
     }
     let mean = |sum: f64| sum / targets.norms.len() as f64;
-    let pairs: Vec<_> = sums.into_iter().map(|(cosines, squares)| (mean(cosines), mean(squares))).collect();
-    if let Some(jump) = pairs.iter().position(|(cosine, square)| !cosine.is_finite() || !square.is_finite()) {
-        return Err(ScoreError::Jump(format!(
+    let score = |(jump, sums): (usize, CosineSums)| Score {
+        jump,
+        level,
+        mean_cosine: mean(sums.cosines),
+        mean_signed_square: mean(sums.signed_squares),
+    };
+    let scores: Vec<Score> = sums.into_iter().enumerate().map(score).collect();
+    let usable = |score: &Score| score.mean_cosine.is_finite() && score.mean_signed_square.is_finite();
+    match scores.iter().find(|score| !usable(score)) {
+        None => Ok(scores),
+        Some(Score { jump, .. }) => Err(ScoreError::Jump(format!(
             "jump {jump} at level {level} yields no usable approximation (0, NaN or infinity); train it again"
-        )));
+        ))),
     }
-    Ok(pairs)
-}
-
-/// Adds every sample's cosine and signed square to the sums of each jump.
-#[inline(always)]
-fn add_cosines(sums: &mut [(f64, f64)], u: &[f32], projected: &[f32], norms: &[f64], rank: usize) {
-    let width = sums.len() * rank;
-    for ((u, projected), norm) in u.chunks_exact(width).zip(projected.chunks_exact(width)).zip(norms) {
-        let pairs = u.chunks_exact(rank).zip(projected.chunks_exact(rank));
-        for ((cosines, squares), (u, projected)) in sums.iter_mut().zip(pairs) {
-            let cosine = dot(u, projected) / (dot(u, u).sqrt() * norm);
-            *cosines += cosine;
-            *squares += cosine * cosine.abs();
-        }
-    }
-}
-
-/// x·y in f64.
-#[inline(always)]
-fn dot(x: &[f32], y: &[f32]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-    for (x, y) in x.iter().zip(y) {
-        for lane in 0..LANES {
-            sums[lane] += f64::from(x[lane]) * f64::from(y[lane]);
-        }
-    }
-    let rest: f64 = x_rest.iter().zip(y_rest).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
-    sums.iter().sum::<f64>() + rest
 }
 
 /// A matrix (H, columns) laid out for products, with a constant that they add.

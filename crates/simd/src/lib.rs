@@ -7,6 +7,8 @@
 //! | silu(x·gate) ⊙ (x·up) of a gated feed-forward | [`Panels::gated`] |
 //! | eˣ of a vector | [`exp`] |
 //! | Σ xᵀx and Σ xᵀy of f32 rows, in f64 | [`gram`], [`cross`] |
+//! | one look at a row of logits: its largest, ln Σ exp | [`RowScan`] |
+//! | products, cosines and distances of rows | [`dot`], [`add_cosines`], [`distances`] |
 //!
 //! A general product takes any two matrices, lays both out anew each time and writes its result to memory.
 //! A model's weights are the same in every batch, so they are laid out when they are loaded; and what is made
@@ -18,9 +20,13 @@
 mod exp;
 mod outer;
 mod panels;
+mod rows;
+mod scan;
 mod tiles;
 
 pub use exp::exp;
 pub use outer::{cross, gram};
 pub use panels::Panels;
+pub use rows::{CosineSums, Distance, add_cosines, distances, dot};
+pub use scan::RowScan;
 pub use tiles::ROWS;

@@ -4,8 +4,9 @@
 //! are relative to the row's first value, so that each value is read once. A block is read again where it may hold
 //! one of the two largest values, which few do, or is so much larger that the sum would overflow.
 
-use onejump_simd::exp;
 use pulp::{Arch, Simd, WithSimd, bytemuck};
+
+use crate::exp::exp;
 
 /// The longest vector of any processor.
 const LANES: usize = 16;
@@ -15,7 +16,7 @@ const LARGEST_EXPONENT: f32 = 80.0;
 
 /// What is known of a row after some of its blocks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RowScan {
+pub struct RowScan {
     reference: f32,
     /// The token whose logit the reference is; it is not above itself, however it is rounded.
     token: usize,
@@ -23,6 +24,7 @@ pub(crate) struct RowScan {
     shift: f32,
     /// Σ exp(x − shift).
     sum: f64,
+    /// The largest value.
     pub largest: f32,
     /// The second largest value; equal to the largest in a tie.
     pub second: f32,
@@ -44,9 +46,10 @@ impl RowScan {
         f64::from(self.shift) + self.sum.ln()
     }
 
-    /// Takes a block of the row that begins at column `start`.
-    pub fn add(&mut self, arch: Arch, block: &[f32], start: usize) {
-        let Some(&first) = block.first() else { return };
+    /// Takes the block of the row that begins at column `start`; returns the block's largest value, −∞ if it is empty.
+    pub fn add(&mut self, block: &[f32], start: usize) -> f32 {
+        let arch = Arch::new();
+        let Some(&first) = block.first() else { return f32::NEG_INFINITY };
         if self.shift == f32::NEG_INFINITY {
             self.shift = first;
         }
@@ -70,6 +73,7 @@ impl RowScan {
                 self.top = start + block.iter().position(|&value| value == largest).unwrap_or(0);
             }
         }
+        seen.largest
     }
 }
 
@@ -160,7 +164,7 @@ mod tests {
             for block in [1, 2, 4] {
                 let mut scan = RowScan::new(0, row[0]);
                 for (index, part) in row.chunks(block).enumerate() {
-                    scan.add(Arch::new(), part, index * block);
+                    scan.add(part, index * block);
                 }
                 assert!((scan.logsumexp() - f64::from(largest) - sum.ln()).abs() < 1e-6, "{row:?}");
             }
@@ -181,7 +185,7 @@ mod tests {
                 // A reference that is rounded a little lower must not count the token itself.
                 let mut scan = RowScan::new(token, row[token] - 1e-6);
                 for (index, part) in row.chunks(block).enumerate() {
-                    scan.add(Arch::new(), part, index * block);
+                    scan.add(part, index * block);
                 }
                 assert_eq!((scan.top, scan.above), (expected_top, expected_above));
                 assert!((scan.logsumexp() - sum.ln()).abs() < 1e-6);

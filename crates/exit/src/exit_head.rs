@@ -7,64 +7,17 @@
 //!
 //! The N×V logits are never whole in memory: a scan keeps of them what the metrics need.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use onejump_models::head::Head;
 use onejump_shortcuts::map::{Map, Projection};
-use onejump_simd::Panels;
+use onejump_simd::{Panels, RowScan};
 use onejump_tensor::rows::values;
-use pulp::Arch;
 use tch::{Kind, Tensor};
 
-use crate::EvaluateError;
-use crate::scan::RowScan;
-
-/// A model's head, whose unembedding is laid out for products once, when something needs all of it.
-pub struct SharedHead {
-    head: Head,
-    unembedding: Arc<Mutex<Option<Arc<Panels>>>>,
-}
-
-impl SharedHead {
-    /// Nothing is laid out yet.
-    pub fn new(head: &Head) -> Self {
-        Self { head: head.shallow_clone(), unembedding: Arc::default() }
-    }
-
-    /// The same; everything is shared. A clone can be sent to another thread.
-    pub fn shallow_clone(&self) -> Self {
-        Self { head: self.head.shallow_clone(), unembedding: Arc::clone(&self.unembedding) }
-    }
-
-    /// The head itself.
-    pub fn head(&self) -> &Head {
-        &self.head
-    }
-
-    /// Eᵀ (H, V).
-    fn unembedding(&self) -> Result<Arc<Panels>, EvaluateError> {
-        let mut unembedding = self.unembedding.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(panels) = &*unembedding {
-            return Ok(Arc::clone(panels));
-        }
-        let (hidden_size, vocab_size) = (self.head.hidden_size(), self.head.vocab_size());
-        let panels = Panels::fill(hidden_size, vocab_size, None, |start, count| {
-            values(&self.head.unembedding.f_narrow(0, start as i64, count as i64)?.f_transpose(0, 1)?)
-        })?;
-        Ok(Arc::clone(unembedding.insert(Arc::new(panels))))
-    }
-
-    /// P (r, V), with the constant of the norm's bias, for the B (r, H) of a map.
-    fn projected(&self, b: &Tensor) -> Result<Panels, EvaluateError> {
-        let norm = &self.head.norm;
-        let gained = values(&norm.centred(b)?.f_mul(norm.weight())?)?;
-        let constant = match norm.bias() {
-            Some(bias) => Some(values(&self.head.unembedding.f_mv(bias)?)?),
-            None => None,
-        };
-        Ok(self.unembedding()?.projected(&gained, constant.as_deref()))
-    }
-}
+use crate::ExitError;
+use crate::look::{Best, Look, Ranking};
+use crate::shared_head::SharedHead;
 
 /// A map with the head behind it.
 pub struct ExitHead {
@@ -94,20 +47,22 @@ impl ExitHead {
     /// The head behind a map; `None` is the identity.
     ///
     /// # Errors
-    /// [`EvaluateError`] if map and head are of different hidden sizes.
-    pub fn new(map: Option<&Map>, head: &SharedHead) -> Result<Self, EvaluateError> {
+    /// [`ExitError::HiddenSize`] if map and head are of different models.
+    pub fn new(map: Option<&Map>, head: &SharedHead) -> Result<Self, ExitError> {
+        if let Some(shortcut) = map.map(Map::hidden_size).filter(|&size| size != head.head().hidden_size()) {
+            return Err(ExitError::HiddenSize { shortcut, head: head.head().hidden_size() });
+        }
         let (first, panels) = match map {
             None => (First::Identity, head.unembedding()?),
-            Some(map @ Map::Full { .. }) => (First::Full { map: map.shallow_clone() }, head.unembedding()?),
-            Some(map @ Map::LowRank { b, .. }) => {
-                let projection = map
-                    .projection()?
-                    .ok_or_else(|| EvaluateError::Usage("a low-rank map without a projection".to_owned()))?;
-                let panels = Arc::new(head.projected(b)?);
-                (First::LowRank { projection, b: b.shallow_clone() }, panels)
-            }
+            Some(map) => match (map, map.projection()?) {
+                (Map::LowRank { b, .. }, Some(projection)) => {
+                    let panels = Arc::new(head.projected(b)?);
+                    (First::LowRank { projection, b: b.shallow_clone() }, panels)
+                }
+                _ => (First::Full { map: map.shallow_clone() }, head.unembedding()?),
+            },
         };
-        Ok(Self { first, panels, head: head.head.shallow_clone() })
+        Ok(Self { first, panels, head: head.head().shallow_clone() })
     }
 
     /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
@@ -132,8 +87,8 @@ impl ExitHead {
     /// ĥ of hidden states (n, H), ready for its logits.
     ///
     /// # Errors
-    /// [`EvaluateError::Shortcut`] if `hidden` has another width.
-    pub fn approximate(&self, hidden: &Tensor) -> Result<Approximated, EvaluateError> {
+    /// [`ExitError::Shortcut`] if `hidden` has another width.
+    pub fn approximate(&self, hidden: &Tensor) -> Result<Approximated, ExitError> {
         let (u, hidden) = match &self.first {
             First::Identity => (None, hidden.shallow_clone()),
             First::Full { map } => (None, map.apply(hidden)?),
@@ -159,27 +114,55 @@ impl ExitHead {
     /// The logits of one token per sample, (n).
     ///
     /// # Errors
-    /// [`EvaluateError::Torch`] if there are more tokens than samples.
-    pub fn logits_of(&self, approximated: &Approximated, tokens: &[i64]) -> Result<Vec<f32>, EvaluateError> {
+    /// [`ExitError::Torch`] if there are more tokens than samples.
+    pub fn logits_of(&self, approximated: &Approximated, tokens: &[i64]) -> Result<Vec<f32>, ExitError> {
         let chosen = self.head.unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
         let products = approximated.normed.f_mul(&chosen)?;
         Ok(Vec::<f32>::try_from(products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)?)
     }
 
-    /// Scans all logits of each sample; `tokens` and `references` are as `logits_of` has them.
-    pub(crate) fn scan(
+    /// Scans all logits of each sample; `tokens` and `references` are as [`ExitHead::logits_of`] has them.
+    ///
+    /// # Errors
+    /// [`ExitError::Torch`] if libtorch cannot give the values.
+    pub fn scan(
         &self,
         approximated: &Approximated,
         tokens: &[i64],
         references: &[f32],
-    ) -> Result<Vec<RowScan>, EvaluateError> {
+    ) -> Result<Vec<RowScan>, ExitError> {
         let started = tokens.iter().zip(references);
         let mut scans: Vec<_> = started.map(|(&token, &logit)| RowScan::new(token as usize, logit)).collect();
-        let arch = Arch::new();
         self.panels.products(&values(&approximated.factor)?, |row, first, logits| {
-            scans[row].add(arch, logits, first)
+            scans[row].add(logits, first);
         });
         Ok(scans)
+    }
+
+    /// What the shortcut answers at hidden states (n, H).
+    ///
+    /// # Errors
+    /// [`ExitError::Shortcut`] if `hidden` has another width.
+    pub fn look(&self, hidden: &Tensor) -> Result<Vec<Look>, ExitError> {
+        let approximated = self.approximate(hidden)?;
+        let rows = approximated.hidden.size2()?.0 as usize;
+        // No token is asked about: any reference will do.
+        let scans = self.scan(&approximated, &vec![0; rows], &vec![0.0; rows])?;
+        Ok(scans.iter().map(Look::of).collect())
+    }
+
+    /// The `count` best tokens at hidden states (n, H); fewer where the vocabulary is smaller.
+    ///
+    /// # Errors
+    /// As [`ExitHead::look`].
+    pub fn best(&self, hidden: &Tensor, count: usize) -> Result<Vec<Best>, ExitError> {
+        let approximated = self.approximate(hidden)?;
+        let rows = approximated.hidden.size2()?.0 as usize;
+        let mut rankings: Vec<_> = (0..rows).map(|_| Ranking::new(count)).collect();
+        self.panels.products(&values(&approximated.factor)?, |row, first, logits| {
+            rankings[row].add(logits, first);
+        });
+        Ok(rankings.into_iter().map(Ranking::best).collect())
     }
 }
 
