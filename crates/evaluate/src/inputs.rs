@@ -13,7 +13,7 @@ use onejump_tensor::rows::tensor;
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-use crate::levels::{CHUNK, Samples};
+use crate::levels::{CHUNK, FinalStates};
 use crate::truth;
 
 /// The states of some samples with the true distributions.
@@ -21,7 +21,7 @@ pub(crate) struct States {
     pub hidden: HiddenStates,
     pub truth: Truth,
     pub positions: Vec<u32>,
-    pub samples: Samples,
+    pub finals: FinalStates,
 }
 
 impl States {
@@ -38,8 +38,8 @@ impl States {
         let positions = hidden.positions()?;
         let targets = tensor(&hidden.level(hidden.blocks())?, hidden.hidden_size())?;
         let normed_targets = head.head().norm.forward(&targets)?;
-        let samples = Samples { targets, normed_targets, expected: None, head: head.shallow_clone() };
-        Ok(Self { hidden, truth, positions, samples })
+        let finals = FinalStates { targets, normed_targets, expected: None, head: head.shallow_clone() };
+        Ok(Self { hidden, truth, positions, finals })
     }
 
     /// The same, ready for KL divergences.
@@ -52,7 +52,7 @@ impl States {
     ) -> Result<Self, EvaluateError> {
         let mut states = Self::read(hidden, name, head, cache, observer)?;
         let cache = cache.join(format!("expected-{name}.parquet"));
-        states.samples.expected = Some(states.expected(&cache, observer)?);
+        states.finals.expected = Some(states.expected(&cache, observer)?);
         Ok(states)
     }
 
@@ -73,7 +73,7 @@ impl States {
         {
             return Ok(tensor(&rows, hidden_size)?);
         }
-        let unembedding = &self.samples.head.head().unembedding;
+        let unembedding = &self.finals.head.head().unembedding;
         let transposed = unembedding.f_transpose(0, 1)?; // (H, V)
         let (count, mut start) = (self.count() as i64, 0);
         let meter = observer.begin(Task { name: "expected rows", unit: "samples", total: count as u64 });
@@ -81,7 +81,7 @@ impl States {
         while start < count {
             observer.check()?;
             let n = CHUNK.min(count - start);
-            let logits = self.samples.normed_targets.f_narrow(0, start, n)?.f_mm(&transposed)?; // (n, V)
+            let logits = self.finals.normed_targets.f_narrow(0, start, n)?.f_mm(&transposed)?; // (n, V)
             let expected = logits.f_softmax(1, Kind::Float)?.f_mm(unembedding)?; // (n, H)
             rows.extend(Vec::<f32>::try_from(expected.f_view([-1])?)?);
             meter.advance(n as u64);

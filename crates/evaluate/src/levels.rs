@@ -13,9 +13,10 @@ use crate::metrics::Outcome;
 /// together.
 pub(crate) const CHUNK: i64 = 32 * onejump_simd::ROWS as i64;
 
-/// What a thread needs of the samples. Tensors can be sent to a thread, not shared between them.
-pub(crate) struct Samples {
-    /// Final hidden states, (N, H).
+/// The final hidden states, and what a thread needs beside them. Tensors can be sent to a thread, not shared between
+/// them.
+pub(crate) struct FinalStates {
+    /// h_K, (N, H).
     pub targets: Tensor,
     /// The same after the final norm, (N, H).
     pub normed_targets: Tensor,
@@ -24,7 +25,7 @@ pub(crate) struct Samples {
     pub head: SharedHead,
 }
 
-impl Samples {
+impl FinalStates {
     pub fn shallow_clone(&self) -> Self {
         Self {
             targets: self.targets.shallow_clone(),
@@ -78,7 +79,7 @@ pub(crate) fn outcomes(
     name: &str,
     exit: &ExitHead,
     states: &Tensor,
-    samples: &Samples,
+    finals: &FinalStates,
     truth: &Truth,
 ) -> Result<Vec<Outcome>, EvaluateError> {
     let (count, width) = states.size2()?;
@@ -93,11 +94,11 @@ pub(crate) fn outcomes(
         let references = exit.logits_of(&approximated, &true_tokens)?;
         let scans = exit.scan(&approximated, &true_tokens, &references)?;
         let tops: Vec<i64> = scans.iter().map(|scan| scan.top as i64).collect();
-        let mat_surprisals = samples.mat_surprisals(truth, start, &tops)?;
-        let targets = values(&samples.targets.f_narrow(0, start, rows)?)?;
+        let mat_surprisals = finals.mat_surprisals(truth, start, &tops)?;
+        let targets = values(&finals.targets.f_narrow(0, start, rows)?)?;
         let distances = distances(&values(&approximated.hidden)?, &targets, hidden_size);
         let logsumexp: Vec<f64> = scans.iter().map(RowScan::logsumexp).collect();
-        let divergences = samples.divergences(truth, start, &approximated.normed, &logsumexp)?;
+        let divergences = finals.divergences(truth, start, &approximated.normed, &logsumexp)?;
         for (row, scan) in scans.iter().enumerate() {
             let probability = |logit: f32| (f64::from(logit) - logsumexp[row]).exp();
             let outcome = Outcome {

@@ -6,8 +6,8 @@
 //! | the full head | V·H, and H² more behind a full matrix, 2·H·r more behind a low-rank map |
 //! | the fused head of a low-rank map | H·r for u, r² for the norm's scale, r·V for the logits |
 //!
-//! Norms, softmax and comparisons are left out: they are of order H or V without a factor. So is what
-//! later tokens lack when a block is skipped: its keys and values.
+//! Norms, softmax and comparisons are left out: they are of order H or V without a factor. The keys and values that
+//! later tokens need of a skipped block are left out too.
 
 use onejump_models::transformer::Outline;
 
@@ -38,7 +38,7 @@ pub(crate) enum Before {
 }
 
 impl Operations {
-    /// Of a model, for sentences whose sampled token has this many tokens before and with it on average.
+    /// The parts of a model, where the sampled token attends to `context` tokens on average, itself included.
     pub fn new(outline: &Outline, context: f64) -> Self {
         let (h, v) = (outline.hidden_size as f64, outline.vocab_size as f64);
         let blocks = outline.blocks as f64;

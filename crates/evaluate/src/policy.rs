@@ -42,7 +42,7 @@ pub(crate) struct Plan {
     pub threshold: f64,
 }
 
-/// What would be seen of every sample at every level.
+/// What looks at every level would find, for every sample.
 pub(crate) struct Looks {
     /// By level, then by sample.
     pub scores: Vec<Vec<f64>>,
@@ -83,9 +83,9 @@ impl Looks {
         Exited { blocks: count, looks, agrees: true }
     }
 
-    /// For each wanted agreement the cheapest plan that reaches it on these samples. `cost` is of the mean
-    /// blocks, the mean looks, and the share of samples that exit early. Never to exit, after no look, is
-    /// always a possibility.
+    /// For each wanted agreement the cheapest plan that reaches it on these samples. `cost` takes the mean
+    /// blocks, the mean looks, and the share of samples that exit early. To run the whole model without a look is
+    /// always among the plans.
     pub fn calibrate(
         &self,
         schedules: &[Schedule],
@@ -94,7 +94,7 @@ impl Looks {
     ) -> Vec<Plan> {
         let count = self.scores.len();
         let never = Plan { schedule: Schedule { from: count, every: 1 }, threshold: f64::INFINITY };
-        // With one schedule there is no choice but to look; with several, one may look nowhere.
+        // A single schedule is measured as it is, with its looks; among several, looking nowhere is one more.
         let first =
             if schedules.len() > 1 { (never, cost(count as f64, 0.0, 0.0)) } else { (never, f64::INFINITY) };
         let mut best = vec![first; wanted.len()];

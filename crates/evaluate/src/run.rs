@@ -18,7 +18,7 @@ use tch::{Kind, Tensor};
 use crate::EvaluateError;
 use crate::constant::Constant;
 use crate::inputs::{States, check_model};
-use crate::levels::Samples;
+use crate::levels::FinalStates;
 use crate::methods::Methods;
 use crate::metrics::{Outcome, Tally, Variation};
 use crate::sweep::sweep;
@@ -83,12 +83,12 @@ pub fn evaluate(config: &Config, observer: &dyn Observer) -> Result<Summary, Eva
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let train_truth = truth(&train, &head, &config.out.join("truth-train.parquet"), observer)?;
     let states = States::read(hidden, "test", &head, &config.out, observer)?;
-    let States { hidden, truth, positions, samples } = &states;
-    let variation = variation(&samples.targets, positions)?;
+    let States { hidden, truth, positions, finals } = &states;
+    let variation = variation(&finals.targets, positions)?;
     let vocab_size = head.head().vocab_size();
 
     let constant = Constant::new(&train_truth.tokens, vocab_size);
-    let constant = constant_tally(&constant, samples, truth, positions)?;
+    let constant = constant_tally(&constant, finals, truth, positions)?;
     let mut rows = Vec::new();
     let constant_method =
         Method { method: "constant".into(), solver: None, rank: None, jump: None, parameters: 0 };
@@ -131,12 +131,12 @@ pub(crate) fn open(
 
 fn constant_tally(
     constant: &Constant,
-    samples: &Samples,
+    finals: &FinalStates,
     truth: &Truth,
     positions: &[u32],
 ) -> Result<Tally, EvaluateError> {
     let tops = vec![i64::from(constant.top()); positions.len()];
-    let mat_surprisals = samples.mat_surprisals(truth, 0, &tops)?;
+    let mat_surprisals = finals.mat_surprisals(truth, 0, &tops)?;
     let mut tally = Tally::default();
     for (row, &token) in truth.tokens.iter().enumerate() {
         let outcome = Outcome {

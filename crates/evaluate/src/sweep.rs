@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::EvaluateError;
 use crate::inputs::States;
-use crate::levels::{self, Samples};
+use crate::levels::{self, FinalStates};
 use crate::methods::Methods;
 use crate::metrics::Outcome;
 
@@ -33,7 +33,7 @@ pub(crate) fn sweep<T: Send>(
     let mut shared = Vec::with_capacity(names.len());
     for entry in &methods.entries {
         let one = methods.is_one_map(entry);
-        let head = &states.samples.head;
+        let head = &states.finals.head;
         shared.push(if one { Some(ExitHead::new(methods.map(entry, 0)?, head)?) } else { None });
     }
     let exit = |level: usize, entry: usize| {
@@ -45,7 +45,7 @@ pub(crate) fn sweep<T: Send>(
     let jobs = (0..blocks)
         .map(|level| {
             let exits = (0..names.len()).map(|entry| exit(level, entry)).collect::<Result<Vec<_>, _>>()?;
-            Ok((level, states.samples.shallow_clone(), exits))
+            Ok((level, states.finals.shallow_clone(), exits))
         })
         .collect::<Result<Vec<_>, EvaluateError>>()?;
     let total = (blocks * names.len()) as u64;
@@ -56,14 +56,14 @@ pub(crate) fn sweep<T: Send>(
     let by_level = pool.install(|| {
         jobs.into_par_iter()
             .with_max_len(1)
-            .map(|(level, samples, exits)| {
+            .map(|(level, finals, exits)| {
                 let at_level = tensor(&hidden.level(level)?, hidden.hidden_size())?;
                 let evaluate = |(entry, (name, exit)): (usize, (&String, Exit))| {
                     observer.check()?;
                     let started = Instant::now();
                     let name = format!("{name} at level {level}");
-                    let exit = exit.prepare(&samples)?;
-                    let outcomes = levels::outcomes(&name, &exit, &at_level, &samples, truth)?;
+                    let exit = exit.prepare(&finals)?;
+                    let outcomes = levels::outcomes(&name, &exit, &at_level, &finals, truth)?;
                     meter.advance(1);
                     let folded = fold(outcomes);
                     if let Ok(mut seconds) = seconds.lock() {
@@ -94,10 +94,10 @@ enum Exit {
 }
 
 impl Exit {
-    fn prepare(self, samples: &Samples) -> Result<ExitHead, EvaluateError> {
+    fn prepare(self, finals: &FinalStates) -> Result<ExitHead, EvaluateError> {
         match self {
             Self::Prepared(head) => Ok(*head),
-            Self::Map(map) => Ok(ExitHead::new(map.as_ref(), &samples.head)?),
+            Self::Map(map) => Ok(ExitHead::new(map.as_ref(), &finals.head)?),
         }
     }
 }
