@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use onejump_core::memory;
 use onejump_models::device::Place;
 use onejump_models::transformer::Outline;
 use tch::{Device, Kind, Tensor};
@@ -90,7 +91,7 @@ impl Plan {
     /// Refuses what cannot fit, before anything is loaded.
     pub(crate) fn check_memory(&self, place: Place) -> Result<(), CaptureError> {
         let needed = self.weight_bytes + self.working_bytes;
-        match available_memory() {
+        match memory::available() {
             Some(available) if place.device == Device::Cpu && needed > available => {
                 Err(CaptureError::Usage(format!(
                     "this needs about {} of memory and {} are free: use --dtype bf16 (half the weights), a \
@@ -102,14 +103,6 @@ impl Plan {
             _ => Ok(()),
         }
     }
-}
-
-/// Bytes that the system can give without swapping, as Linux estimates it.
-fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 fn gigabytes(bytes: u64) -> String {
