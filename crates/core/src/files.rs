@@ -1,4 +1,4 @@
-//! Files that are whole or absent: written to a temporary sibling, synced, renamed.
+//! Files that are whole or absent: each is written to a temporary file beside its place, synced, and renamed.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 /// The ending of files that are not whole yet.
 const TEMPORARY: &str = ".onejump.tmp";
 
-/// A file that could not be read or written, or does not hold what it should.
+/// A file that could not be read or written, or whose content is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused to read.
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
-    /// The umask takes its bits from the mode, as it does for a file that any program makes.
+    /// The system removes the umask's bits from the mode, as for any new file.
     #[test]
     fn the_mode_is_left_to_the_umask() {
         use std::os::unix::fs::MetadataExt;
