@@ -5,7 +5,7 @@
 //! |---|---|
 //! | lay a matrix out once, multiply rows with it often | [`Panels`] |
 //! | silu(x·gate) ⊙ (x·up) of a gated feed-forward | [`Panels::gated`] |
-//! | eˣ of a vector | [`exp`] |
+//! | eˣ of a vector | [`exp()`] |
 //! | Σ xᵀx and Σ xᵀy of f32 rows, in f64 | [`gram`], [`cross`] |
 //!
 //! A general matrix product lays out both factors at each call and writes its result to memory. A model's weights are
