@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use onejump_core::layout::part_file;
 use onejump_core::lock;
-use onejump_core::manifest::HiddenManifest;
+use onejump_core::manifest::{DeviceKind, HiddenManifest};
 use onejump_core::seed::{self, Purpose};
 use onejump_tests::synthetic::{Sizes, write_model, write_samples};
 use onejump_tests::{binary, fail, folder, repository, succeed, tree};
@@ -116,6 +116,37 @@ fn a_second_writer_is_refused() {
     refused("onejump-evaluate", &evaluate, lock::folder(Path::new(&results)).unwrap());
     let left = tree(folder.path()).into_keys().filter(|name| name.display().to_string().contains(".lock"));
     assert_eq!(left.collect::<Vec<_>>(), Vec::<PathBuf>::new());
+}
+
+/// A manifest that says `cuda` stands for a shard that a machine with a GPU wrote.
+#[test]
+fn shards_of_different_devices_or_batch_sizes_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("hidden");
+    let case = onejump_tests::folder().join("parity/cases/llama-grouped-tied");
+    let (model, samples) = (case.display().to_string(), case.join("samples.jsonl").display().to_string());
+    let text = out.display().to_string();
+    let capture = ["--model", &model, "--samples", &samples, "--out", &text, "--device", "cpu"];
+    succeed("onejump-capture", &capture);
+    let said = fail("onejump-capture", &[&capture[..], &["--batch-tokens", "64"]].concat());
+    assert!(said.contains("another capture (batch_tokens 512 there, 64 here)"), "{said}");
+    let written = HiddenManifest::read(&out).unwrap();
+    let mut edited = written.clone();
+    edited.inputs.device = Some(DeviceKind::Cuda);
+    edited.write(&out).unwrap();
+    let said = fail("onejump-capture", &capture);
+    assert!(said.contains("another capture (device \"cuda\" there, \"cpu\" here)"), "{said}");
+    // An earlier version recorded neither: its whole folders stay usable, and a part is never added to them.
+    (edited.inputs.device, edited.inputs.batch_tokens) = (None, None);
+    edited.write(&out).unwrap();
+    succeed("onejump-capture", &capture);
+    let jumps = folder.path().join("njtc.safetensors").display().to_string();
+    succeed("onejump-train", &["--hidden", &text, "--kind", "njtc", "--out", &jumps]);
+    fs::remove_file(out.join(part_file(0))).unwrap();
+    let said = fail("onejump-capture", &capture);
+    assert!(said.contains("did not record its device"), "{said}");
+    written.write(&out).unwrap();
+    succeed("onejump-capture", &capture);
 }
 
 #[test]

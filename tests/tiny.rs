@@ -10,7 +10,7 @@ use std::path::Path;
 
 use onejump_core::files::sha256_file;
 use onejump_core::layout::part_file;
-use onejump_core::manifest::{CaptureInputs, FORMAT, HiddenManifest, Part};
+use onejump_core::manifest::{CaptureInputs, DeviceKind, FORMAT, HiddenManifest, Part};
 use onejump_core::results::Metrics;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_shortcuts::file::ShortcutFile;
@@ -132,6 +132,8 @@ impl Run {
             bos: false,
             dtype: "f32".into(),
             store_dtype: "f32".into(),
+            device: Some(DeviceKind::Cpu),
+            batch_tokens: Some(512),
             onejump: String::new(),
             libtorch: String::new(),
         };

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use onejump_capture::Shard;
 use onejump_capture::samples::Bos;
+use onejump_capture::{CaptureError, Config, Input, Shard};
 use onejump_store::part::StoreDtype;
 
 /// Run a model over sentences and store the hidden states of one sampled token per sentence, at
@@ -18,10 +18,10 @@ pub struct Args {
     /// UTF-8 text, one sentence a line
     #[arg(long, value_name = "FILE", required_unless_present = "samples", conflicts_with = "samples")]
     pub sentences: Option<PathBuf>,
-    /// JSON lines {"input_ids": [...], "position": p}: exact inputs, tokenised by nobody
+    /// JSON lines {"input_ids": [...], "position": p}: exact inputs, which are not tokenised again
     #[arg(long, value_name = "FILE")]
     pub samples: Option<PathBuf>,
-    /// Folder for the parts and manifest.json; an interrupted capture goes on where it stopped
+    /// Folder for the parts and manifest.json; the same command continues an interrupted capture
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Seed of the sampled positions
@@ -42,16 +42,41 @@ pub struct Args {
     /// cpu, cuda, cuda:N, or auto
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// Compute every n-th part only, from the i-th: i/n
+    /// Compute only every n-th part, from part i on: i/n
     #[arg(long, value_name = "i/n", default_value = "0/1")]
     pub shard: Shard,
-    /// Use the first N lines only
+    /// Use only the first N lines
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Tokens in a batch, at most about [default: 512 for a processor's thread, 8192 for a GPU]
+    /// About how many tokens a batch has at most [default: 512 for a processor's thread, 8192 for a GPU]
     #[arg(long, value_name = "N")]
     pub batch_tokens: Option<usize>,
-    /// Say what it would need, and do nothing
+    /// Say what the capture would need, and do nothing else
     #[arg(long)]
     pub dry_run: bool,
+}
+
+impl Args {
+    /// What the library is asked to do.
+    pub fn config(self) -> Result<Config, CaptureError> {
+        let input = match (self.sentences, self.samples) {
+            (_, Some(path)) => Input::Samples(path),
+            (Some(path), None) => Input::Sentences(path),
+            (None, None) => return Err(CaptureError::NoInput),
+        };
+        Ok(Config {
+            model: self.model,
+            input,
+            out: self.out,
+            seed: self.seed,
+            position_0: !self.no_position_0,
+            limit: self.limit,
+            bos: self.bos,
+            device: self.device,
+            dtype: self.dtype,
+            store_dtype: self.store_dtype,
+            shard: self.shard,
+            batch_tokens: self.batch_tokens,
+        })
+    }
 }

@@ -2,11 +2,11 @@
 
 use crate::samples::Sample;
 
-/// Groups samples, shortest first, into a multiple of `share` batches of equal size, about `tokens` tokens
-/// or less.
+/// Groups samples by length, shortest first, into batches of about equal size and about `tokens` tokens at most.
+/// The number of batches is a multiple of `share`, where there are enough samples.
 ///
-/// Returns the samples' places. Without padding the results do not depend on the grouping, beyond
-/// rounding; equal lengths side by side make attention efficient.
+/// Returns the places of the samples in each batch. Samples of equal length side by side make attention efficient.
+/// Batches are not padded, so the grouping changes the states by rounding alone.
 pub(crate) fn by_length(samples: &[Sample], tokens: usize, share: usize) -> Vec<Vec<usize>> {
     let length = |place: usize| samples[place].position + 1;
     let mut order: Vec<usize> = (0..samples.len()).collect();
@@ -15,7 +15,7 @@ pub(crate) fn by_length(samples: &[Sample], tokens: usize, share: usize) -> Vec<
     let mut batches = vec![Vec::new(); total.div_ceil(tokens.max(1)).next_multiple_of(share)];
     let (count, mut before) = (batches.len(), 0);
     for place in order {
-        // The batch in which the middle of this sample falls, when all have the same size.
+        // With all tokens in a row, cut into batches of equal size, the sample goes where its middle lies.
         batches[(2 * before + length(place)) * count / (2 * total)].push(place);
         before += length(place);
     }

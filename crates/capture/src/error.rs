@@ -10,7 +10,7 @@ use onejump_store::StoreError;
 /// A capture that could not begin or go on. Parts that are written stay usable.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// Whoever called asked to stop.
+    /// The caller asked to stop.
     #[error("{0}")]
     Stopped(#[from] Stopped),
     /// The checkpoint or the model.
@@ -19,9 +19,12 @@ pub enum CaptureError {
     /// A part could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another file.
+    /// Another file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Neither sentences nor samples were given.
+    #[error("give --sentences or --samples")]
+    NoInput,
     /// A line of the input is not what it should be.
     #[error("{}, line {line}: {reason}", path.display())]
     Line {
@@ -32,9 +35,82 @@ pub enum CaptureError {
         /// What is wrong.
         reason: String,
     },
-    /// The input or the arguments make no sense.
-    #[error("{0}")]
-    Usage(String),
+    /// The input has no line with a usable token.
+    #[error("{} has no usable line", path.display())]
+    NoSamples {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The model's tokenizer failed.
+    #[error("{}: cannot tokenise: {reason}", path.display())]
+    Tokenizer {
+        /// The file of sentences.
+        path: PathBuf,
+        /// The tokenizer's reason.
+        reason: String,
+    },
+    /// A beginning-of-sequence token is wanted, and the model has none.
+    #[error("--bos always: the model's configuration names no beginning-of-sequence token")]
+    NoBosToken,
+    /// The folder holds parts from other inputs.
+    #[error(
+        "{} holds another capture ({field} {there} there, {here} here); choose another --out or remove it",
+        dir.display()
+    )]
+    OtherCapture {
+        /// The folder.
+        dir: PathBuf,
+        /// The first input that differs, as the manifest names it.
+        field: String,
+        /// Its value in the manifest.
+        there: String,
+        /// Its value in this capture.
+        here: String,
+    },
+    /// The folder lacks parts, and nobody knows how its other parts were computed.
+    #[error(
+        "{} cannot be continued: an earlier version began it and did not record its {field}, so new parts might not \
+         match; choose another --out or remove it",
+        dir.display()
+    )]
+    NotRecorded {
+        /// The folder.
+        dir: PathBuf,
+        /// What the manifest does not say.
+        field: &'static str,
+    },
+    /// The folder disappeared between two parts.
+    #[error("{} was removed while it was written; the same command begins again", dir.display())]
+    Removed {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The weights and the work do not fit in memory.
+    #[error(
+        "this needs about {:.1} GB of memory and {:.1} GB are free: use --dtype bf16 (half the weights), a smaller \
+         --batch-tokens, or --device cuda",
+        *needed as f64 / 1e9,
+        *free as f64 / 1e9
+    )]
+    Memory {
+        /// Bytes that the capture needs, about.
+        needed: u64,
+        /// Bytes that this process may still use.
+        free: u64,
+    },
+    /// The model overflowed, or its weights are damaged.
+    #[error(
+        "the state of sample {sample} at level {level} is {value}; compute in a wider type (--dtype f32), or check the \
+         checkpoint"
+    )]
+    NotFinite {
+        /// The sample's number.
+        sample: usize,
+        /// The level.
+        level: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
     /// The system refuses threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

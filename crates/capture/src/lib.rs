@@ -2,7 +2,7 @@
 //!
 //! | task | where |
 //! |---|---|
-//! | run a whole capture, or go on with one | [`capture`] with a [`Config`] |
+//! | run a whole capture, or continue one | [`capture`] with a [`Config`] |
 //! | what a capture would need | [`plan`](fn@plan) |
 //! | turn sentences or JSON lines into samples | [`samples`] |
 //!
@@ -11,14 +11,14 @@
 //! use onejump_capture::{Config, Input, capture};
 //!
 //! let config = Config::new("smollm2-135m", Input::Sentences("test.txt".into()), "hidden/test");
-//! let captured = capture(&config, &Silent)?;
-//! println!("{} samples in {} parts", captured.samples, captured.parts);
+//! println!("{}", capture(&config, &Silent)?);
 //! # Ok::<(), onejump_capture::CaptureError>(())
 //! ```
 //!
 //! This crate knows nothing of shortcuts: it stores what the model computes.
 
 mod batches;
+mod config;
 mod error;
 mod output;
 mod plan;
@@ -27,6 +27,7 @@ pub mod samples;
 mod workers;
 mod writers;
 
+pub use config::{CPU_BATCH_TOKENS, Config, GPU_BATCH_TOKENS, Input, Shard};
 pub use error::CaptureError;
 pub use plan::Plan;
-pub use run::{CPU_BATCH_TOKENS, Captured, Config, GPU_BATCH_TOKENS, Input, Shard, capture, plan};
+pub use run::{Captured, capture, plan};

@@ -1,6 +1,7 @@
-//! The folder that a capture writes: parts, and a manifest that always tells which are there.
+//! The folder that a capture writes: the parts, and a manifest that lists the finished ones.
 
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::{self, FileError};
@@ -8,9 +9,10 @@ use onejump_core::layout::{MANIFEST, part_file};
 use onejump_core::manifest::{CaptureInputs, FORMAT, HiddenManifest, Part};
 
 use crate::CaptureError;
-use crate::run::Shard;
+use crate::config::Shard;
 use crate::writers::{self, Writer};
 
+/// A folder that this process may write parts into.
 pub(crate) struct Output {
     dir: PathBuf,
     inputs: CaptureInputs,
@@ -19,7 +21,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Opens or makes the folder for a capture of these inputs.
+    /// Opens the folder for a capture of these inputs, or makes it.
     ///
     /// # Errors
     /// [`CaptureError`] if it cannot be made, holds the states of another capture, or another process
@@ -54,14 +56,21 @@ impl Output {
         self.dir.join(part_file(part))
     }
 
-    /// Whether a part is listed and its file is what the manifest says.
-    pub fn has_part(&self, part: usize) -> Result<bool, CaptureError> {
+    /// Whether a part has to be computed: it is not listed, or its file is not the one that is listed.
+    ///
+    /// # Errors
+    /// [`CaptureError::NotRecorded`] if it has to be, and the manifest does not say how the others were computed.
+    pub fn needs_part(&self, part: usize) -> Result<bool, CaptureError> {
         let manifest = HiddenManifest::read(&self.dir)?;
         let path = self.part_path(part);
-        let Some(listed) = manifest.parts.iter().find(|listed| listed.file == part_file(part)) else {
+        if let Some(listed) = manifest.parts.iter().find(|listed| listed.file == part_file(part))
+            && path.is_file()
+            && files::sha256_file(&path)? == listed.sha256
+        {
             return Ok(false);
-        };
-        Ok(path.is_file() && files::sha256_file(&path)? == listed.sha256)
+        }
+        self.can_grow(&manifest)?;
+        Ok(true)
     }
 
     /// Lists a part that has been written, and returns its size in bytes.
@@ -71,13 +80,11 @@ impl Output {
         let entry = Part { file: part_file(part), samples, bytes, sha256: files::sha256_file(&path)? };
         let _change = writers::change(&self.dir)?;
         if !self.dir.join(MANIFEST).is_file() {
-            return Err(CaptureError::Usage(format!(
-                "{} was removed while it was written; the same command begins again",
-                self.dir.display()
-            )));
+            return Err(CaptureError::Removed { dir: self.dir.clone() });
         }
         let mut manifest = HiddenManifest::read(&self.dir)?;
         self.same_capture(&manifest)?;
+        self.can_grow(&manifest)?;
         manifest.parts.retain(|listed| listed.file != entry.file);
         manifest.parts.push(entry);
         manifest.parts.sort_by(|a, b| a.file.cmp(&b.file));
@@ -90,19 +97,107 @@ impl Output {
         self.inputs.samples.div_ceil(self.samples_per_part)
     }
 
-    /// Parts of different captures must not meet in one folder.
+    /// Refuses a manifest of which an input differs from ours: the parts of different captures never share a folder.
+    /// An input that an earlier version did not record cannot differ; see [`Output::can_grow`].
     fn same_capture(&self, manifest: &HiddenManifest) -> Result<(), CaptureError> {
-        let describe = |inputs: &CaptureInputs| serde_json::to_value(inputs).unwrap_or_default();
-        let (theirs, ours) = (describe(&manifest.inputs), describe(&self.inputs));
-        let differing =
-            theirs.as_object().into_iter().flatten().find(|(key, value)| ours[key.as_str()] != **value);
-        if let Some((key, value)) = differing {
-            return Err(CaptureError::Usage(format!(
-                "{} holds another capture ({key} {value} there, {} here); choose another --out or remove it",
-                self.dir.display(),
-                ours[key.as_str()]
-            )));
+        let fields = |inputs: &CaptureInputs| serde_json::to_value(inputs).unwrap_or_default();
+        let (theirs, ours) = (fields(&manifest.inputs), fields(&self.inputs));
+        let recorded = theirs.as_object().into_iter().flatten().map(|(field, _)| field.as_str());
+        // Each kind of device has a batch size of its own, so where both differ it is the device that says why.
+        let differing = iter::once("device")
+            .chain(recorded)
+            .find(|&field| !theirs[field].is_null() && theirs[field] != ours[field]);
+        match differing {
+            Some(field) => Err(CaptureError::OtherCapture {
+                dir: self.dir.clone(),
+                field: field.to_owned(),
+                there: theirs[field].to_string(),
+                here: ours[field].to_string(),
+            }),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Refuses a manifest that does not say how its parts were computed: ours might not match them.
+    fn can_grow(&self, manifest: &HiddenManifest) -> Result<(), CaptureError> {
+        match manifest.inputs.not_recorded() {
+            Some(field) => Err(CaptureError::NotRecorded { dir: self.dir.clone(), field }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two parts of one sample each, computed on a processor in batches of 512 tokens.
+    fn inputs() -> CaptureInputs {
+        let inputs = serde_json::json!({
+            "model": "tiny", "architecture": "llama", "model_sha256": "", "hidden_size": 2, "blocks": 1,
+            "vocab_size": 3, "sentences": "", "sentences_sha256": "", "samples": 2, "truncated": 0, "seed": 0,
+            "position_0": true, "bos": false, "dtype": "f32", "store_dtype": "f32", "device": "cpu",
+            "batch_tokens": 512, "onejump": "", "libtorch": "",
+        });
+        serde_json::from_value(inputs).unwrap()
+    }
+
+    fn open(dir: &Path, shard: &str) -> Result<Output, CaptureError> {
+        Output::open(dir, inputs(), 1, shard.parse().unwrap())
+    }
+
+    /// Writes a part of some bytes, as a capture writes one of states.
+    fn write(output: &Output, part: usize) -> Result<u64, CaptureError> {
+        files::write_bytes(&output.part_path(part), b"states")?;
+        output.add_part(part, 1)
+    }
+
+    /// Changes the inputs in the manifest's text.
+    fn edit(dir: &Path, from: &str, to: &str) {
+        let text = fs::read_to_string(dir.join(MANIFEST)).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(dir.join(MANIFEST), text.replace(from, to)).unwrap();
+    }
+
+    #[test]
+    fn shards_from_another_device_or_batch_size_are_refused() {
+        for (from, to, expected) in [
+            (
+                "\"device\": \"cpu\",\n    \"batch_tokens\": 512",
+                "\"device\": \"cuda\",\n    \"batch_tokens\": 8192",
+                r#"(device "cuda" there, "cpu" here)"#,
+            ),
+            (r#""device": "cpu""#, r#""device": "cuda""#, r#"(device "cuda" there, "cpu" here)"#),
+            (r#""batch_tokens": 512"#, r#""batch_tokens": 64"#, "(batch_tokens 64 there, 512 here)"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let first = open(dir.path(), "0/2").unwrap();
+            write(&first, 0).unwrap();
+            open(dir.path(), "1/2").unwrap();
+            edit(dir.path(), from, to);
+            for refused in [open(dir.path(), "1/2").err().unwrap(), write(&first, 0).unwrap_err()] {
+                assert!(matches!(refused, CaptureError::OtherCapture { .. }), "{refused}");
+                assert!(refused.to_string().contains(expected), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_earlier_folder_is_kept_where_it_is_complete_and_never_continued() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = open(dir.path(), "0/1").unwrap();
+        write(&output, 0).unwrap();
+        assert!(!output.needs_part(0).unwrap() && output.needs_part(1).unwrap());
+        edit(dir.path(), r#""device": "cpu","#, "");
+        edit(dir.path(), r#""batch_tokens": 512,"#, "");
+        drop(output);
+        let output = open(dir.path(), "0/1").unwrap();
+        assert!(!output.needs_part(0).unwrap());
+        let refused = output.needs_part(1).unwrap_err();
+        assert!(matches!(refused, CaptureError::NotRecorded { .. }), "{refused}");
+        assert!(refused.to_string().contains("did not record its device"), "{refused}");
+        // A part that is damaged would have to be computed again.
+        fs::write(output.part_path(0), "other").unwrap();
+        assert!(output.needs_part(0).is_err() && write(&output, 0).is_err());
     }
 }

@@ -2,21 +2,22 @@
 
 use std::time::Instant;
 
+use onejump_core::memory;
 use onejump_models::device::Place;
 use onejump_models::transformer::Outline;
 use tch::{Device, Kind, Tensor};
 
 use crate::CaptureError;
 
-/// The share of libtorch's rate for plain matrix products that a capture reaches, about: norms, attention and
-/// activations take the rest.
+/// About which share of libtorch's rate for plain matrix products a capture reaches: norms, attention and activations
+/// take the rest of the time.
 const EFFICIENCY: f64 = 0.75;
 
-/// The same in f32 on a processor, whose weights are laid out for faster products (measured with SmolLM2-135M).
+/// The same in f32 on a processor, where weights are laid out for faster products (measured with SmolLM2-135M).
 const CPU_EFFICIENCY: f64 = 1.0;
 
-/// Values that lie between layers for each token of a batch, as a multiple of H: the residual stream,
-/// its norm, queries, keys and values, the feed-forward part and what is freed a moment later.
+/// How many values are in memory between two layers for each token of a batch, as a multiple of H: the residual
+/// stream, its norm, queries, keys and values, the feed-forward part, and what is about to be freed.
 const ACTIVATIONS: usize = 24;
 
 /// What a capture will need.
@@ -26,14 +27,13 @@ pub struct Plan {
     pub parameters: u64,
     /// Bytes of the weights where the model computes.
     pub weight_bytes: u64,
-    /// Bytes of batches and of the part that is being filled, about.
+    /// About how many bytes the batches and the part that is being filled take.
     pub working_bytes: u64,
     /// Bytes of the states before compression: an upper bound for the parts.
     pub state_bytes: u64,
     /// Tokens up to the sampled ones.
     pub tokens: u64,
-    /// Seconds for all of them, estimated from a short matrix product; none where only the plan's
-    /// sizes were asked for.
+    /// Seconds for all of them, estimated from a short matrix product; none where only sizes were asked for.
     pub seconds: Option<f64>,
 }
 
@@ -56,7 +56,7 @@ impl Plan {
         Self {
             parameters: outline.parameters,
             weight_bytes: outline.parameters * value_bytes as u64,
-            // Of one part batches come, while another is in memory in rows, and as it is encoded.
+            // One part is in memory in batches while the part before it is there twice, in rows and encoded.
             working_bytes: (per_thread * threads + 3 * work.part_bytes) as u64,
             state_bytes: (values * work.store_value_bytes) as u64,
             tokens: work.tokens as u64,
@@ -64,7 +64,7 @@ impl Plan {
         }
     }
 
-    /// The plan with a time, from a matrix product of the model's width that runs for a moment.
+    /// Adds the time, estimated from matrix products of the model's width that run for a moment.
     pub(crate) fn timed(mut self, outline: &Outline, place: Place) -> Result<Self, CaptureError> {
         let hidden = outline.hidden_size as i64;
         let random = |size: &[i64]| -> Result<Tensor, CaptureError> {
@@ -75,7 +75,7 @@ impl Plan {
         let started = Instant::now();
         let mut operations = 0.0;
         while started.elapsed().as_secs_f64() < 0.3 {
-            // Reading a value waits for a GPU.
+            // A GPU computes in the background; reading a value waits until it is done.
             let _ = x.f_mm(&w)?.f_double_value(&[0, 0])?;
             operations += 2.0 * (rows * hidden * 4 * hidden) as f64;
         }
@@ -90,26 +90,13 @@ impl Plan {
     /// Refuses what cannot fit, before anything is loaded.
     pub(crate) fn check_memory(&self, place: Place) -> Result<(), CaptureError> {
         let needed = self.weight_bytes + self.working_bytes;
-        match available_memory() {
-            Some(available) if place.device == Device::Cpu && needed > available => {
-                Err(CaptureError::Usage(format!(
-                    "this needs about {} of memory and {} are free: use --dtype bf16 (half the weights), a \
-                     smaller --batch-tokens, or --device cuda",
-                    gigabytes(needed),
-                    gigabytes(available)
-                )))
+        match memory::available() {
+            Some(free) if place.device == Device::Cpu && needed > free => {
+                Err(CaptureError::Memory { needed, free })
             }
             _ => Ok(()),
         }
     }
-}
-
-/// Bytes that the system can give without swapping, as Linux estimates it.
-fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 fn gigabytes(bytes: u64) -> String {

@@ -1,13 +1,12 @@
 //! A whole capture: part after part, each written as soon as it is computed.
 
+use std::fmt;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use onejump_core::manifest::CaptureInputs;
+use onejump_core::manifest::{CaptureInputs, DeviceKind};
 use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::{self, Place};
@@ -16,109 +15,22 @@ use onejump_store::part::{StoreDtype, write_part};
 use tch::Device;
 
 use crate::CaptureError;
+use crate::config::{CPU_BATCH_TOKENS, Config, GPU_BATCH_TOKENS, Input};
 use crate::output::Output;
 use crate::plan::{Plan, Work};
-use crate::samples::{self, Bos, Samples, Sampling};
+use crate::samples::{self, SampleSet, Sampling};
 use crate::workers::Workers;
 
-/// Uncompressed states in a part, about: small enough to repeat after an interruption, large
-/// enough to read at full speed.
+/// About how many bytes of uncompressed states a part has: few enough to compute again after an interruption, enough
+/// to read at full speed.
 pub const TARGET_PART_BYTES: usize = 64 << 20;
 
-/// Tokens in a batch of one processor's thread: enough for efficient products, few enough that what lies
-/// between two layers stays in the caches.
-pub const CPU_BATCH_TOKENS: usize = 512;
-
-/// Tokens in a batch of a GPU, which needs many at once.
-pub const GPU_BATCH_TOKENS: usize = 8192;
-
-/// Where the samples come from.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// UTF-8 text, one sentence a line.
-    Sentences(PathBuf),
-    /// JSON lines with exact token ids and positions.
-    Samples(PathBuf),
-}
-
-/// A share of the parts: every `count`-th, from `index`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0.
-    pub index: usize,
-    /// How many shards there are.
-    pub count: usize,
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parse = || {
-            let (index, count) = text.split_once('/')?;
-            Some(Self { index: index.parse().ok()?, count: count.parse().ok()? })
-        };
-        parse()
-            .filter(|shard| shard.index < shard.count)
-            .ok_or_else(|| format!("'{text}' is no shard; give i/n with i from 0 to n-1, for instance 0/2"))
-    }
-}
-
-/// What to capture and how.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// A directory, a `.gguf` file, or a built-in name.
-    pub model: String,
-    /// Where the samples come from.
-    pub input: Input,
-    /// The folder to write.
-    pub out: PathBuf,
-    /// The seed of the positions.
-    pub seed: u64,
-    /// Whether position 0 can be drawn.
-    pub position_0: bool,
-    /// Use the first lines only.
-    pub limit: Option<usize>,
-    /// Whether a beginning-of-sequence token comes first.
-    pub bos: Bos,
-    /// `cpu`, `cuda`, `cuda:N` or `auto`.
-    pub device: String,
-    /// What the model computes in: `f32`, `bf16` or `f16`.
-    pub dtype: String,
-    /// How states are stored.
-    pub store_dtype: StoreDtype,
-    /// Which parts to compute.
-    pub shard: Shard,
-    /// Tokens in a batch, at most about; [`CPU_BATCH_TOKENS`] or [`GPU_BATCH_TOKENS`] without.
-    pub batch_tokens: Option<usize>,
-}
-
-impl Config {
-    /// A capture with every option at its default.
-    pub fn new(model: &str, input: Input, out: impl Into<PathBuf>) -> Self {
-        Self {
-            model: model.to_owned(),
-            input,
-            out: out.into(),
-            seed: 0,
-            position_0: true,
-            limit: None,
-            bos: Bos::Auto,
-            device: "auto".to_owned(),
-            dtype: "f32".to_owned(),
-            store_dtype: StoreDtype::F32,
-            shard: Shard { index: 0, count: 1 },
-            batch_tokens: None,
-        }
-    }
-}
-
-/// What a capture did.
+/// What a capture did; `Display` says it in one or two lines.
 #[derive(Debug, Clone, Copy)]
 pub struct Captured {
     /// Samples in the whole folder.
     pub samples: usize,
-    /// Samples that were computed now; the others were there.
+    /// Samples that were computed now; the others were there already.
     pub computed: usize,
     /// Tokens that were computed now.
     pub tokens: usize,
@@ -130,18 +42,36 @@ pub struct Captured {
     pub elapsed: Duration,
 }
 
-/// Captures, or goes on with a capture that was interrupted.
+impl fmt::Display for Captured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} samples in {} parts", self.samples, self.parts)?;
+        if self.computed > 0 {
+            let seconds = self.elapsed.as_secs_f64();
+            write!(
+                f,
+                "\n  computed {} samples, {} tokens in {seconds:.2} s ({:.0} tokens/s); wrote {:.0} MB",
+                self.computed,
+                self.tokens,
+                self.tokens as f64 / seconds,
+                self.bytes as f64 / 1e6
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Captures, or continues a capture that was interrupted.
 ///
 /// # Errors
-/// [`CaptureError`]; parts that are written stay, and the same call goes on after them.
+/// [`CaptureError`]; the parts that are written stay, and the same call continues after them.
 pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, CaptureError> {
     let mut prepared = Prepared::new(config, observer)?;
     prepared.plan.check_memory(prepared.place)?;
     let inputs = prepared.inputs(config)?;
     let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
     let (mut todo, mut waiting) = (Vec::new(), 0);
-    for (part, samples) in prepared.input.samples.chunks(prepared.samples_per_part).enumerate() {
-        if part % config.shard.count == config.shard.index && !output.has_part(part)? {
+    for (part, samples) in prepared.set.samples.chunks(prepared.samples_per_part).enumerate() {
+        if config.shard.has(part) && output.needs_part(part)? {
             todo.push((part, samples));
             waiting += samples.len();
         }
@@ -168,12 +98,12 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
         )?;
         elapsed = started.elapsed();
     }
-    let (samples, parts) = (prepared.input.samples.len(), output.parts_total());
+    let (samples, parts) = (prepared.set.samples.len(), output.parts_total());
     Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed })
 }
 
-/// Writes each part while the next one is computed, and adds up the bytes. What is computed when
-/// something fails is written all the same.
+/// Writes each part while the next one is computed, and adds up the bytes. When computing a part fails, the parts
+/// before it are still written.
 fn pipeline<P: Send>(
     parts: impl Iterator<Item = Result<P, CaptureError>>,
     write: impl Fn(P) -> Result<u64, CaptureError> + Send,
@@ -184,7 +114,7 @@ fn pipeline<P: Send>(
         let mut computed = Ok(());
         for part in parts {
             match part {
-                // A writer that is gone has failed, and says why below.
+                // The writer ends early only where it fails; `join` returns its error.
                 Ok(part) => {
                     if sender.send(part).is_err() {
                         break;
@@ -216,7 +146,7 @@ struct Prepared {
     place: Place,
     checkpoint: Checkpoint,
     outline: Outline,
-    input: Samples,
+    set: SampleSet,
     /// Whether the samples begin with a beginning-of-sequence token.
     bos: bool,
     samples_per_part: usize,
@@ -230,7 +160,7 @@ impl Prepared {
         let place = Place { device: device::parse(&config.device)?, dtype };
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
-        let (input, bos) = match &config.input {
+        let (set, bos) = match &config.input {
             Input::Sentences(path) => {
                 let sampling = Sampling {
                     seed: config.seed,
@@ -240,9 +170,9 @@ impl Prepared {
                     bos: config.bos,
                     bos_id: checkpoint.bos_id(),
                 };
-                let input = samples::from_sentences(path, &checkpoint.tokenizer()?, sampling)?;
-                let first = input.samples.first().and_then(|sample| sample.token_ids.first().copied());
-                (input, first.is_some() && first == sampling.bos_id)
+                let set = samples::from_sentences(path, &checkpoint.tokenizer()?, sampling)?;
+                let first = set.samples.first().and_then(|sample| sample.token_ids.first().copied());
+                (set, first.is_some() && first == sampling.bos_id)
             }
             Input::Samples(path) => {
                 let (vocab_size, context) = (outline.vocab_size, outline.context);
@@ -255,14 +185,14 @@ impl Prepared {
         let default = if on_cpu { CPU_BATCH_TOKENS } else { GPU_BATCH_TOKENS };
         let batch_tokens = config.batch_tokens.unwrap_or(default);
         let work = Work {
-            samples: input.samples.len(),
-            tokens: input.samples.iter().map(|sample| sample.prefix().len()).sum(),
+            samples: set.samples.len(),
+            tokens: set.samples.iter().map(|sample| sample.prefix().len()).sum(),
             batch_tokens,
-            part_bytes: row_bytes * samples_per_part.min(input.samples.len()),
+            part_bytes: row_bytes * samples_per_part.min(set.samples.len()),
             store_value_bytes: if config.store_dtype == StoreDtype::F16 { 2 } else { 4 },
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, input, bos, samples_per_part, batch_tokens, plan })
+        Ok(Self { place, checkpoint, outline, set, bos, samples_per_part, batch_tokens, plan })
     }
 
     /// What goes into the manifest.
@@ -276,14 +206,16 @@ impl Prepared {
             blocks: self.outline.blocks,
             vocab_size: self.outline.vocab_size,
             sentences: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            sentences_sha256: self.input.sha256.clone(),
-            samples: self.input.samples.len(),
-            truncated: self.input.truncated,
+            sentences_sha256: self.set.sha256.clone(),
+            samples: self.set.samples.len(),
+            truncated: self.set.truncated,
             seed: config.seed,
             position_0: config.position_0,
             bos: self.bos,
             dtype: config.dtype.clone(),
             store_dtype: config.store_dtype.name().to_owned(),
+            device: Some(if self.place.device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Cuda }),
+            batch_tokens: Some(self.batch_tokens),
             onejump: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
         })
@@ -296,19 +228,15 @@ mod tests {
 
     use super::*;
 
-    fn usage(text: &str) -> CaptureError {
-        CaptureError::Usage(text.to_owned())
-    }
-
     #[test]
     fn what_was_computed_before_a_failure_is_written() {
         let written = Mutex::new(Vec::new());
-        let parts = [Ok(1), Ok(2), Err(usage("the model failed")), Ok(3)];
+        let parts = [Ok(1), Ok(2), Err(CaptureError::NoBosToken), Ok(3)];
         let error = pipeline(parts.into_iter(), |part| {
             written.lock().unwrap().push(part);
             Ok(part)
         });
-        assert_eq!(error.unwrap_err().to_string(), "the model failed");
+        assert!(matches!(error, Err(CaptureError::NoBosToken)));
         assert_eq!(written.into_inner().unwrap(), [1, 2]);
     }
 
@@ -319,8 +247,8 @@ mod tests {
             *computed.lock().unwrap() += 1;
             Ok(part)
         });
-        let error = pipeline(parts, |part| if part == 1 { Err(usage("the disk is full")) } else { Ok(7) });
-        assert_eq!(error.unwrap_err().to_string(), "the disk is full");
+        let error = pipeline(parts, |part| if part == 1 { Err(CaptureError::NoInput) } else { Ok(7) });
+        assert!(matches!(error, Err(CaptureError::NoInput)));
         assert!(computed.into_inner().unwrap() < 5);
         assert_eq!(pipeline([Ok(1), Ok(2)].into_iter(), Ok).unwrap(), 3);
     }

@@ -23,18 +23,18 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The tokens up to the sampled one, which determine its states.
+    /// The tokens up to the sampled one; its states depend on these alone.
     pub fn prefix(&self) -> &[i64] {
         &self.token_ids[..=self.position]
     }
 }
 
-/// The samples of an input, and what had to be done to get them.
+/// All samples of an input, and what had to be changed or left out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Samples {
+pub struct SampleSet {
     /// In the order of the input.
     pub samples: Vec<Sample>,
-    /// SHA-256 of the lines that they come from.
+    /// SHA-256 of the input's lines, those left out included.
     pub sha256: String,
     /// Sentences that were longer than the model's context, and were cut.
     pub truncated: usize,
@@ -51,15 +51,15 @@ pub struct Sampling {
     pub position_0: bool,
     /// The longest sequence that the model takes.
     pub context: usize,
-    /// Use the first lines only.
+    /// Use only so many lines, from the first on.
     pub limit: Option<usize>,
-    /// Whether a beginning-of-sequence token comes first.
+    /// When a beginning-of-sequence token comes first.
     pub bos: Bos,
     /// The id of that token, where the model has one.
     pub bos_id: Option<i64>,
 }
 
-/// Whether a beginning-of-sequence token is put before a sentence; never two.
+/// When a beginning-of-sequence token comes before a sentence; there are never two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum Bos {
@@ -76,7 +76,7 @@ impl Word for Bos {
 }
 
 impl Sampling {
-    /// Puts the beginning-of-sequence token where it should be, once at most.
+    /// Adds or removes beginning-of-sequence tokens, so that there are as many as the rule wants.
     fn with_bos(&self, mut token_ids: Vec<i64>) -> Vec<i64> {
         let Some(bos) = self.bos_id else { return token_ids };
         let own = token_ids.iter().take_while(|&&id| id == bos).count();
@@ -91,7 +91,7 @@ impl Sampling {
 }
 
 /// Reads one sentence a line, tokenises it as the model's tokenizer does by default, and draws a
-/// position uniformly over its tokens. Sample i depends on the seed, on i and on its sentence alone.
+/// position uniformly over its tokens. Sample i depends only on the seed, on i and on its sentence.
 ///
 /// # Errors
 /// [`CaptureError`] if the file cannot be read, is not UTF-8, or has no usable line.
@@ -99,17 +99,15 @@ pub fn from_sentences(
     path: &Path,
     tokenizer: &Tokenizer,
     sampling: Sampling,
-) -> Result<Samples, CaptureError> {
+) -> Result<SampleSet, CaptureError> {
     if sampling.bos == Bos::Always && sampling.bos_id.is_none() {
-        return Err(CaptureError::Usage(
-            "--bos always: the model's configuration names no beginning-of-sequence token".into(),
-        ));
+        return Err(CaptureError::NoBosToken);
     }
     let text = read_text(path)?;
     let lines: Vec<&str> = text.lines().take(sampling.limit.unwrap_or(usize::MAX)).collect();
     let encodings = tokenizer
         .encode_batch(lines.clone(), sampling.bos == Bos::Auto)
-        .map_err(|error| CaptureError::Usage(format!("{}: cannot tokenise: {error}", path.display())))?;
+        .map_err(|error| CaptureError::Tokenizer { path: path.to_owned(), reason: error.to_string() })?;
     let first = usize::from(!sampling.position_0);
     let (mut truncated, mut skipped) = (0, 0);
     let mut samples = Vec::with_capacity(lines.len());
@@ -129,7 +127,7 @@ pub fn from_sentences(
         samples.push(Sample { sentence: Some(line.to_owned()), token_ids, position });
     }
     let sha256 = files::sha256_bytes(lines.join("\n").as_bytes());
-    finish(path, Samples { samples, sha256, truncated, skipped })
+    finish(path, SampleSet { samples, sha256, truncated, skipped })
 }
 
 /// One line of a `--samples` file.
@@ -150,7 +148,7 @@ pub fn from_json_lines(
     vocab_size: usize,
     context: usize,
     limit: Option<usize>,
-) -> Result<Samples, CaptureError> {
+) -> Result<SampleSet, CaptureError> {
     let text = read_text(path)?;
     let lines: Vec<&str> = text.lines().take(limit.unwrap_or(usize::MAX)).collect();
     let mut samples = Vec::with_capacity(lines.len());
@@ -175,7 +173,7 @@ pub fn from_json_lines(
         samples.push(Sample { sentence, token_ids, position });
     }
     let sha256 = files::sha256_bytes(lines.join("\n").as_bytes());
-    finish(path, Samples { samples, sha256, truncated: 0, skipped })
+    finish(path, SampleSet { samples, sha256, truncated: 0, skipped })
 }
 
 fn read_text(path: &Path) -> Result<String, CaptureError> {
@@ -187,24 +185,25 @@ fn read_text(path: &Path) -> Result<String, CaptureError> {
     })
 }
 
-fn finish(path: &Path, samples: Samples) -> Result<Samples, CaptureError> {
-    if samples.samples.is_empty() {
-        return Err(CaptureError::Usage(format!("{} has no usable line", path.display())));
+/// Says what was left out or cut; an input without samples is an error.
+fn finish(path: &Path, set: SampleSet) -> Result<SampleSet, CaptureError> {
+    if set.samples.is_empty() {
+        return Err(CaptureError::NoSamples { path: path.to_owned() });
     }
-    if samples.skipped > 0 {
-        tracing::warn!("{}: left out {} lines without a usable token", path.display(), samples.skipped);
+    if set.skipped > 0 {
+        tracing::warn!("{}: left out {} lines without a usable token", path.display(), set.skipped);
     }
-    if samples.truncated > 0 {
-        tracing::warn!("{}: cut {} sentences to the model's context", path.display(), samples.truncated);
+    if set.truncated > 0 {
+        tracing::warn!("{}: cut {} sentences to the model's context", path.display(), set.truncated);
     }
-    Ok(samples)
+    Ok(set)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(text: &str) -> Result<Samples, CaptureError> {
+    fn lines(text: &str) -> Result<SampleSet, CaptureError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         from_json_lines(file.path(), 10, 4, None)

@@ -16,15 +16,15 @@ use crate::samples::Sample;
 /// Threads that feed a GPU.
 const GPU_THREADS: usize = 2;
 
-/// On a processor a part has a multiple of this many batches, so that 2, 4 or 8 threads end together. The
-/// number of threads itself does not count: it would change the grouping, and with it the rounding.
+/// On a processor a part has a multiple of this many batches, so that 2, 4 or 8 threads end together. The grouping
+/// must not depend on the actual number of threads: it determines the rounding of the states.
 const CPU_SHARE: usize = 8;
 
-/// Threads that each take whole batches: a batch that is spread over threads makes them wait for each
-/// other several hundred times.
+/// Threads that each compute whole batches. Threads that share a batch would wait for each other several hundred
+/// times in it.
 pub(crate) struct Workers {
     pool: rayon::ThreadPool,
-    /// One model for each thread; the weights are shared. A tensor can be sent to a thread, not shared.
+    /// One model for each thread, all with the same weights: tch lets threads own tensors, but not share them.
     models: Vec<Mutex<Transformer>>,
     /// A part has a multiple of this many batches.
     share: usize,
@@ -33,8 +33,8 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// As many threads as there are processors; for a GPU two, so that it computes one batch while the
-    /// states of the other are copied from it.
+    /// As many threads as there are processors; two for a GPU, which computes one batch while the states of the
+    /// other are copied from it.
     pub fn new(model: &Transformer) -> Result<Self, CaptureError> {
         let on_cpu = model.device() == Device::Cpu;
         let pool = threads::pool_of(if on_cpu { 0 } else { GPU_THREADS })?;
@@ -43,7 +43,7 @@ impl Workers {
         Ok(Self { pool, models, share, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
     }
 
-    /// The states of the samples of one part.
+    /// Computes the states of the samples of one part, of which `first` is the number of the first.
     pub fn compute_part<'a>(
         &self,
         samples: &'a [Sample],
@@ -51,7 +51,7 @@ impl Workers {
         batch_tokens: usize,
         meter: &dyn Meter,
     ) -> Result<PartStates<'a>, CaptureError> {
-        // The longest batches first: threads end at about the same time.
+        // The longest batches come first, so that the threads end at about the same time.
         let mut batches = batches::by_length(samples, batch_tokens, self.share);
         batches.reverse();
         let states = self.pool.install(|| {
@@ -66,7 +66,7 @@ impl Workers {
         Ok(PartStates { samples, first, batches, states, hidden_size, levels })
     }
 
-    /// The states of one batch, (K + 1, n, H) flat.
+    /// Computes the states of one batch, (K + 1, n, H) flat.
     fn compute_batch(
         &self,
         samples: &[Sample],
@@ -80,31 +80,26 @@ impl Workers {
         if let Some(place) = values.iter().position(|value| !value.is_finite()) {
             let (level, row) =
                 (place / (batch.len() * self.hidden_size), place / self.hidden_size % batch.len());
-            return Err(CaptureError::Usage(format!(
-                "the state of sample {} at level {level} is {}; compute in a wider type (--dtype f32), or \
-                 check the checkpoint",
-                first + batch[row],
-                values[place]
-            )));
+            return Err(CaptureError::NotFinite { sample: first + batch[row], level, value: values[place] });
         }
         Ok(values)
     }
 }
 
-/// The states of a part as they were computed: batch by batch.
+/// The states of a part in the order in which they were computed: batch by batch.
 pub(crate) struct PartStates<'a> {
     samples: &'a [Sample],
     first: usize,
-    /// The samples' places.
+    /// For each batch, the places of its samples in `samples`.
     batches: Vec<Vec<usize>>,
-    /// Of each batch, (K + 1, n, H) flat.
+    /// For each batch, its states: (K + 1, n, H) flat.
     states: Vec<Vec<f32>>,
     hidden_size: usize,
     levels: usize,
 }
 
 impl PartStates<'_> {
-    /// Rows in the samples' order.
+    /// Puts the states in the order of the samples.
     pub fn into_rows(self) -> PartRows {
         let (samples, first, hidden) = (self.samples, self.first, self.hidden_size);
         let mut levels = vec![vec![0f32; samples.len() * hidden]; self.levels];

@@ -1,4 +1,4 @@
-//! Who writes a folder: shards share it, but no two processes write the same part.
+//! Who writes a folder: several shards may share it, but no two processes write the same part.
 
 use std::fs;
 use std::path::Path;
@@ -6,20 +6,21 @@ use std::path::Path;
 use onejump_core::files::{self, FileError};
 use onejump_core::lock::{self, Lock};
 
-use crate::run::Shard;
+use crate::config::Shard;
 
-/// Held for a moment while the manifest, or the list of writers, changes.
+/// The lock that is held for a moment while the manifest or the list of writers changes.
 const CHANGE: &str = ".onejump.lock";
 
-/// A writer's lock is this, `0-of-2`, and [`WRITER_END`].
+/// A writer's lock is named `.writer-0-of-2.onejump.lock`, after its shard.
 const WRITER: &str = ".writer-";
+/// How the name of a writer's lock ends.
 const WRITER_END: &str = ".onejump.lock";
 
-/// The right to write the parts of one shard.
+/// The right to write the parts of one shard, as long as it lives.
 pub(crate) struct Writer(#[allow(dead_code, reason = "held, not read")] Lock);
 
 impl Writer {
-    /// Refuses a shard that shares parts with one that another process writes.
+    /// Takes the right, unless another process writes a shard that shares parts with this one.
     pub fn new(dir: &Path, shard: Shard) -> Result<Self, FileError> {
         let _change = change(dir)?;
         let mut alone = true;
@@ -54,7 +55,7 @@ fn shard_of(name: &str) -> Option<Shard> {
     shard.replace("-of-", "/").parse().ok()
 }
 
-/// Whether a part belongs to both: i + a·n = j + b·m has a solution where gcd(n, m) divides i − j.
+/// Whether some part belongs to both: i + a·n = j + b·m has a solution exactly where gcd(n, m) divides i − j.
 fn overlap(one: Shard, other: Shard) -> bool {
     let (mut divisor, mut rest) = (one.count, other.count);
     while rest > 0 {
@@ -74,7 +75,7 @@ mod tests {
         for &one in &shards {
             assert_eq!(shard_of(&name(one)), Some(one));
             for &other in &shards {
-                let parts = |shard: Shard| (0..60).filter(move |part| part % shard.count == shard.index);
+                let parts = |shard: Shard| (0..60).filter(move |&part| shard.has(part));
                 let shared = parts(one).any(|part| parts(other).any(|theirs| theirs == part));
                 assert_eq!(overlap(one, other), shared, "{one:?} {other:?}");
             }
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_share_a_folder_and_nobody_else_does() {
+    fn shards_share_a_folder_unless_they_overlap() {
         let dir = tempfile::tempdir().unwrap();
         let writer = |shard: &str| Writer::new(dir.path(), shard.parse().unwrap());
         fs::write(dir.path().join(".writer-0-of-1.onejump.lock"), "1").unwrap();

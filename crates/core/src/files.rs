@@ -1,4 +1,4 @@
-//! Files that are whole or absent: written to a temporary sibling, synced, renamed.
+//! Files that are whole or absent: each is written to a temporary file beside its place, synced, and renamed.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-/// How the name of a file ends that is not whole yet.
+/// The ending of files that are not whole yet.
 const TEMPORARY: &str = ".onejump.tmp";
 
-/// A file that could not be read or written, or does not hold what it should.
+/// A file that could not be read or written, or whose content is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused to read.
@@ -54,13 +54,13 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// A function that says that `path` could not be read.
+    /// Makes the error about a `path` that could not be read.
     pub fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Read { path, source }
     }
 
-    /// A function that says that `path` could not be written.
+    /// Makes the error about a `path` that could not be written.
     pub fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Write { path, source }
@@ -69,7 +69,7 @@ impl FileError {
 
 /// Writes a file through `fill`: the file appears under its name once it is whole and on disk.
 ///
-/// Makes the folders on the way. `E` is the error of whatever fills the file.
+/// Makes the folders that are missing. `E` is the error type of `fill`.
 ///
 /// # Errors
 /// What `fill` returns, or a [`FileError`] from the file system.
@@ -103,8 +103,8 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Removes the unfinished files that a process which was killed has left in a folder: those of the
-/// file `name`, or of all files where it is empty. Nobody may be writing them.
+/// Removes the unfinished files that a killed process has left in a folder: those of the file `name`, or all of them
+/// where `name` is empty. The caller makes sure that no process is still writing them, with a [`lock`](crate::lock).
 ///
 /// # Errors
 /// [`FileError`] if the folder cannot be read or written.
@@ -121,8 +121,8 @@ pub fn remove_leftovers(folder: &Path, name: &str) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Temporary files are private by default; these become the user's ordinary files, less what the user's umask takes
-/// away.
+/// The mode of an ordinary new file, from which the system takes the user's umask. Without it, temporary files are
+/// for their owner alone.
 fn permissions() -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
     fs::Permissions::from_mode(0o666)
@@ -202,6 +202,19 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    /// The system removes the umask's bits from the mode, as for any new file.
+    #[test]
+    fn the_mode_is_left_to_the_umask() {
+        use std::os::unix::fs::MetadataExt;
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let umask = status.lines().find_map(|line| line.strip_prefix("Umask:")).unwrap();
+        let umask = u32::from_str_radix(umask.trim(), 8).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.txt");
+        write_bytes(&path, b"text").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o666 & !umask);
     }
 
     /// FIPS 180-4's example for "abc".

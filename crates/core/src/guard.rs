@@ -1,4 +1,4 @@
-//! Parsers of others that panic at some damaged files: a panic becomes an error.
+//! Turns a panic into an error: some parsers that we use panic at damaged files.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -7,10 +7,10 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a parser on this thread; none if it panics.
+/// Runs a parser on this thread; returns none if it panics.
 ///
-/// The panic is reported as the program reports panics: a program that wants none reported here asks
-/// [`is_expected`] in its hook. This library installs no hook.
+/// The panic goes to the program's panic hook first. A program that does not want such panics reported asks
+/// [`is_expected`] in its hook; this library installs none.
 ///
 /// ```
 /// assert_eq!(onejump_core::guard::catch(|| "7".parse::<u32>().unwrap()), Some(7));
@@ -23,7 +23,7 @@ pub fn catch<T>(parse: impl FnOnce() -> T) -> Option<T> {
     outcome.ok()
 }
 
-/// Whether a panic on this thread would be caught by [`catch`].
+/// Whether this thread is inside [`catch`], which would catch a panic.
 pub fn is_expected() -> bool {
     EXPECTED.get()
 }

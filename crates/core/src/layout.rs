@@ -8,12 +8,12 @@ use crate::shortcut::ShortcutKind;
 /// The name of the manifest in a folder of hidden states.
 pub const MANIFEST: &str = "manifest.json";
 
-/// The two sets of sentences: trained on, evaluated on.
+/// The two sets of sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
-    /// Fits the shortcuts and chooses the one jump.
+    /// The sentences that shortcuts are trained on, and the one jump is chosen with.
     Train,
-    /// Everything that is reported.
+    /// The sentences that everything in the report is measured on.
     Test,
 }
 
@@ -34,7 +34,7 @@ pub struct RunLayout {
 }
 
 impl RunLayout {
-    /// The layout below `root`; nothing is read or made.
+    /// The layout of the run in `root`. No file is read or written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }

@@ -1,5 +1,5 @@
-//! One writer for each output. The system keeps the lock and drops it with the process, however that
-//! ends: what a crash leaves behind is no obstacle.
+//! One writer for each output. The operating system holds the lock and drops it when the process ends, in whatever
+//! way: a lock's file that a crash leaves behind is no obstacle.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{self, FileError};
 
-/// Name of the lock of a folder that one process writes.
+/// The name of the lock of a whole folder.
 const FOLDER_LOCK: &str = ".onejump.lock";
 
-/// Held while an output is written; dropping it lets the next writer in.
+/// The right to write an output. Dropping it lets the next writer in.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -21,12 +21,13 @@ pub struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Still locked: nobody else can be between taking this very file and finding that it is gone.
+        // The file is removed while it is still locked, so nobody else can hold it. Whoever waits for it finds, once it
+        // is locked, that it is gone, and makes a new one.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Locks a file that is about to be written, and removes what a crash left of an earlier attempt.
+/// Locks a file that is about to be written, and removes the unfinished files that a crash left.
 ///
 /// # Errors
 /// [`FileError::Busy`] if another process writes it, [`FileError::Write`] if its folder cannot be written.
@@ -37,7 +38,7 @@ pub fn file(path: &Path) -> Result<Lock, FileError> {
     Ok(lock)
 }
 
-/// Locks a folder that one process alone writes, and removes what a crash left of an earlier attempt.
+/// Locks a folder that only one process may write, and removes the unfinished files that a crash left.
 ///
 /// # Errors
 /// As [`file()`].
@@ -47,7 +48,7 @@ pub fn folder(dir: &Path) -> Result<Lock, FileError> {
     Ok(lock)
 }
 
-/// Takes the lock at `path` for writing `output`.
+/// Takes the lock at `path`, for writing `output`.
 ///
 /// # Errors
 /// As [`file()`].
@@ -59,7 +60,7 @@ pub fn take(path: &Path, output: &Path) -> Result<Lock, FileError> {
     })
 }
 
-/// Waits for the lock at `path`, for a change that takes a moment.
+/// Takes the lock at `path`, waiting until it is free: for changes that take only a moment.
 ///
 /// # Errors
 /// [`FileError::Write`] if its folder cannot be written.
@@ -74,20 +75,20 @@ fn acquire(path: &Path, lock: impl Fn(&mut File) -> Result<(), FileError>) -> Re
         let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = open.map_err(FileError::writing(path))?;
         lock(&mut file)?;
-        // The writer before us may have removed the file between our opening and locking it.
+        // The writer before us may have removed the file after we opened it; then the lock is worth nothing.
         let locked = file.metadata().map_err(FileError::writing(path))?;
         if fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (locked.dev(), locked.ino())) {
-            // For people alone, so a full disk is no obstacle.
+            // The number is only for messages: a full disk, where it cannot be written, does no harm.
             let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
             return Ok(Lock { path: path.to_owned(), _file: file });
         }
     }
 }
 
-/// Whether another process holds the lock at `path`; it is not taken.
+/// Checks that no process holds the lock at `path`, without taking it.
 ///
 /// # Errors
-/// [`FileError::Busy`] if so.
+/// [`FileError::Busy`] if one does.
 pub fn check(path: &Path, output: &Path) -> Result<(), FileError> {
     let Ok(mut file) = File::open(path) else { return Ok(()) };
     match file.try_lock_shared() {
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_writer_at_a_time_and_nothing_stays() {
+    fn there_is_one_writer_at_a_time_and_no_lock_stays_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/x.safetensors");
         let lock = file(&path).unwrap();
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(names(), [".z.tmp"]);
     }
 
-    /// Writers that come and go: each has the output alone.
+    /// Four writers come and go; each has the output to itself.
     #[test]
     fn a_lock_is_never_held_twice() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! `manifest.json` beside the parts of a folder of hidden states: everything that determines them.
+//! `manifest.json` beside the parts of a folder of hidden states: what determines the states, and which parts there
+//! are.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::{self, FileError};
 use crate::layout::MANIFEST;
 
-/// The version of the manifest's form; a reader refuses a newer one.
+/// The version of the manifest's format; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
 
 /// Where the hidden states of a folder come from, and which parts hold them.
@@ -15,17 +16,18 @@ pub const FORMAT: u32 = 1;
 pub struct HiddenManifest {
     /// [`FORMAT`] at the time of writing.
     pub format: u32,
-    /// The inputs; the parts follow from them.
+    /// The inputs, which determine the parts.
     pub inputs: CaptureInputs,
     /// Samples per part; the last part may hold fewer.
     pub samples_per_part: usize,
-    /// The parts that are written, by number. Complete when they are `parts_total` many.
+    /// The finished parts, by number.
     pub parts: Vec<Part>,
     /// How many parts the whole folder has.
     pub parts_total: usize,
 }
 
-/// Everything that determines the hidden states. Two captures with equal inputs give equal states.
+/// Everything that determines the hidden states. Two captures with equal inputs on the same kind of machine give equal
+/// states.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaptureInputs {
     /// The model, as the user named it.
@@ -58,13 +60,41 @@ pub struct CaptureInputs {
     pub dtype: String,
     /// What the states are stored in.
     pub store_dtype: String,
+    /// Where the model computed; none in a manifest of a version that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceKind>,
+    /// About how many tokens a batch had at most: batches determine the order of sums, and so the rounding. None in a
+    /// manifest of a version that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<usize>,
     /// Onejump's version.
     pub onejump: String,
     /// libtorch's version.
     pub libtorch: String,
 }
 
-/// One written part.
+/// What a model computed on. Which GPU it was is not known: tch does not name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// The processor.
+    Cpu,
+    /// A GPU of NVIDIA's, or one that libtorch addresses as such.
+    Cuda,
+}
+
+impl CaptureInputs {
+    /// The first input that the version which wrote the manifest did not record, in words.
+    pub fn not_recorded(&self) -> Option<&'static str> {
+        match (self.device, self.batch_tokens) {
+            (None, _) => Some("device"),
+            (_, None) => Some("batch size"),
+            _ => None,
+        }
+    }
+}
+
+/// One finished part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// The file's name, beside the manifest.
@@ -100,10 +130,10 @@ impl HiddenManifest {
         }
     }
 
-    /// The first way in which the manifest's numbers and names make no sense.
+    /// The first reason, if any, why the manifest's numbers and names cannot be true.
     fn contradiction(&self) -> Option<String> {
         let inputs = &self.inputs;
-        // A part's name alone: a manifest cannot reach outside its folder.
+        // A part is named without a folder, so that a manifest cannot reach outside its own.
         let strange = |part: &&Part| Path::new(&part.file).file_name() != Some(part.file.as_ref());
         if let Some(part) = self.parts.iter().find(strange) {
             return Some(format!("names the part '{}' outside its folder", part.file));
@@ -145,11 +175,68 @@ impl HiddenManifest {
     }
 
     /// A hash that stands for the hidden states: of the inputs and of every part's content.
+    ///
+    /// Inputs that an earlier version did not record are left out, so that its folders keep their fingerprint and the
+    /// shortcuts that were trained on them still belong to them.
     pub fn fingerprint(&self) -> String {
         let mut text = serde_json::to_string(&self.inputs).unwrap_or_default();
         for part in &self.parts {
             text.push_str(&part.sha256);
         }
         files::sha256_bytes(text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first version wrote it, without device and batch size.
+    const EARLIER: &str = r#"{
+        "format": 1,
+        "inputs": {"model": "tiny", "architecture": "llama", "model_sha256": "ab", "hidden_size": 2, "blocks": 1,
+            "vocab_size": 3, "sentences": "a.txt", "sentences_sha256": "cd", "samples": 1, "truncated": 0, "seed": 0,
+            "position_0": true, "bos": false, "dtype": "f32", "store_dtype": "f32", "onejump": "0.1.0",
+            "libtorch": "2.11.0"},
+        "samples_per_part": 1,
+        "parts": [{"file": "part-00000.parquet", "samples": 1, "bytes": 9, "sha256": "ef"}],
+        "parts_total": 1
+    }"#;
+
+    fn read(text: &str) -> Result<HiddenManifest, FileError> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(MANIFEST), text).unwrap();
+        HiddenManifest::read(dir.path())
+    }
+
+    /// The fingerprint is from Python, with `text` as above: `inputs = json.loads(text)["inputs"]`,
+    /// `sha256((json.dumps(inputs, separators=(",", ":")) + "ef").encode()).hexdigest()`.
+    #[test]
+    fn an_earlier_manifest_is_read_and_keeps_its_fingerprint() {
+        let manifest = read(EARLIER).unwrap();
+        assert_eq!(manifest.inputs.not_recorded(), Some("device"));
+        assert_eq!(
+            manifest.fingerprint(),
+            "329576f0101201a125f9ae786dedbec5f7d65961d6f4d464cd979b3296e055e3"
+        );
+        let written = serde_json::to_value(&manifest).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(EARLIER).unwrap());
+    }
+
+    #[test]
+    fn device_and_batch_size_are_part_of_the_fingerprint() {
+        let with = |fields: &str| read(&EARLIER.replace(r#""onejump""#, &format!(r#"{fields} "onejump""#)));
+        let cpu = with(r#""device": "cpu", "batch_tokens": 512,"#).unwrap();
+        assert_eq!((cpu.inputs.device, cpu.inputs.batch_tokens), (Some(DeviceKind::Cpu), Some(512)));
+        assert_eq!(cpu.inputs.not_recorded(), None);
+        let others = [
+            with(r#""device": "cuda", "batch_tokens": 512,"#).unwrap(),
+            with(r#""device": "cpu", "batch_tokens": 64,"#).unwrap(),
+            with(r#""device": "cpu","#).unwrap(),
+            read(EARLIER).unwrap(),
+        ];
+        assert!(others.iter().all(|other| other.fingerprint() != cpu.fingerprint()));
+        assert_eq!(others[2].inputs.not_recorded(), Some("batch size"));
+        assert!(with(r#""device": "abacus","#).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! What a library tells whoever called it while it works, and how it is asked to stop.
+//! What a library tells its caller while it works, and how the caller stops it.
 //!
-//! Libraries draw, print and listen for nothing: they begin tasks with an [`Observer`], step their meters,
-//! and ask between two units of work whether to go on.
+//! Libraries draw nothing, print nothing and listen for no signal. They tell an [`Observer`] when a task begins and how
+//! far it is, and ask it between two units of work whether to go on.
 //!
 //! ```
 //! use onejump_core::observe::{Meter, Observer, Silent, Stopped, Task};
@@ -9,7 +9,7 @@
 //! fn work(observer: &dyn Observer) -> Result<(), Stopped> {
 //!     let meter = observer.begin(Task { name: "work", unit: "parts", total: 3 });
 //!     for _ in 0..3 {
-//!         observer.check()?; // Between two parts: what is written is whole.
+//!         observer.check()?; // Here, between two parts, everything written is whole.
 //!         meter.advance(1);
 //!     }
 //!     Ok(())
@@ -20,7 +20,7 @@
 /// The unit of a [`Task`] whose numbers are shown as kB, MB and GB.
 pub const BYTES: &str = "bytes";
 
-/// Something that takes a while.
+/// Work that takes a while, in equal steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task {
     /// What is done, in a word or two.
@@ -31,25 +31,25 @@ pub struct Task {
     pub total: u64,
 }
 
-/// Whoever wants to know how far a library is, and may stop it. May be called from several threads.
+/// Learns how far a library is, and may stop it. It is called from several threads.
 pub trait Observer: Sync {
-    /// A task begins; it ends when its meter is dropped.
+    /// Called when a task begins. The task ends when its meter is dropped.
     fn begin(&self, task: Task) -> Box<dyn Meter + '_>;
 
-    /// Whether to go on.
+    /// Asked between two units of work: whether to go on.
     ///
     /// # Errors
-    /// [`Stopped`] if not: the library returns it after the unit of work at hand.
+    /// [`Stopped`] if not; the library then returns it to its caller.
     fn check(&self) -> Result<(), Stopped>;
 }
 
 /// How far a task is.
 pub trait Meter: Send + Sync {
-    /// So many more steps are done; may be called from several threads.
+    /// Counts steps that are done. It is called from several threads.
     fn advance(&self, steps: u64);
 }
 
-/// Somebody asked to stop.
+/// The work was stopped on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped by {by}; what is finished is kept, and the same command goes on from there")]
 pub struct Stopped {
@@ -57,7 +57,7 @@ pub struct Stopped {
     pub by: &'static str,
 }
 
-/// Shows nothing and never stops.
+/// An observer that shows nothing and never stops the work.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

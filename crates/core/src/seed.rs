@@ -1,6 +1,6 @@
-//! Randomness that follows from the run's seed alone.
+//! Random numbers that depend on nothing but the run's seed.
 //!
-//! Every use has its own stream, so that what one sample draws depends neither on the samples
+//! Every use has its own stream, so that the numbers of one sample depend neither on the samples
 //! before it nor on how the work is divided.
 
 use rand_chacha::ChaCha8Rng;

@@ -20,7 +20,7 @@ pub struct Config {
     pub train: usize,
     /// How many sentences `test.txt` gets.
     pub test: usize,
-    /// The draw follows from this number and the dump alone.
+    /// The draw depends on this number and the dump alone.
     pub seed: u64,
 }
 

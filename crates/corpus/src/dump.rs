@@ -1,5 +1,6 @@
 //! Articles out of a MediaWiki XML dump, one at a time.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -15,13 +16,13 @@ use quick_xml::reader::Reader;
 
 use crate::CorpusError;
 
-/// Four times MediaWiki's own limit for a page: what is longer is damage, not an article.
+/// Four times MediaWiki's own limit for a page: anything longer is damage, not an article.
 const MAX_ARTICLE_BYTES: usize = 8 << 20;
 const BUFFER_BYTES: usize = 1 << 18;
 /// The first bytes of every bzip2 stream.
 const BZIP2_MAGIC: &[u8] = b"BZh";
 
-/// An article: a page of the main namespace that is no redirect.
+/// An article: a page in the main namespace that is not a redirect.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Article {
     /// The title, as shown above the article.
@@ -30,7 +31,7 @@ pub struct Article {
     pub text: String,
 }
 
-/// What was passed over so far.
+/// Counts of the pages that were passed over.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Skipped {
     /// Redirects.
@@ -41,7 +42,7 @@ pub struct Skipped {
     pub oversized: u64,
 }
 
-/// Reads a dump as a stream: memory is one article and the buffers.
+/// Reads a dump as a stream: only one article and the buffers are in memory.
 pub struct DumpReader {
     xml: Reader<BufReader<Box<dyn Read + Send>>>,
     buffer: Vec<u8>,
@@ -53,7 +54,7 @@ pub struct DumpReader {
 }
 
 impl DumpReader {
-    /// Opens a dump; whether it is compressed is seen from its content, not its name.
+    /// Opens a dump. Its content, not its name, tells whether it is compressed.
     ///
     /// # Errors
     /// The file cannot be read, or does not begin like a dump.
@@ -91,7 +92,7 @@ impl DumpReader {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// What was passed over so far.
+    /// The pages that were passed over so far.
     pub fn skipped(&self) -> Skipped {
         self.skipped
     }
@@ -112,31 +113,20 @@ impl DumpReader {
                 Event::Start(tag) => {
                     let name = tag.local_name();
                     let name: &str = name.as_ref();
-                    if !self.root_seen {
-                        if name != "mediawiki" {
-                            let found = format!("its root element is <{name}>");
-                            return Err(CorpusError::NotADump { path: self.path.clone(), found });
-                        }
-                        self.root_seen = true;
+                    if !self.root_seen && name != "mediawiki" {
+                        let found = format!("its root element is <{name}>");
+                        return Err(CorpusError::NotADump { path: self.path.clone(), found });
                     }
-                    match (&mut page, name) {
-                        (None, "page") => page = Some(Page::default()),
-                        (Some(page), name) => page.enter(name),
-                        (None, _) => {}
+                    self.root_seen = true;
+                    match &mut page {
+                        Some(page) => page.enter(name),
+                        None if name == "page" => page = Some(Page::default()),
+                        None => {}
                     }
                 }
                 Event::Empty(tag) => {
                     if let Some(page) = &mut page {
                         page.redirect |= tag.local_name().as_ref() == "redirect";
-                    }
-                }
-                Event::Text(text) => push(&mut page, &text.xml10_content()),
-                Event::CData(text) => push(&mut page, &text.xml10_content()),
-                Event::GeneralRef(reference) => {
-                    let character = reference.resolve_char_ref().ok().flatten().map(String::from);
-                    let named = resolve_predefined_entity(&reference).map(str::to_owned);
-                    if let Some(text) = character.or(named) {
-                        push(&mut page, &text);
                     }
                 }
                 Event::End(tag) => {
@@ -151,7 +141,11 @@ impl DumpReader {
                     }
                 }
                 Event::Eof => return self.end(page.as_ref()),
-                Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+                event => {
+                    if let (Some(page), Some(text)) = (&mut page, text_of(&event)) {
+                        page.push(&text);
+                    }
+                }
             }
         }
     }
@@ -174,7 +168,7 @@ impl DumpReader {
         let position = self.xml.buffer_position();
         match error {
             XmlError::Io(error) => CorpusError::from_io(path, position, &error),
-            // What is still open or unfinished at the very end was cut off.
+            // An element or a tag that is not complete at the end of the file was cut off.
             XmlError::IllFormed(quick_xml::errors::IllFormedError::MissingEndTag(tag)) => {
                 CorpusError::Truncated { path, found: format!("<{tag}> is never closed") }
             }
@@ -198,7 +192,7 @@ enum Field {
     Text,
 }
 
-/// A page while it is read.
+/// A page that is being read.
 #[derive(Debug, Default)]
 struct Page {
     article: Article,
@@ -218,7 +212,7 @@ impl Page {
             "text" => Field::Text,
             _ => Field::Other,
         };
-        // A dump with the full history has several revisions; the last one counts.
+        // A dump with the full history has several revisions of a page; the last one counts.
         match self.field {
             Field::Text => self.article.text.clear(),
             Field::Model => self.model.clear(),
@@ -263,13 +257,21 @@ fn begins_with_redirect(text: &str) -> bool {
     start.len() >= 9 && start[..9].eq_ignore_ascii_case(b"#redirect")
 }
 
-fn push(page: &mut Option<Page>, text: &str) {
-    if let Some(page) = page {
-        page.push(text);
+/// The text that an event adds to its element: characters, or one that is written as a reference.
+fn text_of<'a>(event: &'a Event) -> Option<Cow<'a, str>> {
+    match event {
+        Event::Text(text) => Some(text.xml10_content()),
+        Event::CData(text) => Some(text.xml10_content()),
+        Event::GeneralRef(reference) => {
+            let character = reference.resolve_char_ref().ok().flatten().map(String::from);
+            let named = || resolve_predefined_entity(reference).map(str::to_owned);
+            character.or_else(named).map(Cow::Owned)
+        }
+        _ => None,
     }
 }
 
-/// Counts the bytes that pass.
+/// Counts the bytes that are read.
 struct Counting<R> {
     inner: R,
     read: Arc<AtomicU64>,

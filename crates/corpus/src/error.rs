@@ -9,13 +9,13 @@ use onejump_core::observe::Stopped;
 /// Why no sentences were written.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
-    /// Whoever called asked to stop.
+    /// The caller asked to stop.
     #[error("{0}")]
     Stopped(#[from] Stopped),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file is something else.
+    /// The file is not a dump.
     #[error(
         "{} is not a Wikipedia dump: {found}; expected XML with a <mediawiki> root, plain or .bz2 \
          (a pages-articles file)", path.display()
@@ -72,7 +72,7 @@ pub enum CorpusError {
 }
 
 impl CorpusError {
-    /// Tells the end of the input from damage inside it.
+    /// Makes the error about a stream that ends too early, or is damaged before its end.
     pub(crate) fn from_io(path: PathBuf, position: u64, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Self::Truncated { path, found: "the compressed data stop in mid-stream".into() };

@@ -1,6 +1,6 @@
 //! Which sentences are whole.
 //!
-//! A dump has sentences enough: in doubt, a sentence goes.
+//! A dump has more than enough sentences, so a doubtful one is left out.
 
 use std::ops::AddAssign;
 
@@ -13,11 +13,11 @@ pub const MIN_WORDS: usize = 6;
 pub const MAX_WORDS: usize = 60;
 /// A single word longer than this is a formula, a sequence or an address.
 const MAX_WORD_CHARACTERS: usize = 30;
-/// Of a sentence's characters without spaces, this many in a hundred are letters.
+/// At least so many percent of a sentence's characters, spaces aside, are letters.
 const MIN_LETTERS_PERCENT: usize = 70;
-/// Of its letters, this many in a hundred are Latin.
+/// At least so many percent of its letters are Latin.
 const MIN_LATIN_PERCENT: usize = 90;
-/// Of its words, this many in a hundred begin with a small letter: names alone are no sentence.
+/// At least so many percent of its words begin with a small letter: a list of names is not a sentence.
 const MIN_SMALL_PERCENT: usize = 30;
 
 /// Why a sentence was left out.
@@ -79,12 +79,12 @@ impl Rejected {
         self.0[reason as usize] += 1;
     }
 
-    /// How many went for this reason.
+    /// How many sentences were left out for this reason.
     pub fn of(&self, reason: Reject) -> u64 {
         self.0[reason as usize]
     }
 
-    /// How many went in all.
+    /// How many sentences were left out in all.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
@@ -99,7 +99,7 @@ impl AddAssign for Rejected {
 /// Checks a tidied sentence.
 ///
 /// # Errors
-/// The first reason that speaks against it.
+/// The first reason to leave it out.
 pub fn check(sentence: &str) -> Result<(), Reject> {
     let words: Vec<&str> = sentence.split(' ').collect();
     let reasons = [
@@ -112,7 +112,7 @@ pub fn check(sentence: &str) -> Result<(), Reject> {
         (Reject::Damaged, is_damaged(sentence) || words.iter().any(|word| is_glued(word))),
         (Reject::NotProse, !is_prose(sentence, &words)),
     ];
-    match reasons.iter().find(|(_, speaks_against)| *speaks_against) {
+    match reasons.iter().find(|(_, applies)| *applies) {
         Some(&(reason, _)) => Err(reason),
         None => Ok(()),
     }
@@ -145,7 +145,7 @@ fn ends_well(words: &[&str]) -> bool {
     !initial && !NEVER_LAST.contains(&lower.as_str())
 }
 
-/// Every bracket closes in order; straight quotes alternate and stand beside words.
+/// Whether every bracket is closed in order, and straight quotes open and close beside words.
 fn is_balanced(sentence: &str) -> bool {
     let mut open = Vec::new();
     let mut quoted = false;
@@ -196,7 +196,6 @@ fn has_markup(sentence: &str) -> bool {
         "thumb|",
         "ISBN",
         "doi:",
-        "://",
         ".jpg",
         ".png",
         ".svg",
@@ -223,7 +222,7 @@ fn is_private(character: char) -> bool {
     matches!(character, '\u{E000}'..='\u{F8FF}' | '\u{FFF0}'..='\u{FFFF}' | '\u{F0000}'..)
 }
 
-/// What an empty template, or a word lost before a stop, leaves behind.
+/// Whether it shows traces of an empty template, or of a word that is missing before a full stop.
 fn is_damaged(sentence: &str) -> bool {
     const TRACES: &[&str] = &[
         "()", "[]", "( ", " )", "(,", "(;", "(:", "(.", "(–", ",)", ";)", " ,", " ;", " :", " .", " ?", " !",
@@ -242,7 +241,7 @@ fn is_damaged(sentence: &str) -> bool {
     let repeated = words.windows(2).any(|pair| {
         pair[0] == pair[1] && pair[0].chars().all(char::is_lowercase) && !REPEATABLE.contains(&pair[0])
     });
-    // "the," or "of.": an article or a preposition with nothing after it.
+    // "the," or "of." is an article or a preposition whose noun is missing.
     let dangling = words.iter().any(|word| {
         let bare = word.trim_end_matches(['.', ',', ';', ':', '!', '?']);
         let list = if word.ends_with(['.', '!', '?']) { NEVER_BEFORE_STOP } else { NEVER_BEFORE_COMMA };
@@ -251,19 +250,20 @@ fn is_damaged(sentence: &str) -> bool {
     repeated || dangling || words.windows(2).any(|pair| runs_on(pair[0], pair[1]))
 }
 
-/// Two sentences in one: a stop before a small letter or a figure, or a typical start without a stop.
+/// Whether a sentence ends between two words: a full stop before a small letter or a figure, or a word that starts
+/// sentences without a full stop before it.
 fn runs_on(before: &str, next: &str) -> bool {
     if before.ends_with(char::is_lowercase) {
         return NEVER_INSIDE.contains(&next);
     }
     let Some(stem) = before.strip_suffix('.') else { return false };
-    // Abbreviations before a small letter are short ("lit.", "e.g.") or hold a stop themselves.
+    // Abbreviations, which a small letter may follow, are short ("lit.") or have another full stop inside ("e.g.").
     stem.chars().count() > 4
         && !stem.contains('.')
         && next.starts_with(|first: char| first.is_lowercase() || first.is_ascii_digit())
 }
 
-/// Two words, or two sentences, without a space between them.
+/// Whether a word is really two words, or two sentences, without a space between them.
 fn is_glued(word: &str) -> bool {
     if word.chars().count() > MAX_WORD_CHARACTERS {
         return true;
@@ -272,7 +272,7 @@ fn is_glued(word: &str) -> bool {
     characters.windows(3).any(|three| {
         let [before, middle, after] = *three else { return false };
         match middle {
-            // "end.Next" and "end.[Next"; "U.S." and "Ph.D." have a capital or a short start before.
+            // "end.Next" is two sentences; "U.S." has a capital before the full stop, and "Ph.D." is the exception.
             '.' => before.is_lowercase() && after.is_uppercase() && !word.starts_with("Ph.D"),
             '!' | '?' => after.is_alphanumeric(),
             ',' => {

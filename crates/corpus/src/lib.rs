@@ -25,8 +25,6 @@
 //!
 //! This crate knows nothing of torch, of models or of tokens.
 
-// A test that panics has failed, and says where.
-
 mod config;
 mod dump;
 mod error;

@@ -1,4 +1,4 @@
-//! The run: articles in batches, sentences through the filter, the draw, the files.
+//! The whole run: it reads articles in batches, filters their sentences, draws among them and writes the files.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::split::sentences;
 use crate::tidy::tidy;
 use crate::{Config, CorpusError, Summary, output};
 
-/// Articles that are parsed side by side.
+/// Articles that are parsed in parallel.
 const BATCH_ARTICLES: usize = 128;
-/// Their wikitext in memory at once, apart from the last one.
+/// A batch takes no further article once it has so many bytes of wikitext.
 const BATCH_BYTES: usize = 8 << 20;
 
 /// Draws sentences from a dump and writes them.

@@ -1,8 +1,9 @@
-//! The draw: every different sentence has the same chance, and memory is bounded by the draw.
+//! The draw: every different sentence has the same chance, and memory holds only the sentences drawn so far.
 //!
 //! A sentence's priority is a hash of the seed and its letters, so it depends neither on the order
-//! of the dump nor on any other sentence. The smallest priorities are kept. Repeats share a
-//! priority: they are seen without a list of all sentences, and a rejected sentence stays rejected.
+//! of the dump nor on any other sentence. The sentences with the smallest priorities are kept. Repeats have the same
+//! priority: they are recognised without a list of all sentences, and a sentence that was passed over once is passed
+//! over again.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// A drawn sentence and where it stood.
+/// A drawn sentence and its article.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drawn {
     /// Title of the article.
@@ -22,11 +23,11 @@ pub struct Drawn {
 /// What became of an offered sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
-    /// It is among the best so far.
+    /// It is among those with the smallest priorities so far.
     Kept,
-    /// The same letters are there already.
+    /// A sentence with the same letters is there already.
     Repeat,
-    /// Others come first.
+    /// Enough others have smaller priorities.
     Passed,
 }
 
@@ -61,7 +62,7 @@ impl Sampler {
         Offer::Kept
     }
 
-    /// How many sentences the draw holds; below the capacity, this is all there are.
+    /// How many sentences are kept. If they are fewer than the capacity, there were no others.
     pub fn len(&self) -> usize {
         self.kept.len()
     }

@@ -1,14 +1,13 @@
-//! A paragraph into sentences.
+//! Splits a paragraph into sentences.
 //!
-//! Unicode's sentence boundaries (UAX #29) come first; they break after every full stop that a
-//! capital follows. What they break wrongly is joined again: after abbreviations, initials and
-//! acronyms, and inside parentheses and quotations.
+//! Unicode's sentence boundaries (UAX #29) break after every full stop before a capital. Where that is wrong, the pieces
+//! are joined again: after abbreviations, initials and acronyms, and inside parentheses and quotations.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::words::{AMBIGUOUS, BEFORE_NAMES, BEFORE_NUMBERS, STARTERS};
 
-/// Over how many further pieces a quotation or parenthesis may stretch and stay one sentence.
+/// How many further pieces a quotation or parenthesis may join to one sentence.
 const MAX_JOINED: usize = 3;
 
 /// The sentences of one paragraph, in order, without the spaces between them.
@@ -33,7 +32,7 @@ pub fn sentences(paragraph: &str) -> Vec<String> {
     sentences
 }
 
-/// Which piece closes the parentheses and quotations that the first piece opens (0: itself).
+/// Which piece closes the parentheses and quotations that the first piece opens; 0, the first itself, if none does.
 fn closing_piece(pieces: &[String]) -> usize {
     let mut nesting = Nesting::default();
     for (index, piece) in pieces.iter().enumerate().take(MAX_JOINED + 1) {
@@ -82,7 +81,7 @@ impl Nesting {
     }
 }
 
-/// Whether the sentence of `before` goes on in `next`.
+/// Whether the sentence that `before` ends with goes on in `next`.
 fn continues(before: &str, next: &str) -> bool {
     let before = before.trim_end();
     let Some(first) = next.chars().next() else { return true };

@@ -1,4 +1,4 @@
-//! What a run did, for people.
+//! What a run did, in lines for people to read.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,15 +11,15 @@ use crate::filter::{Reject, Rejected};
 pub struct Summary {
     /// Articles read.
     pub articles: u64,
-    /// Pages that are no articles.
+    /// Pages that are not articles.
     pub skipped: Skipped,
     /// Articles whose markup could not be parsed.
     pub unreadable: u64,
     /// Sentences that passed the filter, repeats included.
     pub usable: u64,
-    /// Sentences that repeat one of the draw.
+    /// Sentences that repeat one that was drawn already.
     pub repeats: u64,
-    /// Sentences that did not pass.
+    /// Sentences that the filter left out.
     pub rejected: Rejected,
     /// Sentences in `train.txt`.
     pub train: usize,

@@ -1,4 +1,4 @@
-//! One way to write each text: Unicode's NFC, single spaces, nothing invisible.
+//! Writes equal texts in one way: in Unicode's NFC, with single spaces and without invisible characters.
 
 use unicode_normalization::UnicodeNormalization;
 

@@ -1,6 +1,6 @@
 //! The word lists that tell where a sentence ends.
 
-/// Abbreviations that never end a sentence: a name or an example follows. Lower case, no last stop.
+/// Abbreviations that never end a sentence: a name or an example follows. In lower case, without the last full stop.
 #[rustfmt::skip]
 pub(crate) const BEFORE_NAMES: &[&str] = &[
     "adm", "brig", "ca", "capt", "cardinal", "cdr", "cf", "cmdr", "col", "comm", "cpl", "dr", "e.g", "eds",
@@ -9,7 +9,7 @@ pub(crate) const BEFORE_NAMES: &[&str] = &[
     "ste", "supt", "trans", "viz", "vs", "v", "d", "r", "b", "c", "lit", "var", "subsp", "spp", "ser",
 ];
 
-/// Abbreviations that join on to a number only.
+/// Abbreviations that do not end a sentence where a number follows.
 #[rustfmt::skip]
 pub(crate) const BEFORE_NUMBERS: &[&str] = &[
     "app", "art", "arts", "ch", "chap", "ed", "eq", "fig", "figs", "fol", "jan", "feb", "mar", "apr", "aug",
@@ -23,7 +23,7 @@ pub(crate) const AMBIGUOUS: &[&str] = &[
     "ltd", "mfg", "mts", "ph.d", "plc", "univ",
 ];
 
-/// Words that begin sentences far more often than names.
+/// Words that are far more often the first of a sentence than of a name.
 #[rustfmt::skip]
 pub(crate) const STARTERS: &[&str] = &[
     "A", "About", "According", "Additionally", "After", "All", "Along", "Already", "Also", "Although", "Among",
@@ -40,17 +40,17 @@ pub(crate) const STARTERS: &[&str] = &[
     "Whereas", "Whether", "Which", "While", "Who", "With", "Within", "Without", "Yet", "You",
 ];
 
-/// Words after which a sentence cannot stop: something was lost there.
+/// Words that cannot be the last of a sentence: where one is, something is missing.
 #[rustfmt::skip]
 pub(crate) const NEVER_BEFORE_STOP: &[&str] = &[
     "a", "an", "the", "and", "or", "nor", "than", "whose", "their", "its", "our", "my", "every",
 ];
 
-/// Words after which no comma can stand, not even before an insertion.
+/// Words that no comma can follow, not even that of an insertion.
 #[rustfmt::skip]
 pub(crate) const NEVER_BEFORE_COMMA: &[&str] = &["a", "an", "the", "its", "their", "our", "whose"];
 
-/// Words that stand with a capital at a sentence's start only.
+/// Words that have a capital only where a sentence begins.
 #[rustfmt::skip]
 pub(crate) const NEVER_INSIDE: &[&str] = &["This", "These", "However,", "They", "Although", "Thus,", "Therefore,"];
 
@@ -58,7 +58,7 @@ pub(crate) const NEVER_INSIDE: &[&str] = &["This", "These", "However,", "They", 
 #[rustfmt::skip]
 pub(crate) const REPEATABLE: &[&str] = &["had", "is", "that", "very", "so", "to", "in", "on"];
 
-/// Abbreviations that never close a sentence: it was cut in two.
+/// Abbreviations that never end a sentence: where one does, the sentence was cut in two.
 #[rustfmt::skip]
 pub(crate) const NEVER_LAST: &[&str] = &[
     "adm", "capt", "cf", "cmdr", "col", "dr", "e.g", "eds", "esp", "fig", "figs", "gen", "gov", "i.e", "lt", "maj",

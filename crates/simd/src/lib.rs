@@ -1,21 +1,21 @@
-//! What the hot loops of the stages share: arithmetic in the widest vectors of the processor at hand,
-//! chosen when the program runs (AVX-512, AVX2 with FMA, NEON, or none).
+//! The arithmetic of the stages' hot loops, in the widest vectors that the processor has: AVX-512, AVX2 with FMA, NEON,
+//! or none, chosen when the program runs.
 //!
 //! | task | where |
 //! |---|---|
 //! | lay a matrix out once, multiply rows with it often | [`Panels`] |
 //! | silu(x·gate) ⊙ (x·up) of a gated feed-forward | [`Panels::gated`] |
-//! | eˣ of a vector | [`exp`] |
+//! | eˣ of a vector | [`exp()`] |
 //! | Σ xᵀx and Σ xᵀy of f32 rows, in f64 | [`gram`], [`cross`] |
 //! | one look at a row of logits: its largest, ln Σ exp | [`RowScan`] |
 //! | products, cosines and distances of rows | [`dot`], [`add_cosines`], [`distances`] |
 //!
-//! A general product takes any two matrices, lays both out anew each time and writes its result to memory.
-//! A model's weights are the same in every batch, so they are laid out when they are loaded; and what is made
-//! of a product (a look at logits, a gate) is made while it lies in the nearest cache.
+//! A general matrix product lays out both factors at each call and writes its result to memory. A model's weights are
+//! the same in every batch, so here they are laid out once, when they are loaded; and what uses a product (a look at
+//! logits, a gate) uses it while it is still in the nearest cache.
 //!
-//! Everything here computes in the thread that calls it, and always in the same order: results do not depend on
-//! the number of threads or of rows. This crate knows nothing of torch.
+//! Everything here computes in the thread that calls it, and always in the same order: results depend neither on the
+//! number of threads nor on the number of rows. This crate knows nothing of torch.
 
 mod exp;
 mod outer;

@@ -1,29 +1,29 @@
-//! Sums over rows of outer products, in f64: Σ xᵀx and Σ xᵀy.
+//! Sums of outer products over rows, in f64: Σ xᵀx and Σ xᵀy.
 
 use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Columns of y in a tile: a whole number of vectors of every processor.
+/// Columns of y in a tile: a whole number of vectors on every processor.
 const PANEL: usize = 16;
 
-/// Columns of x in a tile. Six by two vectors of sums fit the registers.
+/// Columns of x in a tile. The sums, six rows of two vectors, fit into the registers.
 const GROUP: usize = 6;
 
-/// Vectors of a tile's row that are summed up at a time.
+/// Vectors of a tile's row that are in registers at a time.
 const VECTORS: usize = 2;
 
-/// Rows that are laid out at a time: a panel of them stays in the nearest cache, all groups of 1,024 columns in the
-/// second.
+/// Rows that are laid out at a time: a panel of so many rows stays in the nearest cache, and 1,024 columns in groups
+/// stay in the second.
 const ROWS: usize = 128;
 
-/// Some columns of Σ xᵀx over the rows of x (n, D): (D, columns), row by row. Only what lies on the diagonal and
-/// above is summed up; elsewhere it may be 0.
+/// Some columns of Σ xᵀx over the rows of x (n, D): (D, columns), row by row. The matrix is symmetric: only the values
+/// on and above the diagonal are summed up, and those below may be 0.
 ///
 /// # Panics
 /// If x is no whole number of rows, or there are no such columns.
 pub fn gram(x: &[f32], width: usize, columns: Range<usize>) -> Vec<f64> {
-    // A tile is needed as far as the last column of its panel.
+    // In a panel, the diagonal ends at the row of the last column.
     sums(x, x, width, columns, |last_column| last_column + 1)
 }
 
@@ -35,7 +35,7 @@ pub fn cross(x: &[f32], y: &[f32], width: usize, columns: Range<usize>) -> Vec<f
     sums(x, y, width, columns, |_| width)
 }
 
-/// `needed` says how many of the rows of Σ xᵀy are, up to a column.
+/// Some columns of Σ xᵀy. Of a panel that ends with column c, the first `needed(c)` rows are computed.
 fn sums(
     x: &[f32],
     y: &[f32],
@@ -71,7 +71,7 @@ fn sums(
     }
     let mut sums = vec![0.0; width * columns.len()];
     for (panel, tiles) in panels.iter().zip(&tiles) {
-        // The rows of the last tile that there are not are left out.
+        // `zip` leaves out the rows of the last tile that are beyond the matrix.
         let rows = tiles.iter().flatten().zip(sums.chunks_exact_mut(columns.len()));
         for (from, to) in rows {
             let place = panel.start - columns.start;
@@ -81,10 +81,11 @@ fn sums(
     sums
 }
 
-/// Sums of a group of columns of x by a panel of columns of y.
+/// The sums for a group of columns of x and a panel of columns of y.
 type Tile = [[f64; PANEL]; GROUP];
 
-/// Takes some columns of rows (n, D), one after another. What lies beyond them does not count.
+/// Copies some columns of the rows (n, D) and turns them into f64. Where they are fewer than N, nobody reads the sums of
+/// the other places.
 struct LayOut<'a, const N: usize> {
     rows: &'a [f32],
     width: usize,
@@ -100,7 +101,7 @@ impl<const N: usize> WithSimd for LayOut<'_, N> {
         self.laid_out.resize(self.rows.len() / self.width, [0.0; N]);
         for (values, row) in self.laid_out.iter_mut().zip(self.rows.chunks_exact(self.width)) {
             let from = &row[self.columns.clone()];
-            // A known number of values is converted in vectors.
+            // The compiler converts in vectors where it knows the number of values.
             if let Ok(from) = <&[f32; N]>::try_from(from) {
                 *values = from.map(f64::from);
             } else {
@@ -112,7 +113,7 @@ impl<const N: usize> WithSimd for LayOut<'_, N> {
     }
 }
 
-/// Adds the products of a panel with groups to their tiles.
+/// Adds the products of a panel with all groups to their tiles.
 struct Tiles<'a> {
     groups: &'a [Vec<[f64; GROUP]>],
     panel: &'a [[f64; PANEL]],
@@ -160,7 +161,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
-        /// Sizes that tiles and chunks do and do not divide. Small whole numbers: the sums are exact.
+        /// Some of the sizes are multiples of tiles and chunks, others are not. The values are small whole numbers, whose
+        /// sums are exact.
         #[test]
         fn sums_are_those_of_whole_numbers(
             rows in prop_oneof![0..9usize, 120..300usize],

@@ -1,4 +1,4 @@
-//! A matrix laid out for many products.
+//! A matrix that is laid out once for many products.
 
 use std::ops::Range;
 
@@ -7,26 +7,27 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::exp::exp;
 use crate::tiles::{BLOCK, Block, Group, PANEL, Tiles};
 
-/// Most values of a block of panels: they stay in the second cache.
+/// The most values of the panels that are multiplied at a time: they stay in the second cache.
 const BLOCK_VALUES: usize = 1 << 17;
 
-/// Columns that are asked for at a time while panels are filled.
+/// Columns that are asked for at a time when panels are filled.
 const FILLED: usize = 2048;
 
 /// A matrix W (D, V) and a constant b (V), for x·W + b.
 ///
-/// Panels of 32 columns, each with its D rows one after another; the last panel ends with zeros.
+/// It is stored in panels of 32 columns, each with its D rows one after another. In the last panel, columns beyond V
+/// are 0.
 pub struct Panels {
     depth: usize,
     columns: usize,
     values: Vec<[f32; PANEL]>,
-    /// One row a panel.
+    /// b, with one row for each panel.
     constants: Vec<[f32; PANEL]>,
 }
 
 impl Panels {
-    /// A matrix (D, V) of which `part` gives some columns, by the first one and their number: (D, count), row
-    /// by row. Without `constant`, b is 0.
+    /// Lays out a matrix (D, V) that `part` gives in pieces: for a first column and a count, the columns from there on,
+    /// (D, count), row by row. Without `constant`, b is 0.
     ///
     /// # Errors
     /// Those of `part`.
@@ -54,7 +55,7 @@ impl Panels {
         Ok(laid_out)
     }
 
-    /// The transpose of a matrix (V, D), row by row: of weights as they are stored, (out, in).
+    /// Lays out the transpose of a matrix (V, D), given row by row: weights are stored as (out, in).
     ///
     /// # Panics
     /// If D is 0, or the matrix or the constant has another size.
@@ -72,7 +73,7 @@ impl Panels {
         laid_out
     }
 
-    /// x·W + b of the rows of x (n, D), laid out for products in their turn, with another constant.
+    /// Lays out x·W + b, for the rows of x (n, D), as a matrix for further products, with a `constant` of its own.
     ///
     /// # Panics
     /// If x is no whole number of rows or empty, or the constant has another size.
@@ -111,8 +112,8 @@ impl Panels {
         self.columns
     }
 
-    /// x·W + b of the rows of x (n, D), with nothing kept: `take` gets the number of a row, the first column,
-    /// and some columns of the product, for every row and column once. Columns of the same row come in order.
+    /// Computes x·W + b for the rows of x (n, D) without storing it: `take` gets the number of a row, the number of a
+    /// first column, and the values from there on, until it has got every value once. The columns of a row come in order.
     ///
     /// # Panics
     /// If x is no whole number of rows.
@@ -131,7 +132,7 @@ impl Panels {
         }
     }
 
-    /// x·W + b of the rows of x (n, D), of some columns: (n, columns), row by row.
+    /// Some columns of x·W + b for the rows of x (n, D): (n, columns), row by row.
     ///
     /// # Panics
     /// If x is no whole number of rows, or there are no such columns.
@@ -156,7 +157,7 @@ impl Panels {
         product
     }
 
-    /// silu(x·gate) ⊙ (x·up) of the rows of x (n, D), with silu(z) = z/(1 + e⁻ᶻ): (n, V), row by row.
+    /// silu(x·gate) ⊙ (x·up) for the rows of x (n, D), with silu(z) = z/(1 + e⁻ᶻ): (n, V), row by row.
     ///
     /// # Panics
     /// If the two matrices are not of one size, or x is no whole number of rows.
@@ -180,13 +181,13 @@ impl Panels {
         product
     }
 
-    /// Runs of panels, in order, that fit a block and the second cache.
+    /// Cuts panels into runs, in order, whose values fit into the second cache and whose columns fit into a block.
     fn spans(&self, panels: Range<usize>, most_values: usize) -> impl Iterator<Item = Range<usize>> {
         let count = (most_values / (self.depth * PANEL)).clamp(1, BLOCK / PANEL);
         panels.clone().step_by(count).map(move |start| start..panels.end.min(start + count))
     }
 
-    /// The product of a group of rows with some panels, into a block.
+    /// The product of a group of rows with some panels, which goes into a block.
     fn tiles<'a>(&'a self, group: &Group<'a>, span: &Range<usize>, block: &'a mut Block) -> Tiles<'a> {
         Tiles {
             factor: group.values,
@@ -208,7 +209,7 @@ impl WithSimd for Silu<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // e⁸⁸ is still finite, and 1/e⁸⁸ nothing beside the other values.
+        // The power is at most e⁸⁸, which is still finite; silu is then so close to 0 that the limit changes nothing.
         let (one, largest) = (simd.splat_f32s(1.0), simd.splat_f32s(88.0));
         let (gates, _) = S::as_simd_f32s(self.gates);
         let (ups, _) = S::as_mut_simd_f32s(self.ups);
@@ -242,7 +243,7 @@ mod tests {
         Panels::fill(matrix.len() / columns, columns, constant, part).unwrap()
     }
 
-    /// x·W + b in f64.
+    /// x·W + b, computed plainly in f64.
     fn plain(x: &[f32], matrix: &[f32], columns: usize, constant: Option<&[f32]>) -> Vec<f64> {
         let depth = matrix.len() / columns;
         let value = |row: &[f32], column: usize| {
@@ -253,14 +254,14 @@ mod tests {
         x.chunks_exact(depth).flat_map(|row| (0..columns).map(move |column| value(row, column))).collect()
     }
 
-    /// f32 sums of up to 700 products of size 1, one after another: 700·2⁻²⁴·700 in the worst case, and far less
-    /// in these, where signs mix: 1e-3.
+    /// An f32 sum of 700 products of size 1 errs by 700·2⁻²⁴·700 = 0.03 in the worst case, and by far less than 1e-3
+    /// here, where the signs are mixed.
     const TOLERANCE: f64 = 1e-3;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
-        /// Sizes that blocks, panels and groups do and do not divide.
+        /// Some of the sizes are multiples of blocks, panels and groups, others are not.
         #[test]
         fn products_are_those_in_f64(
             rows in 0..14usize,
@@ -326,7 +327,7 @@ mod tests {
         }
     }
 
-    /// A row's products do not depend on the rows beside it: batches can be cut anywhere.
+    /// A row's products do not depend on the other rows, so batches can be cut anywhere.
     #[test]
     fn rows_do_not_depend_on_each_other() {
         let (depth, columns) = (77, 130);

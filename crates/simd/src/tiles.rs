@@ -1,26 +1,26 @@
-//! The product of a few rows with some panels: what is computed in registers.
+//! The innermost product, of a few rows with some panels, which is summed up in registers.
 
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-/// Columns of a panel: a whole number of vectors of every processor.
+/// Columns of a panel: a whole number of vectors on every processor.
 pub(crate) const PANEL: usize = 32;
 
-/// Rows that are computed together and share what is read of a panel. Six by two vectors of sums fit the
-/// registers.
+/// Rows that are computed together, so that each value of a panel is read once for all of them. The sums, six rows of
+/// two vectors, fit into the registers.
 pub const ROWS: usize = 6;
 
-/// Vectors of a row that are summed up at a time.
+/// Vectors of a row's sums that are in registers at a time.
 const VECTORS: usize = 2;
 
-/// Products that are summed up one after another. A longer sum is one of such sums: it is rounded less.
+/// How many products are summed up one after another. A longer sum adds up such sums, which loses less to rounding.
 const SUMMED: usize = 128;
 
-/// Most columns of a block: its six rows stay in the nearest cache.
+/// The most columns of a block: its six rows stay in the nearest cache.
 pub(crate) const BLOCK: usize = 512;
 
-/// What a few rows of a product are made in.
+/// Room for six rows of a product.
 #[repr(align(64))]
 pub(crate) struct Block(pub [[f32; BLOCK]; ROWS]);
 
@@ -28,15 +28,16 @@ impl Block {
     pub const ZEROS: Self = Self([[0.0; BLOCK]; ROWS]);
 }
 
-/// Six rows of a factor.
+/// Up to six rows of a factor.
 pub(crate) struct Group<'a> {
-    /// Which rows there are.
+    /// The numbers of the rows.
     pub rows: Range<usize>,
-    /// Rows that there are not are the first one; nobody reads their products.
+    /// The values of the rows. Missing rows repeat the first; nobody reads their products.
     pub values: [&'a [f32]; ROWS],
 }
 
 impl<'a> Group<'a> {
+    /// All rows of x (n, D), in groups.
     pub fn all(x: &'a [f32], depth: usize) -> impl Iterator<Item = Self> + Clone {
         assert_eq!(x.len() % depth, 0, "{} values are no rows of {depth}", x.len());
         x.chunks(ROWS * depth).enumerate().map(move |(index, values)| {
@@ -73,7 +74,7 @@ impl WithSimd for Tiles<'_> {
     }
 }
 
-/// Two vectors of each of six rows, in registers.
+/// Computes two vectors of each of six rows of a product, in registers.
 #[inline(always)]
 fn tile<S: Simd>(
     simd: S,

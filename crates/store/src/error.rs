@@ -1,4 +1,4 @@
-//! What can be wrong with a Parquet file of ours.
+//! What can be wrong with our Parquet files and the folders that hold them.
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,98 @@ pub enum StoreError {
         #[source]
         source: arrow::error::ArrowError,
     },
+    /// There is no such folder.
+    #[error("{}: is not a folder of hidden states; onejump-capture --out makes one", dir.display())]
+    NoFolder {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The capture of a folder is not finished.
+    #[error(
+        "{}: has {parts} of {total} parts; run onejump-capture again with the same arguments, it goes on",
+        dir.display()
+    )]
+    Incomplete {
+        /// The folder.
+        dir: PathBuf,
+        /// How many parts there are.
+        parts: usize,
+        /// How many parts there should be.
+        total: usize,
+    },
+    /// A part is not the file that the manifest lists.
+    #[error("{}: {fault}; onejump-capture with the same arguments mends it", path.display())]
+    Part {
+        /// The part.
+        path: PathBuf,
+        /// In which way it differs.
+        fault: PartFault,
+    },
+    /// A part does not have as many rows as the manifest says.
+    #[error("{}: has {found} rows, its manifest says {expected}", path.display())]
+    Rows {
+        /// The part.
+        path: PathBuf,
+        /// Rows in the part.
+        found: usize,
+        /// Rows in the manifest.
+        expected: usize,
+    },
+    /// The model has no such level.
+    #[error("{}: has levels 0 to {blocks}; there is no level {level}", dir.display())]
+    NoLevel {
+        /// The folder.
+        dir: PathBuf,
+        /// The level that was asked for.
+        level: usize,
+        /// K, the last level.
+        blocks: usize,
+    },
+    /// The states have another width than the model's.
+    #[error("{}: column '{column}' has {found} values a row, expected H = {expected}", path.display())]
+    HiddenSize {
+        /// The part.
+        path: PathBuf,
+        /// The level's column.
+        column: String,
+        /// Values in a row.
+        found: usize,
+        /// H.
+        expected: usize,
+    },
+    /// A state is NaN or infinite.
+    #[error(
+        "{}: column '{column}' is {value} in row {row}; the model overflowed, or the file is damaged",
+        path.display()
+    )]
+    NotFinite {
+        /// The part.
+        path: PathBuf,
+        /// The level's column.
+        column: String,
+        /// The row in the part.
+        row: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A state is too large to be stored in f16.
+    #[error("{}: column '{column}': {value} does not fit into f16; use --store-dtype f32", path.display())]
+    TooLarge {
+        /// The part.
+        path: PathBuf,
+        /// The level's column.
+        column: String,
+        /// The value.
+        value: f32,
+    },
+    /// A folder that was checked has problems, which are listed elsewhere.
+    #[error("{}: {count} problem{}", dir.display(), if *count == 1 { "" } else { "s" })]
+    Problems {
+        /// The folder.
+        dir: PathBuf,
+        /// How many.
+        count: usize,
+    },
     /// Parquet, but not the table that is expected.
     #[error("{}: {reason}", path.display())]
     Content {
@@ -38,17 +130,38 @@ pub enum StoreError {
     },
 }
 
+/// In which way a part differs from the manifest's entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PartFault {
+    /// The file does not exist.
+    #[error("is missing, though the manifest lists it")]
+    Missing,
+    /// The file has another size.
+    #[error("has {found} bytes, its manifest says {expected}")]
+    Size {
+        /// Bytes of the file.
+        found: u64,
+        /// Bytes in the manifest.
+        expected: u64,
+    },
+    /// The file has the right size and other content.
+    #[error("is damaged, or of another run: its SHA-256 is not the manifest's")]
+    Hash,
+}
+
 impl StoreError {
-    /// The file holds Parquet that is not the table expected here.
+    /// The error about a file that is not the table expected here.
     pub(crate) fn content(path: &Path, reason: impl Into<String>) -> Self {
         Self::Content { path: path.to_owned(), reason: reason.into() }
     }
 
+    /// Makes the error about a file that the Parquet library refuses.
     pub(crate) fn parquet(path: &Path) -> impl Fn(parquet::errors::ParquetError) -> Self {
         let path = path.to_owned();
         move |source| Self::Parquet { path: path.clone(), source }
     }
 
+    /// Makes the error about columns that the Arrow library refuses.
     pub(crate) fn arrow(path: &Path) -> impl Fn(arrow::error::ArrowError) -> Self {
         let path = path.to_owned();
         move |source| Self::Arrow { path: path.clone(), source }

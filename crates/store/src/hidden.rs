@@ -1,4 +1,4 @@
-//! A folder of hidden states: its manifest and its parts as one table.
+//! A folder of hidden states: its manifest, and its parts read as one table.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use onejump_core::files;
 use onejump_core::manifest::{HiddenManifest, Part};
 use rayon::prelude::*;
 
-use crate::StoreError;
+use crate::error::{PartFault, StoreError};
 use crate::part;
 
 /// The captured states of N samples at levels 0..=K, on disk. Reading a level reads that column.
@@ -16,16 +16,16 @@ pub struct HiddenStates {
     dir: PathBuf,
     manifest: HiddenManifest,
     selection: Selection,
-    /// The rows that are kept; none for all.
+    /// The rows that are used; none stands for all.
     kept: Option<Vec<usize>>,
 }
 
 /// Which samples of a folder are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Only so many, from the first on: samples are in a random order already.
+    /// Only so many, from the first on. They are a random choice: the sentences are in a random order already.
     pub first: Option<usize>,
-    /// Leaves out the samples at position 0, after `first`.
+    /// Without those at position 0, which are left out after `first` is counted.
     pub without_position_0: bool,
 }
 
@@ -44,28 +44,19 @@ impl HiddenStates {
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let dir = dir.into();
         if !dir.is_dir() {
-            return Err(StoreError::content(
-                &dir,
-                "is not a folder of hidden states; onejump-capture --out makes one",
-            ));
+            return Err(StoreError::NoFolder { dir });
         }
         let manifest = HiddenManifest::read(&dir)?;
         if !manifest.is_complete() {
-            return Err(StoreError::content(
-                &dir,
-                format!(
-                    "has {} of {} parts; run onejump-capture again with the same arguments, it goes on",
-                    manifest.parts.len(),
-                    manifest.parts_total
-                ),
-            ));
+            let (parts, total) = (manifest.parts.len(), manifest.parts_total);
+            return Err(StoreError::Incomplete { dir, parts, total });
         }
-        // States of another run have the same shape: only the content tells.
+        // The states of another run have the same shape; only the hash of their content differs.
         manifest.parts.par_iter().try_for_each(|part| check_file(&dir, part))?;
         Ok(Self { dir, manifest, selection: Selection::default(), kept: None })
     }
 
-    /// The same folder, of which only some samples are used.
+    /// Uses only some samples of the folder.
     ///
     /// # Errors
     /// [`StoreError`] if the positions cannot be read.
@@ -102,7 +93,7 @@ impl HiddenStates {
         &self.dir
     }
 
-    /// What the states come from.
+    /// The folder's manifest.
     pub fn manifest(&self) -> &HiddenManifest {
         &self.manifest
     }
@@ -128,10 +119,7 @@ impl HiddenStates {
     /// [`StoreError`] if the level does not exist, a part is damaged, or a state is not finite.
     pub fn level(&self, level: usize) -> Result<Vec<f32>, StoreError> {
         if level > self.blocks() {
-            return Err(StoreError::content(
-                &self.dir,
-                format!("has levels 0 to {}; there is no level {level}", self.blocks()),
-            ));
+            return Err(StoreError::NoLevel { dir: self.dir.clone(), level, blocks: self.blocks() });
         }
         let hidden_size = self.hidden_size();
         let parts = self.read_parts(|path| part::read_level(path, level, hidden_size))?;
@@ -166,14 +154,15 @@ impl HiddenStates {
         self.manifest.parts.par_iter().map(|part| read(&self.dir.join(&part.file))).collect()
     }
 
-    /// The samples that are used, from parts that are checked against the manifest's number of samples.
+    /// Joins the parts, whose rows must be as many as the manifest says, and keeps the samples that are used.
     fn whole<T: Copy>(&self, parts: Vec<Vec<T>>, width: usize) -> Result<Vec<T>, StoreError> {
         for (part, rows) in self.manifest.parts.iter().zip(&parts) {
             if rows.len() != part.samples * width {
-                return Err(StoreError::content(
-                    &self.dir.join(&part.file),
-                    format!("has {} rows, its manifest says {}", rows.len() / width, part.samples),
-                ));
+                return Err(StoreError::Rows {
+                    path: self.dir.join(&part.file),
+                    found: rows.len() / width,
+                    expected: part.samples,
+                });
             }
         }
         let mut whole = Vec::with_capacity(self.manifest.inputs.samples * width);
@@ -189,23 +178,16 @@ impl HiddenStates {
     }
 }
 
-/// Compares a part with the size and the hash in the manifest.
+/// Compares a part with its size and its hash in the manifest.
 pub(crate) fn check_file(dir: &Path, part: &Part) -> Result<(), StoreError> {
     let path = dir.join(&part.file);
-    let advice = "onejump-capture with the same arguments mends it";
-    let Ok(metadata) = std::fs::metadata(&path) else {
-        return Err(StoreError::content(
-            &path,
-            format!("is missing, though the manifest lists it; {advice}"),
-        ));
+    let fault = match std::fs::metadata(&path) {
+        Err(_) => PartFault::Missing,
+        Ok(found) if found.len() != part.bytes => {
+            PartFault::Size { found: found.len(), expected: part.bytes }
+        }
+        Ok(_) if files::sha256_file(&path)? != part.sha256 => PartFault::Hash,
+        Ok(_) => return Ok(()),
     };
-    if metadata.len() != part.bytes {
-        let reason = format!("has {} bytes, its manifest says {}; {advice}", metadata.len(), part.bytes);
-        return Err(StoreError::content(&path, reason));
-    }
-    if files::sha256_file(&path)? != part.sha256 {
-        let reason = format!("is damaged, or of another run: its SHA-256 is not the manifest's; {advice}");
-        return Err(StoreError::content(&path, reason));
-    }
-    Ok(())
+    Err(StoreError::Part { path, fault })
 }

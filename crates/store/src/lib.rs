@@ -1,4 +1,4 @@
-//! Hidden states and result tables as Parquet that pyarrow, polars, DuckDB and pandas read as it is.
+//! Hidden states and result tables as Parquet that pyarrow, polars, DuckDB and pandas read without a converter.
 //!
 //! | task | where |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | write the parts of a folder | [`part::write_part`] |
 //! | check a whole folder against its manifest | [`verify::verify`] |
 //! | the tables of scores and metrics | [`tables`] |
-//! | the tables of the analyses that go further | [`analyses`] |
+//! | the tables of the analyses beyond the paper | [`analyses`] |
 //! | the model's own predictions | [`truth`] |
 //!
 //! ```
@@ -37,4 +37,4 @@ pub mod tables;
 pub mod truth;
 pub mod verify;
 
-pub use error::StoreError;
+pub use error::{PartFault, StoreError};

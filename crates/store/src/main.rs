@@ -8,7 +8,7 @@ use onejump_program::{Terminal, say};
 use onejump_store::StoreError;
 use onejump_store::verify::verify;
 
-/// Looks after folders of hidden states.
+/// Work on folders of hidden states.
 #[derive(Parser)]
 #[command(name = "onejump-store", version)]
 struct Args {
@@ -36,7 +36,6 @@ fn run(args: Args, _: &Terminal) -> Result<(), StoreError> {
     say!("{}", verified.to_string().trim_end());
     match verified.problems().count() {
         0 => Ok(()),
-        1 => Err(StoreError::Content { path: dir, reason: "1 problem".into() }),
-        count => Err(StoreError::Content { path: dir, reason: format!("{count} problems") }),
+        count => Err(StoreError::Problems { dir, count }),
     }
 }

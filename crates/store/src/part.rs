@@ -21,13 +21,13 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use crate::StoreError;
 use crate::table::{self, column, full_column, wrong_type};
 
-/// How the states are stored. Computing is another matter.
+/// The type that states are stored in, whatever type they were computed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum StoreDtype {
-    /// As computed in f32, lossless.
+    /// Every state as it was computed, without loss.
     F32,
-    /// Half the bytes, 11 bits of mantissa; values above 65,504 do not fit and are refused.
+    /// Half the bytes, with 11 bits of mantissa; values above 65,504 do not fit and are refused.
     F16,
 }
 
@@ -35,6 +35,14 @@ impl StoreDtype {
     /// The name on the command line and in the manifest.
     pub fn name(self) -> &'static str {
         self.into()
+    }
+
+    /// The type of a state's values in a part.
+    fn arrow(self) -> DataType {
+        match self {
+            Self::F32 => DataType::Float32,
+            Self::F16 => DataType::Float16,
+        }
     }
 }
 
@@ -53,12 +61,12 @@ pub struct PartRows {
     pub token_ids: Vec<Vec<i32>>,
     /// The sampled positions.
     pub positions: Vec<u32>,
-    /// Per level 0..=K the states, (N, H) row-major.
+    /// The states at each level 0..=K, (N, H) row-major.
     pub levels: Vec<Vec<f32>>,
 }
 
-/// Writes a part, atomically. Floats are split by byte (BYTE_STREAM_SPLIT) and compressed with
-/// Zstandard: exponents compress, mantissas hardly.
+/// Writes a part, whole or not at all. The bytes of floats are stored apart by place (BYTE_STREAM_SPLIT) and compressed
+/// with Zstandard: exponents compress well, mantissas hardly.
 ///
 /// # Errors
 /// [`StoreError`] if the file cannot be written, or a state does not fit into f16.
@@ -68,12 +76,6 @@ pub fn write_part(
     hidden_size: usize,
     dtype: StoreDtype,
 ) -> Result<(), StoreError> {
-    let mut fields = vec![
-        Field::new("sample_id", DataType::UInt64, false),
-        Field::new("sentence", DataType::Utf8, true),
-        Field::new("token_ids", DataType::List(item(DataType::Int32)), false),
-        Field::new("position", DataType::UInt32, false),
-    ];
     let token_offsets = OffsetBuffer::from_lengths(rows.token_ids.iter().map(Vec::len));
     let tokens = Int32Array::from_iter_values(rows.token_ids.iter().flatten().copied());
     let token_ids = ListArray::try_new(item(DataType::Int32), token_offsets, Arc::new(tokens), None)
@@ -86,17 +88,20 @@ pub fn write_part(
     ];
     for (level, states) in rows.levels.iter().enumerate() {
         let name = level_column(level);
-        let (values, value_type): (ArrayRef, _) = match dtype {
-            StoreDtype::F32 => (Arc::new(Float32Array::from(states.clone())), DataType::Float32),
-            StoreDtype::F16 => (Arc::new(half_states(path, &name, states)?), DataType::Float16),
+        let values: ArrayRef = match dtype {
+            StoreDtype::F32 => Arc::new(Float32Array::from(states.clone())),
+            StoreDtype::F16 => Arc::new(half_states(path, &name, states)?),
         };
-        let list = FixedSizeListArray::try_new(item(value_type.clone()), hidden_size as i32, values, None)
+        let list = FixedSizeListArray::try_new(item(dtype.arrow()), hidden_size as i32, values, None)
             .map_err(StoreError::arrow(path))?;
-        fields.push(Field::new(name, list.data_type().clone(), false));
         arrays.push(Arc::new(list));
     }
-    let batch =
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(StoreError::arrow(path))?;
+    let fields = columns(rows.levels.len(), hidden_size, dtype).into_iter().map(|(name, data_type)| {
+        let nullable = name == "sentence";
+        Field::new(name, data_type, nullable)
+    });
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let batch = RecordBatch::try_new(Arc::new(schema), arrays).map_err(StoreError::arrow(path))?;
     table::write(path, &batch, properties(rows.levels.len()))
 }
 
@@ -105,11 +110,8 @@ fn item(data_type: DataType) -> Arc<Field> {
 }
 
 fn half_states(path: &Path, column: &str, states: &[f32]) -> Result<Float16Array, StoreError> {
-    if let Some(value) = states.iter().find(|value| value.abs() > f16::MAX.to_f32()) {
-        return Err(StoreError::content(
-            path,
-            format!("column '{column}': {value} does not fit into f16; use --store-dtype f32"),
-        ));
+    if let Some(&value) = states.iter().find(|value| value.abs() > f16::MAX.to_f32()) {
+        return Err(StoreError::TooLarge { path: path.to_owned(), column: column.to_owned(), value });
     }
     let mut half = vec![f16::ZERO; states.len()];
     half.convert_from_f32_slice(states);
@@ -137,16 +139,18 @@ pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f
     let batch = table::read(path, &[&name])?;
     let list: &FixedSizeListArray = column(path, &batch, &name, "a fixed-size list of floats")?;
     if list.value_length() as usize != hidden_size {
-        return Err(StoreError::content(
-            path,
-            format!("column '{name}' has {} values a row, expected H = {hidden_size}", list.value_length()),
-        ));
+        return Err(StoreError::HiddenSize {
+            path: path.to_owned(),
+            column: name,
+            found: list.value_length() as usize,
+            expected: hidden_size,
+        });
     }
     if list.null_count() > 0 || list.values().null_count() > 0 {
         return Err(StoreError::content(path, format!("column '{name}' has missing values")));
     }
     let (values, found) = (Arc::clone(list.values()), list.data_type().clone());
-    drop(batch); // The values are ours alone now: they need not be copied.
+    drop(batch); // Without other owners, the values can be taken without a copy.
     let states = if let Some(floats) = values.as_any().downcast_ref::<Float32Array>() {
         let floats = floats.values().clone();
         drop(values);
@@ -160,19 +164,17 @@ pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f
     };
     if !all_finite(&states) {
         let index = states.iter().position(|value| !value.is_finite()).unwrap_or_default();
-        return Err(StoreError::content(
-            path,
-            format!(
-                "column '{name}' is {} in row {}; the model overflowed, or the file is damaged",
-                states[index],
-                index / hidden_size
-            ),
-        ));
+        return Err(StoreError::NotFinite {
+            path: path.to_owned(),
+            column: name,
+            row: index / hidden_size,
+            value: states[index],
+        });
     }
     Ok(states)
 }
 
-/// Whether no value is NaN or infinite. Without an early end, this is done in vectors.
+/// Whether no value is NaN or infinite. It looks at all of them: a loop that may end early is not vectorised.
 fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     let special = |value: &f32| u32::from(value.to_bits() & EXPONENT == EXPONENT);
@@ -216,19 +218,15 @@ pub fn read_token_ids(path: &Path) -> Result<Vec<Vec<i32>>, StoreError> {
     (0..batch.num_rows()).map(row).collect()
 }
 
-/// The names and types of a part's columns.
+/// The names and types of a part's columns, in their order.
 pub(crate) fn columns(levels: usize, hidden_size: usize, dtype: StoreDtype) -> Vec<(String, DataType)> {
-    let value = match dtype {
-        StoreDtype::F32 => DataType::Float32,
-        StoreDtype::F16 => DataType::Float16,
-    };
     let mut columns = vec![
         ("sample_id".to_owned(), DataType::UInt64),
         ("sentence".to_owned(), DataType::Utf8),
         ("token_ids".to_owned(), DataType::List(item(DataType::Int32))),
         ("position".to_owned(), DataType::UInt32),
     ];
-    let level = DataType::FixedSizeList(item(value), hidden_size as i32);
+    let level = DataType::FixedSizeList(item(dtype.arrow()), hidden_size as i32);
     columns.extend((0..levels).map(|number| (level_column(number), level.clone())));
     columns
 }

@@ -1,4 +1,4 @@
-//! A folder of hidden states against its manifest: every problem, not the first alone.
+//! Checks a folder of hidden states against its manifest, and names every problem, not only the first.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -40,11 +40,11 @@ impl Verified {
     }
 }
 
-/// Checks a folder: which parts there are, their hashes, schema and row counts, that the samples
-/// follow each other, that positions and token ids are possible, that every state is finite.
+/// Checks a folder: that all parts are there, with the right hashes, schema and numbers of rows; that samples are
+/// numbered in order; that positions and token ids are possible; and that every state is finite.
 ///
 /// # Errors
-/// [`StoreError`] if there is no usable manifest; what is wrong below it is in [`Verified`].
+/// [`StoreError`] if there is no usable manifest; every other problem is in [`Verified`].
 pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
     let manifest = HiddenManifest::read(dir)?;
     let mut problems = Vec::new();
@@ -72,6 +72,7 @@ pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
     Ok(Verified { dir: dir.to_owned(), parts: parts.collect(), problems })
 }
 
+/// One part, and what it is checked against.
 struct Check<'a> {
     dir: &'a Path,
     manifest: &'a HiddenManifest,
@@ -85,7 +86,7 @@ impl Check<'_> {
         let mut problems: Vec<String> = Vec::new();
         let mut add = |error: StoreError| {
             let problem = error.to_string();
-            // A file that is damaged may say so of every column.
+            // Every column of a damaged file may give the same error.
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
@@ -123,7 +124,7 @@ impl Check<'_> {
         }
     }
 
-    /// Numbers, positions and tokens of the samples.
+    /// Checks the numbers, positions and tokens of the samples.
     fn samples(&self, path: &Path) -> Result<(), StoreError> {
         let wrong = |reason: String| Err(StoreError::content(path, reason));
         let rows = self.part.samples;
@@ -132,7 +133,7 @@ impl Check<'_> {
         let first = (number * self.manifest.samples_per_part) as u64;
         let ids = part::read_sample_ids(path)?;
         if ids.len() != rows {
-            return wrong(format!("has {} rows, its manifest says {rows}", ids.len()));
+            return Err(StoreError::Rows { path: path.to_owned(), found: ids.len(), expected: rows });
         }
         if let Some((row, id)) = (first..).zip(&ids).find(|(expected, id)| expected != *id) {
             return wrong(format!("has sample {id} where {row} should be"));
@@ -160,8 +161,7 @@ impl Check<'_> {
         let hidden_size = self.manifest.inputs.hidden_size;
         let rows = part::read_level(path, level, hidden_size)?.len() / hidden_size;
         if rows != self.part.samples {
-            let reason = format!("has {rows} rows, its manifest says {}", self.part.samples);
-            return Err(StoreError::content(path, reason));
+            return Err(StoreError::Rows { path: path.to_owned(), found: rows, expected: self.part.samples });
         }
         Ok(())
     }
@@ -254,7 +254,7 @@ mod tests {
         let part = |number| dir.path().join(part_file(number));
         let open = || HiddenStates::open(dir.path()).unwrap_err().to_string();
         assert_eq!(HiddenStates::open(dir.path()).unwrap().samples(), SAMPLES);
-        // Another run's part: the same shape, other states.
+        // The part of another run has the same shape and other states.
         let other = folder(|_, rows| rows.levels[0][0] = 0.5);
         std::fs::copy(other.path().join(part_file(1)), part(1)).unwrap();
         assert!(open().contains("part-00001.parquet") && open().contains("SHA-256"), "{}", open());

@@ -1,15 +1,14 @@
-//! Keeps one strange article from ending the run.
+//! Makes sure that one strange article does not end the run.
 
 use onejump_core::guard;
 
-/// Deeper nesting than this is vandalism or damage, and would cost stack.
+/// Deeper nesting than this is vandalism or damage, and could overflow the stack.
 const MAX_NESTING: usize = 200;
 
-/// The parser tries again for each bracket that is never closed, and so twice as often with each: 200 bytes
-/// with 60 of them took 2 GB.
+/// Each bracket that is never closed doubles the parser's work: 200 bytes with 60 of them took 2 GB.
 const MAX_UNCLOSED: usize = 12;
 
-/// What the parser does not look into, and what may look like brackets: formulas, programs, comments.
+/// Formulas, programs and comments: the parser does not look for brackets inside them, though they may contain some.
 const OPAQUE: [(&str, &str); 6] = [
     ("<!--", "-->"),
     ("<math", "</math>"),
@@ -25,10 +24,10 @@ pub enum MarkupError {
     /// Templates, links, tables or lists nested beyond reason.
     #[error("its markup is nested too deeply")]
     TooDeep,
-    /// Brackets without their other half.
+    /// Too many brackets are never closed.
     #[error("its markup opens many brackets that it never closes")]
     Unclosed,
-    /// The parser found no end.
+    /// The parser did not finish in time.
     #[error("its markup took too long to parse")]
     TimedOut,
     /// The parser panicked.
@@ -36,7 +35,7 @@ pub enum MarkupError {
     Panicked,
 }
 
-/// Refuses markup whose tree could overflow the stack, or that the parser would try again and again.
+/// Refuses markup whose tree could overflow the stack, or on which the parser would not finish.
 pub(super) fn check_nesting(wikitext: &str) -> Result<(), MarkupError> {
     let bytes = wikitext.as_bytes();
     // Templates, links, tables.
@@ -67,18 +66,18 @@ pub(super) fn check_nesting(wikitext: &str) -> Result<(), MarkupError> {
     Ok(())
 }
 
-/// Counts a bracket of two bytes; returns them.
+/// Counts a bracket, and returns how many bytes it has.
 fn change(open: &mut usize, by: isize) -> usize {
     *open = open.saturating_add_signed(by);
     2
 }
 
-/// The length of what begins here and is not looked into; 1 if nothing does.
+/// The length of the formula, program or comment that begins here; 1 if none does.
 fn opaque(bytes: &[u8]) -> usize {
     let Some((start, end)) = OPAQUE.iter().find(|(start, _)| bytes.starts_with(start.as_bytes())) else {
         return 1;
     };
-    // `<math{{` begins no formula, and the parser looks into it.
+    // The parser does not take `<math{{` for a formula, and does look inside.
     let mut inside = bytes[start.len()..].iter().take_while(|&&byte| byte != b'>');
     let is_tag = bytes.get(start.len()).is_some_and(|byte| b"> \t\n".contains(byte));
     if *end != "-->" && !(is_tag && inside.all(|byte| !b"{[<".contains(byte))) {
@@ -88,7 +87,7 @@ fn opaque(bytes: &[u8]) -> usize {
     place.map_or(1, |place| place + end.len())
 }
 
-/// Runs a parse; a panic in it becomes an error, and is not reported on stderr.
+/// Runs a parse; a panic in it becomes an error.
 pub(super) fn catch<T>(parse: impl FnOnce() -> Result<T, MarkupError>) -> Result<T, MarkupError> {
     guard::catch(parse).unwrap_or(Err(MarkupError::Panicked))
 }

@@ -1,7 +1,7 @@
 //! Wikitext into paragraphs of plain prose.
 //!
 //! `parse-wiki-text-2` parses; this module decides what is prose. Headings, lists, tables, images,
-//! footnotes and whole sections of references go. What cannot be shown as plain text (a formula, an
+//! footnotes and whole sections of references are left out. What cannot be shown as plain text (a formula, an
 //! unknown template inside a sentence) leaves a [`HOLE`], so that the sentence around it can be
 //! recognised and dropped.
 
@@ -45,7 +45,7 @@ impl Stripper {
         Self { configuration }
     }
 
-    /// The paragraphs of an article, spaces and line ends not yet tidied.
+    /// The paragraphs of an article. Spaces and line ends are as in the wikitext; `tidy` comes later.
     ///
     /// # Errors
     /// The parser gave up on the article; the message says how.

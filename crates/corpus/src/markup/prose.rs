@@ -2,8 +2,8 @@
 
 use super::HOLE;
 
-/// A line at least this long without a full stop is prose that was wrapped by hand; a shorter one
-/// is a caption or a heading in disguise.
+/// A line without a full stop is prose that was wrapped by hand if it is at least this long; a shorter one is a
+/// caption or a heading.
 const SHORT_LINE: usize = 60;
 
 /// Collects paragraphs.
@@ -62,13 +62,13 @@ impl Prose {
         self.superscript = None;
     }
 
-    /// Something that belongs to the sentence cannot be shown.
+    /// Marks where something that belongs to the sentence cannot be shown.
     pub(super) fn hole(&mut self) {
         self.after_note = false;
         self.current.push(HOLE);
     }
 
-    /// A footnote stood here.
+    /// Leaves out a footnote, with the space before it.
     pub(super) fn note(&mut self) {
         let kept = self.current[self.line_start..].trim_end().len() + self.line_start;
         self.after_note = kept > self.line_start;
@@ -86,7 +86,7 @@ impl Prose {
         self.superscript = Some(self.current.len());
     }
 
-    /// Raises what stands since [`begin_superscript`](Self::begin_superscript), if Unicode can.
+    /// Raises the text since [`begin_superscript`](Self::begin_superscript), if Unicode can.
     pub(super) fn end_superscript(&mut self) {
         let Some(start) = self.superscript.take() else { return };
         let raised = self.current.get(start..).map(superscript);
@@ -103,7 +103,7 @@ impl Prose {
     }
 }
 
-/// `2` as `²`; the ending of an ordinal number stays as it is; anything else has no plain form.
+/// `2` becomes `²`, the ending of an ordinal number stays as it is, and anything else has no plain form.
 pub(super) fn superscript(text: &str) -> Option<String> {
     let text = text.trim();
     if ["st", "nd", "rd", "th", "o", "TM", "e"].contains(&text) {

@@ -1,7 +1,7 @@
-//! What a reader of the article sees of the commonest templates.
+//! What a reader of the article sees of the most common templates.
 //!
-//! The list is short on purpose: an unknown template inside a sentence costs that sentence, nothing
-//! else. What is shown here was checked against the templates' documentation.
+//! The list is short on purpose: an unknown template costs no more than the sentence around it. How these
+//! templates show was checked against their documentation.
 
 use parse_wiki_text_2::Parameter;
 
@@ -14,7 +14,7 @@ pub(super) enum Treatment {
     Invisible,
     /// As a footnote mark or an editor's remark above the line.
     Note,
-    /// Always the same.
+    /// Always as the same text.
     Literal(&'static str),
     /// As one of its positional arguments.
     Argument(usize),
@@ -28,7 +28,7 @@ pub(super) enum Treatment {
     Joined,
     /// As its argument, raised.
     Superscript,
-    /// As something we cannot tell.
+    /// In a way that we cannot tell.
     Hole,
 }
 

@@ -1,4 +1,4 @@
-//! From the parser's tree to prose.
+//! Walks the parser's tree and collects the prose.
 
 use parse_wiki_text_2::{Node, Parameter};
 
@@ -142,7 +142,7 @@ impl Walk {
     fn template(&mut self, name: &[Node<'_>], parameters: &[Parameter<'_>], following: &[Node<'_>]) {
         let name = inline(name).unwrap_or_default();
         let treatment = treatment(&name);
-        // A template that has its lines to itself is a box or a note above the text.
+        // A template with nothing else on its lines is a box, or a note above the text.
         if treatment != Treatment::Note && self.prose.at_line_start() && ends_line(following) {
             return self.prose.end_paragraph();
         }
