@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use onejump_core::cache::SMOLLM2_135M;
+use onejump_fetch::builtin::SMOLLM2_135M;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head::Head;

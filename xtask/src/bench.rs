@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
-use onejump_core::cache::SMOLLM2_135M;
+use onejump_fetch::builtin::SMOLLM2_135M;
 
 use crate::{process, python, setup};
 

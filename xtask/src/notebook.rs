@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use onejump_core::cache::SMOLLM2_135M;
 use onejump_core::layout::{RunLayout, Split};
 use onejump_core::set_name::SetName;
 use onejump_core::shortcut::ShortcutKind;
+use onejump_fetch::builtin::SMOLLM2_135M;
 use onejump_program::say;
 
 use crate::{process, python};

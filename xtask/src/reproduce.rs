@@ -6,13 +6,13 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use onejump_core::cache::SMOLLM2_135M;
 use onejump_core::files;
 use onejump_core::layout::{MANIFEST, RunLayout, Split};
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::set_name::SetName;
 use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
+use onejump_fetch::builtin::SMOLLM2_135M;
 use onejump_program::say;
 use serde::{Deserialize, Serialize};
 

@@ -7,11 +7,11 @@ use crate::file::integer;
 use crate::names::EMBEDDING;
 use crate::{GgufError, GgufFile};
 
-/// The values of `general.architecture` that [`GgufFile::config`] knows; Hugging Face's `model_type` has the
-/// same. (Mistral's files say `llama`.)
+/// The values of `general.architecture` that [`GgufFile::config`] knows; Hugging Face's `model_type` spells
+/// them alike. (Mistral's files say `llama`.)
 const ARCHITECTURES: [&str; 5] = ["gpt2", "llama", "phi3", "qwen2", "qwen3"];
 
-/// llama.cpp's rotary base where the file is silent.
+/// llama.cpp's rotary base where the file names none.
 const DEFAULT_THETA: f64 = 10_000.0;
 
 impl GgufFile {
@@ -92,8 +92,8 @@ impl GgufFile {
         Ok(())
     }
 
-    /// The rotary embedding: base, rotated share, scaling. A scaling that was silently left out would
-    /// give wrong states, so an unknown one is refused.
+    /// The rotary embedding: base, rotated share, scaling. Without its scaling a model gives wrong states, so an
+    /// unknown scaling is refused.
     fn rotary(&mut self, share: f64) -> Result<Value, GgufError> {
         let theta_key = self.own("rope.freq_base")?;
         let theta = if self.value(&theta_key).is_some() { self.float(&theta_key)? } else { DEFAULT_THETA };

@@ -23,7 +23,7 @@ pub enum GgufError {
         #[source]
         source: candle_core::Error,
     },
-    /// The file is well-formed but lacks something, or asks for what is not known.
+    /// The file is well-formed but lacks something, or uses what is not known.
     #[error("{}: {reason}", path.display())]
     Content {
         /// The file.

@@ -43,7 +43,7 @@ impl GgufFile {
         })?;
         let content = content.map_err(|source| format_error(path, source))?;
         let gguf = Self { path: path.to_owned(), reader, content };
-        // The library makes a slice at no address of an empty tensor (candle 0.11).
+        // The library makes a slice from a null pointer for an empty tensor (candle 0.11).
         if let Some(name) = gguf.empty_tensor() {
             return Err(gguf.content_error(format!("tensor '{name}' has no values")));
         }

@@ -1,5 +1,5 @@
-//! GGUF files as what the rest of Onejump knows: a Hugging Face configuration, f32 tensors under
-//! Hugging Face's names and in its layout, and a `tokenizer.json`.
+//! GGUF files read as if they were Hugging Face checkpoints: a `config.json`, f32 tensors under Hugging Face's
+//! names and in its layout, and a `tokenizer.json`.
 //!
 //! | task | where |
 //! |---|---|

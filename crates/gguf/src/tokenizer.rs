@@ -89,7 +89,7 @@ impl GgufFile {
         }
     }
 
-    /// Qwen's tokenizers compose characters; llama.cpp leaves that out, the model was trained with it.
+    /// Qwen's tokenizers compose characters. llama.cpp does not, but the models were trained with it.
     fn normalizer(&self) -> Result<Value, GgufError> {
         Ok(if QWEN_PRE.contains(&self.pre()?) { json!({"type": "NFC"}) } else { Value::Null })
     }
@@ -125,7 +125,8 @@ impl GgufFile {
         types.filter(|types| types.len() == count).ok_or_else(wrong)
     }
 
-    /// Puts the beginning-of-sequence token first where the file says so, or is silent and llama.cpp would.
+    /// Puts the beginning-of-sequence token first where the file says so, and where it says nothing and
+    /// llama.cpp does it.
     fn post_processor(&self, tokens: &[&str]) -> Result<Value, GgufError> {
         let add = self.value("tokenizer.ggml.add_bos_token").and_then(|value| value.to_bool().ok());
         let by_default = self.string("tokenizer.ggml.model")? == "llama" || self.pre()? == "llama-bpe";

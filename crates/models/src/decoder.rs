@@ -1,5 +1,5 @@
 //! What the known architectures have in common: blocks of attention and feed-forward around a residual
-//! stream. A family's file loads the parts; here they run.
+//! stream. A family's file loads the parts; here is what a block computes.
 
 use tch::Tensor;
 
@@ -78,13 +78,18 @@ impl Mlp {
 
 impl Block {
     /// (T, H) -> (T, H).
-    fn forward(&self, x: &Tensor, pack: &Pack, angles: Option<&PackAngles>) -> Result<Tensor, ModelError> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        pack: &Pack,
+        angles: Option<&PackAngles>,
+    ) -> Result<Tensor, ModelError> {
         let attended = self.attention.forward(&self.attention_norm.forward(x)?, pack, angles)?;
         self.feed_forward(attended.f_add(x)?)
     }
 
     /// (T, H) -> (N, H): of the last block only the sampled rows are needed.
-    fn forward_last(
+    pub fn forward_last(
         &self,
         x: &Tensor,
         pack: &Pack,
@@ -110,33 +115,6 @@ impl Block {
 }
 
 impl Decoder {
-    /// The residual stream at the last token of each sequence, at levels 0..=K in turn, (N, H) each in
-    /// the pack's order.
-    pub fn tap(&self, pack: &Pack) -> Result<Vec<Tensor>, ModelError> {
-        let mut x = self.embedding.f_index_select(0, &pack.tokens)?; // (T, H)
-        let angles = match &self.positions {
-            Positions::Learned(table) => {
-                x = x.f_add(&table.f_index_select(0, &pack.positions)?)?;
-                None
-            }
-            Positions::Rotary(rotary) => {
-                let all = rotary.at(pack)?;
-                let last = all.rows(&pack.last_rows)?;
-                Some(PackAngles { all, last })
-            }
-        };
-        let mut levels = vec![x.f_index_select(0, &pack.last_rows)?];
-        for (index, block) in self.blocks.iter().enumerate() {
-            if index + 1 == self.blocks.len() {
-                levels.push(block.forward_last(&x, pack, angles.as_ref())?);
-            } else {
-                x = block.forward(&x, pack, angles.as_ref())?;
-                levels.push(x.f_index_select(0, &pack.last_rows)?);
-            }
-        }
-        Ok(levels)
-    }
-
     /// The same model; the weights are shared, not copied.
     pub fn shallow_clone(&self) -> Self {
         Self {

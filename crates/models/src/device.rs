@@ -21,35 +21,33 @@ impl Place {
 /// The type of a name: `f32`, `bf16` or `f16`.
 ///
 /// # Errors
-/// [`ModelError::Usage`] for another name.
+/// [`ModelError::UnknownDtype`] for another name.
 pub fn parse_dtype(name: &str) -> Result<Kind, ModelError> {
     match name {
         "f32" => Ok(Kind::Float),
         "bf16" => Ok(Kind::BFloat16),
         "f16" => Ok(Kind::Half),
-        _ => Err(ModelError::Usage(format!("'{name}' is no type to compute in; known: f32, bf16, f16"))),
+        _ => Err(ModelError::UnknownDtype(name.to_owned())),
     }
 }
 
 /// The device of a name: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is one.
 ///
 /// # Errors
-/// [`ModelError::Usage`] for another name, or a GPU that this libtorch cannot use.
+/// [`ModelError`] for another name, or a GPU that this libtorch cannot use.
 pub fn parse(name: &str) -> Result<Device, ModelError> {
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
         "auto" => return Ok(Device::cuda_if_available()),
         "cuda" => 0,
-        _ => name.strip_prefix("cuda:").and_then(|index| index.parse().ok()).ok_or_else(|| {
-            ModelError::Usage(format!("'{name}' is no device; known: cpu, cuda, cuda:N, auto"))
-        })?,
+        _ => {
+            let index = name.strip_prefix("cuda:").and_then(|index| index.parse().ok());
+            index.ok_or_else(|| ModelError::UnknownDevice(name.to_owned()))?
+        }
     };
-    let count = tch::Cuda::device_count();
-    if !tch::Cuda::is_available() || index as i64 >= count {
-        return Err(ModelError::Usage(format!(
-            "device '{name}' is not there: this libtorch sees {count} GPUs; use --device cpu, or point LIBTORCH \
-             at a libtorch with CUDA and build again"
-        )));
+    let gpus = tch::Cuda::device_count();
+    if !tch::Cuda::is_available() || index as i64 >= gpus {
+        return Err(ModelError::NoDevice { name: name.to_owned(), gpus });
     }
     Ok(Device::Cuda(index))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::FileError;
+use onejump_fetch::FetchError;
 use onejump_gguf::GgufError;
 
 /// A checkpoint that cannot be used, or an input that its model cannot take.
@@ -11,6 +12,9 @@ pub enum ModelError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
+    /// There is no such model, or it cannot be downloaded.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// A GGUF file cannot be used.
     #[error(transparent)]
     Gguf(#[from] GgufError),
@@ -22,9 +26,100 @@ pub enum ModelError {
         /// What is wrong and what to do.
         reason: String,
     },
-    /// Something that was asked for does not exist.
+    /// No family of models has this name.
+    #[error("{}: model_type '{model_type}' is not supported; known: {}", path.display(), known.join(", "))]
+    UnknownArchitecture {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What its configuration says.
+        model_type: String,
+        /// What it could say.
+        known: Vec<&'static str>,
+    },
+    /// A checkpoint lacks a tensor.
+    #[error("{}: has no tensor '{name}'", path.display())]
+    MissingTensor {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The tensor's name.
+        name: String,
+    },
+    /// A tensor does not fit the configuration.
+    #[error(
+        "{}: tensor '{name}' has the shape {found:?}, the configuration asks for {expected:?}",
+        path.display()
+    )]
+    TensorShape {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The tensor's name.
+        name: String,
+        /// Its shape.
+        found: Vec<i64>,
+        /// The shape that the configuration asks for.
+        expected: Vec<i64>,
+    },
+    /// A tensor holds NaN or infinity.
+    #[error("{}: tensor '{name}' has NaN or infinity", path.display())]
+    NotFinite {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The tensor's name.
+        name: String,
+    },
+    /// A directory has no tokenizer.
+    #[error(
+        "{}: has no tokenizer.json; save it with AutoTokenizer.from_pretrained(...).save_pretrained(...)",
+        path.display()
+    )]
+    NoTokenizer {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// The configuration asks for rotary embeddings that are not known.
     #[error("{0}")]
-    Usage(String),
+    Rotary(String),
+    /// A name stands for no type to compute in.
+    #[error("'{0}' is no type to compute in; known: f32, bf16, f16")]
+    UnknownDtype(String),
+    /// A name stands for no device.
+    #[error("'{0}' is no device; known: cpu, cuda, cuda:N, auto")]
+    UnknownDevice(String),
+    /// A GPU is not there, or libtorch cannot use it.
+    #[error(
+        "device '{name}' is not there: this libtorch sees {gpus} GPUs; use --device cpu, or point LIBTORCH \
+         at a libtorch with CUDA and build again"
+    )]
+    NoDevice {
+        /// What was asked for.
+        name: String,
+        /// How many GPUs there are.
+        gpus: i64,
+    },
+    /// A sequence is empty or too long.
+    #[error("a sequence of {found} tokens; the model takes 1 to {context}")]
+    SequenceLength {
+        /// Its length.
+        found: usize,
+        /// The longest that the model takes.
+        context: i64,
+    },
+    /// A token is not in the vocabulary.
+    #[error("token id {id} is outside the vocabulary of {vocab_size}")]
+    TokenId {
+        /// The token.
+        id: i64,
+        /// V.
+        vocab_size: i64,
+    },
+    /// A level lies behind the last block.
+    #[error("there is no level {level}: the model has {blocks} blocks")]
+    NoLevel {
+        /// What was asked for.
+        level: usize,
+        /// K.
+        blocks: usize,
+    },
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -3,10 +3,7 @@
 use tch::Tensor;
 
 use crate::ModelError;
-use crate::checkpoint::Checkpoint;
-use crate::device::Place;
 use crate::norm::Norm;
-use crate::transformer;
 
 /// A model's head, loaded without its blocks.
 pub struct Head {
@@ -17,14 +14,6 @@ pub struct Head {
 }
 
 impl Head {
-    /// Loads the final norm and the unembedding; nothing else of the checkpoint is read.
-    ///
-    /// # Errors
-    /// [`ModelError`] if the architecture is not known or a tensor is missing.
-    pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        (transformer::family(checkpoint)?.head)(checkpoint, place)
-    }
-
     /// The same head; the tensors are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
         Self { norm: self.norm.shallow_clone(), unembedding: self.unembedding.shallow_clone() }

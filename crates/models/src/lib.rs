@@ -3,7 +3,9 @@
 //! | task | where |
 //! |---|---|
 //! | find and open a checkpoint | [`checkpoint::Checkpoint`] |
-//! | hidden states of sampled tokens at every level | [`transformer::Transformer`] |
+//! | hidden states of sampled tokens at every level | [`transformer::Transformer::states_at_last`] |
+//! | hidden states of all tokens | [`transformer::Transformer::states`] |
+//! | one block after another, as far as need be | [`walk::Walk`] |
 //! | next-token distributions from final hidden states | [`head::Head`] |
 //!
 //! ```no_run
@@ -19,13 +21,15 @@
 //! ```
 //!
 //! To add an architecture: one file beside `llama.rs`, named after its `model_type`, and a line in
-//! [`transformer`]; what it shares with the others is in `decoder.rs`. This crate knows nothing of Parquet or of shortcuts.
+//! `family.rs`; what it shares with the others is in `decoder.rs`. This crate knows nothing of Parquet or of
+//! shortcuts, and leaves the network to `onejump-fetch`.
 
 mod attention;
 pub mod checkpoint;
 mod decoder;
 pub mod device;
 mod error;
+mod family;
 mod gpt2;
 pub mod head;
 mod linear;
@@ -37,5 +41,6 @@ mod phi3;
 mod qwen;
 mod rotary;
 pub mod transformer;
+pub mod walk;
 
 pub use error::ModelError;

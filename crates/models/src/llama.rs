@@ -2,8 +2,7 @@
 //! embeddings, grouped-query attention, SwiGLU. Weight names are those of Hugging Face's
 //! `LlamaForCausalLM`, which Mistral and Qwen share; their files say what they change.
 //!
-//! Products that read the same input are merged when the weights are loaded: q, k and v into one, gate
-//! and up into one.
+//! q, k and v read the same input: they are merged into one product when the weights are loaded.
 
 use serde::Deserialize;
 
@@ -95,7 +94,7 @@ impl Config {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
     }
 
-    /// Values in a head.
+    /// How many values a head has.
     fn width(&self) -> i64 {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }

@@ -65,7 +65,7 @@ impl Norm {
         }
     }
 
-    /// x without its mean over the last axis, where the norm takes that away; x itself otherwise.
+    /// x without its mean over the last axis, where the norm subtracts it; x itself otherwise.
     ///
     /// # Errors
     /// [`ModelError::Torch`] if libtorch refuses.

@@ -17,6 +17,8 @@ pub(crate) struct Pack {
     pub last_rows: Tensor,
     /// For each sequence as it was given, its place in sorted order, (N) int64.
     pub restore: Tensor,
+    /// The row of the last token of each sequence as it was given, (N) int64.
+    pub sampled_rows: Tensor,
     /// Sequences of equal length, in sorted order.
     pub runs: Vec<Run>,
 }
@@ -67,11 +69,13 @@ impl Pack {
             restore[index] = place as i64;
         }
         let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
+        let (last_rows, restore) = (tensor(&last_rows)?, tensor(&restore)?);
         Ok(Self {
             tokens: tensor(&tokens)?,
             positions: tensor(&positions)?,
-            last_rows: tensor(&last_rows)?,
-            restore: tensor(&restore)?,
+            sampled_rows: last_rows.f_index_select(0, &restore)?,
+            last_rows,
+            restore,
             runs,
         })
     }
@@ -196,6 +200,7 @@ mod tests {
         assert_eq!(values(&pack.positions), [0, 0, 0, 1, 0, 1]);
         assert_eq!(values(&pack.last_rows), [0, 1, 3, 5]);
         assert_eq!(values(&pack.restore), [2, 0, 3, 1]);
+        assert_eq!(values(&pack.sampled_rows), [3, 0, 5, 1]);
         let run = |start, first, sequences, length| Run { start, first, sequences, length };
         assert_eq!(pack.runs, [run(0, 0, 2, 1), run(2, 2, 2, 2)]);
     }

@@ -41,7 +41,7 @@ struct RopeParameters {
 #[derive(Clone)]
 pub(crate) struct Rotary {
     waves: Waves,
-    /// Phi-3's second waves, for sequences longer than this many tokens.
+    /// Phi-3's second set of waves, for sequences of more tokens than this.
     long: Option<(i64, Waves)>,
     place: Place,
 }
@@ -85,7 +85,7 @@ impl Rotary {
         let share = parameters.partial_rotary_factor.or(config.partial_rotary_factor).unwrap_or(1.0);
         let rotated = (width as f64 * share) as i64;
         if !(2..=width).contains(&rotated) {
-            return Err(ModelError::Usage(format!(
+            return Err(ModelError::Rotary(format!(
                 "partial_rotary_factor {share} of a head of {width} values; possible are 2 values to all of them"
             )));
         }
@@ -121,7 +121,7 @@ impl Rotary {
                 let long = stretched(&parameters.long_factor, "long_factor")?;
                 Ok(Self { waves: short, long: Some((original as i64, long)), place })
             }
-            other => Err(ModelError::Usage(format!(
+            other => Err(ModelError::Rotary(format!(
                 "rotary scaling '{other}' is not supported; known: default, linear, llama3, longrope"
             ))),
         }
@@ -148,7 +148,7 @@ impl RopeParameters {
     fn required<T>(&self, value: Option<T>, name: &str) -> Result<T, ModelError> {
         value.ok_or_else(|| {
             let kind = self.rope_type.as_deref().unwrap_or("default");
-            ModelError::Usage(format!("rotary scaling '{kind}' lacks a usable '{name}' in config.json"))
+            ModelError::Rotary(format!("rotary scaling '{kind}' lacks a usable '{name}' in config.json"))
         })
     }
 

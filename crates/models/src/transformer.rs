@@ -1,70 +1,14 @@
 //! A transformer of any known architecture, tapped at every level.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::{Decoder, Dimensions};
 use crate::device::Place;
-use crate::head::Head;
+use crate::family::Family;
 use crate::pack::Pack;
-use crate::{gpt2, llama, mistral, phi3, qwen};
-
-/// An architecture: what `model_type` calls it, and how its parts are loaded.
-pub(crate) struct Family {
-    model_type: &'static str,
-    dimensions: fn(&Checkpoint) -> Result<Dimensions, ModelError>,
-    decoder: fn(&mut Checkpoint, Place) -> Result<Decoder, ModelError>,
-    pub head: fn(&mut Checkpoint, Place) -> Result<Head, ModelError>,
-}
-
-/// No vocabulary, width, depth or context is larger; the longest contexts are of 10 million tokens.
-const MAX_SIZE: i64 = 1 << 24;
-
-/// The architectures that are known.
-const FAMILIES: [Family; 6] = [
-    Family { model_type: "gpt2", dimensions: gpt2::dimensions, decoder: gpt2::decoder, head: gpt2::head },
-    Family { model_type: "llama", dimensions: llama::dimensions, decoder: llama::decoder, head: llama::head },
-    Family {
-        model_type: "mistral",
-        dimensions: llama::dimensions,
-        decoder: mistral::decoder,
-        head: llama::head,
-    },
-    Family { model_type: "phi3", dimensions: llama::dimensions, decoder: phi3::decoder, head: llama::head },
-    Family { model_type: "qwen2", dimensions: llama::dimensions, decoder: qwen::qwen2, head: llama::head },
-    Family { model_type: "qwen3", dimensions: llama::dimensions, decoder: qwen::qwen3, head: llama::head },
-];
-
-/// The family of a checkpoint.
-pub(crate) fn family(checkpoint: &Checkpoint) -> Result<&'static Family, ModelError> {
-    let model_type = checkpoint.architecture()?;
-    FAMILIES.iter().find(|family| family.model_type == model_type).ok_or_else(|| {
-        let known: Vec<_> = FAMILIES.iter().map(|family| family.model_type).collect();
-        ModelError::checkpoint(
-            checkpoint.path(),
-            format!("model_type '{model_type}' is not supported; known: {}", known.join(", ")),
-        )
-    })
-}
-
-/// The sizes in the configuration, if they are possible: memory is taken by them.
-fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
-    let dimensions = (family(checkpoint)?.dimensions)(checkpoint)?;
-    let Dimensions { vocab_size, hidden_size, blocks, context } = dimensions;
-    for (what, size) in [
-        ("a vocabulary", vocab_size),
-        ("a hidden size", hidden_size),
-        ("a number of blocks", blocks as i64),
-        ("a context", context),
-    ] {
-        if !(1..=MAX_SIZE).contains(&size) {
-            let reason = format!("its configuration has {what} of {size}; possible are 1 to {MAX_SIZE}");
-            return Err(ModelError::checkpoint(checkpoint.path(), reason));
-        }
-    }
-    Ok(dimensions)
-}
+use crate::walk::{Walk, Wanted};
 
 /// What is known of a model before it is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +21,9 @@ pub struct Outline {
     pub vocab_size: usize,
     /// The longest sequence that the model takes.
     pub context: usize,
-    /// Values in the checkpoint.
+    /// How many values all tensors of the checkpoint have together.
     pub parameters: u64,
-    /// V×H matrices among them: 2 where the head is not tied to the embedding.
+    /// How many tensors are of V×H: 2 where the head is not tied to the embedding.
     pub vocabulary_matrices: usize,
 }
 
@@ -89,7 +33,7 @@ impl Outline {
     /// # Errors
     /// [`ModelError`] if the architecture is not known or its configuration not understood.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let dimensions = dimensions(checkpoint)?;
+        let dimensions = Family::of(checkpoint)?.dimensions(checkpoint)?;
         Ok(Self {
             hidden_size: dimensions.hidden_size as usize,
             blocks: dimensions.blocks,
@@ -113,8 +57,9 @@ impl Transformer {
     /// # Errors
     /// [`ModelError`] if the architecture is not known or a tensor is missing or misshapen.
     pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        dimensions(checkpoint)?;
-        Ok(Self { model: (family(checkpoint)?.decoder)(checkpoint, place)?, place })
+        let family = Family::of(checkpoint)?;
+        family.dimensions(checkpoint)?;
+        Ok(Self { model: (family.decoder)(checkpoint, place)?, place })
     }
 
     /// The same model; the weights are shared, not copied. A clone can be sent to another thread.
@@ -144,26 +89,66 @@ impl Transformer {
     /// # Errors
     /// [`ModelError`] if a sequence is empty, too long, or has an id outside the vocabulary.
     pub fn states_at_last(&self, sequences: &[&[i64]]) -> Result<Tensor, ModelError> {
+        self.states_until(self.blocks(), sequences)
+    }
+
+    /// The same at levels 0 to `level` alone, with the same numbers: (level + 1, N, H) f32. The blocks behind are
+    /// not computed.
+    ///
+    /// # Errors
+    /// [`ModelError`] if there is no such level, or as [`Transformer::states_at_last`].
+    pub fn states_until(&self, level: usize, sequences: &[&[i64]]) -> Result<Tensor, ModelError> {
+        self.check_level(level)?;
+        self.start(sequences)?.states_until(level)
+    }
+
+    /// The hidden states at every position of one sequence, at levels 0 to `level`: (level + 1, T, H) f32.
+    ///
+    /// They are those of [`Transformer::states_at_last`] for each beginning of the sequence, up to rounding. The exception is
+    /// a model whose rotary angles depend on the length of the sequence (Phi-3's `longrope`), once the sequence is
+    /// longer than its first set of angles reaches: then all positions have the second set's, as in transformers.
+    ///
+    /// # Errors
+    /// [`ModelError`] if there is no such level, or as [`Transformer::states_at_last`].
+    pub fn states(&self, tokens: &[i64], level: usize) -> Result<Tensor, ModelError> {
+        self.check_level(level)?;
+        Walk::start(&self.model, self.pack(&[tokens])?, Wanted::Every)?.states_until(level)
+    }
+
+    /// Starts a walk through the blocks, for a caller that decides on the way how far to go.
+    ///
+    /// ```no_run
+    /// # fn sure(_: &tch::Tensor) -> bool { true }
+    /// # fn early(model: &onejump_models::transformer::Transformer) -> Result<(), onejump_models::ModelError> {
+    /// let mut walk = model.start(&[&[504, 3575, 282]])?;
+    /// while walk.level() < model.blocks() && !sure(&walk.state()?) {
+    ///     walk.advance()?; // one block
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Transformer::states_at_last`].
+    pub fn start(&self, sequences: &[&[i64]]) -> Result<Walk<'_>, ModelError> {
+        Walk::start(&self.model, self.pack(sequences)?, Wanted::Last)
+    }
+
+    fn check_level(&self, level: usize) -> Result<(), ModelError> {
+        let blocks = self.blocks();
+        if level > blocks { Err(ModelError::NoLevel { level, blocks }) } else { Ok(()) }
+    }
+
+    fn pack(&self, sequences: &[&[i64]]) -> Result<Pack, ModelError> {
+        let Dimensions { context, vocab_size, .. } = self.model.dimensions;
         for sequence in sequences {
-            if sequence.is_empty() || sequence.len() > self.model.dimensions.context as usize {
-                return Err(ModelError::Usage(format!(
-                    "a sequence of {} tokens; the model takes 1 to {}",
-                    sequence.len(),
-                    self.model.dimensions.context
-                )));
+            if sequence.is_empty() || sequence.len() > context as usize {
+                return Err(ModelError::SequenceLength { found: sequence.len(), context });
             }
-            let known = 0..self.model.dimensions.vocab_size;
-            if let Some(id) = sequence.iter().find(|id| !known.contains(id)) {
-                return Err(ModelError::Usage(format!(
-                    "token id {id} is outside the vocabulary of {}",
-                    self.model.dimensions.vocab_size
-                )));
+            if let Some(&id) = sequence.iter().find(|id| !(0..vocab_size).contains(*id)) {
+                return Err(ModelError::TokenId { id, vocab_size });
             }
         }
-        tch::no_grad(|| {
-            let pack = Pack::new(sequences, self.place.device)?;
-            let levels = self.model.tap(&pack)?;
-            Ok(Tensor::f_stack(&levels, 0)?.f_index_select(1, &pack.restore)?.f_to_kind(Kind::Float)?)
-        })
+        Pack::new(sequences, self.place.device)
     }
 }

@@ -5,30 +5,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use onejump_core::{files, guard};
-use serde::Deserialize;
+use onejump_fetch::checkpoint::{CONFIG, TOKENIZER, weight_files};
 use tch::Tensor;
 use tokenizers::Tokenizer;
 
 use super::safetensors::Shard;
 use crate::ModelError;
 
-pub(super) const CONFIG: &str = "config.json";
-pub(super) const TOKENIZER: &str = "tokenizer.json";
-pub(super) const WEIGHTS: &str = "model.safetensors";
-pub(super) const INDEX: &str = "model.safetensors.index.json";
-pub(super) const PICKLE: &str = "pytorch_model.bin";
-
 /// The weights of a directory: each tensor's shard, and the open shards.
 pub(super) struct Directory {
     path: PathBuf,
     shards: Vec<Shard>,
     tensors: BTreeMap<String, usize>,
-}
-
-/// `model.safetensors.index.json`.
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
 }
 
 impl Directory {
@@ -39,7 +27,7 @@ impl Directory {
                 "has no config.json; give a Hugging Face model directory",
             ));
         }
-        let files = shard_files(path)?;
+        let files = weight_files(path)?;
         let mut shards = Vec::with_capacity(files.len());
         let mut tensors = BTreeMap::new();
         for file in files {
@@ -61,20 +49,15 @@ impl Directory {
     }
 
     pub(super) fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
-        let shard = self
-            .tensors
-            .get(name)
-            .ok_or_else(|| ModelError::checkpoint(&self.path, format!("has no tensor '{name}'")))?;
+        let missing = || ModelError::MissingTensor { path: self.path.clone(), name: name.to_owned() };
+        let shard = self.tensors.get(name).ok_or_else(missing)?;
         self.shards[*shard].tensor(name)
     }
 
     pub(super) fn tokenizer(&self) -> Result<Tokenizer, ModelError> {
         let path = self.path.join(TOKENIZER);
         if !path.is_file() {
-            return Err(ModelError::checkpoint(
-                &self.path,
-                "has no tokenizer.json; save it with AutoTokenizer.from_pretrained(...).save_pretrained(...)",
-            ));
+            return Err(ModelError::NoTokenizer { path: self.path.clone() });
         }
         let bytes = std::fs::read(&path).map_err(files::FileError::reading(&path))?;
         // The library panics at some errors of syntax (tokenizers 0.23: `expect("Helper")`).
@@ -99,31 +82,4 @@ impl Directory {
         }
         Ok(files::sha256_bytes(listing.as_bytes()))
     }
-}
-
-/// The files that hold the weights, each once.
-pub(super) fn shard_files(path: &Path) -> Result<Vec<String>, ModelError> {
-    if path.join(WEIGHTS).is_file() {
-        return Ok(vec![WEIGHTS.to_owned()]);
-    }
-    let index = path.join(INDEX);
-    if !index.is_file() {
-        let reason = if path.join(PICKLE).is_file() {
-            "has only pytorch_model.bin, a format that can run code; convert it with transformers: \
-             AutoModelForCausalLM.from_pretrained(...).save_pretrained(..., safe_serialization=True)"
-        } else {
-            "has neither model.safetensors nor model.safetensors.index.json"
-        };
-        return Err(ModelError::checkpoint(path, reason));
-    }
-    let map: Index = files::read_json(&index)?;
-    let mut files: Vec<String> = map.weight_map.into_values().collect();
-    files.sort();
-    files.dedup();
-    // A file name alone: an index cannot reach outside its folder.
-    if let Some(file) = files.iter().find(|file| Path::new(file).file_name() != Some(file.as_str().as_ref()))
-    {
-        return Err(ModelError::checkpoint(&index, format!("names the file '{file}' outside its folder")));
-    }
-    Ok(files)
 }

@@ -1,14 +1,13 @@
-//! Checkpoints on disk: where they lie, and configuration, tensors and tokenizer from either form.
+//! Checkpoints: configuration, tensors and tokenizer, from a Hugging Face directory or a GGUF file.
 
 mod directory;
-mod hub;
-mod locate;
 mod safetensors;
 
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
 use onejump_core::observe::{Observer, Silent};
+use onejump_fetch::checkpoint::CONFIG;
 use onejump_gguf::GgufFile;
 use serde_json::Value;
 use tch::Tensor;
@@ -17,7 +16,6 @@ use tokenizers::Tokenizer;
 use crate::ModelError;
 use crate::device::Place;
 use directory::Directory;
-use locate::locate;
 
 /// An open checkpoint: a Hugging Face directory or a GGUF file. Tensors are read when asked for.
 pub struct Checkpoint {
@@ -33,10 +31,10 @@ enum Source {
 
 impl Checkpoint {
     /// Opens what the user named: a directory, a `.gguf` file, a hub id such as
-    /// `openai-community/gpt2-xl`, or a built-in model.
+    /// `openai-community/gpt2-xl`, or a built-in model. The last two are downloaded where they are not in the cache.
     ///
     /// # Errors
-    /// [`ModelError`] if there is no such model, or its files cannot be read.
+    /// [`ModelError`] if there is no such model, or its files cannot be had or read.
     pub fn open(model: &str) -> Result<Self, ModelError> {
         Self::open_observed(model, &Silent)
     }
@@ -46,10 +44,10 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn open_observed(model: &str, observer: &dyn Observer) -> Result<Self, ModelError> {
-        let path = locate(model, observer)?;
+        let path = onejump_fetch::model(model, observer)?;
         let (config, source) = if path.is_dir() {
             let directory = Directory::open(&path)?;
-            (files::read_json(&path.join("config.json"))?, Source::Directory(directory))
+            (files::read_json(&path.join(CONFIG))?, Source::Directory(directory))
         } else {
             let mut gguf = GgufFile::open(&path)?;
             (gguf.config()?, Source::Gguf(Box::new(gguf)))
@@ -118,26 +116,20 @@ impl Checkpoint {
                 Tensor::f_from_slice(&tensor.values)?.f_reshape(shape)?
             }
         };
+        let (path, owned) = (|| self.path.clone(), || name.to_owned());
         if tensor.size() != shape {
-            return Err(ModelError::checkpoint(
-                &self.path,
-                format!(
-                    "tensor '{name}' has the shape {:?}, the configuration asks for {shape:?}",
-                    tensor.size()
-                ),
-            ));
+            let (found, expected) = (tensor.size(), shape.to_vec());
+            return Err(ModelError::TensorShape { path: path(), name: owned(), found, expected });
         }
         if tensor.numel() == 0 {
-            return Err(ModelError::checkpoint(
-                &self.path,
-                format!("tensor '{name}' has no values: {shape:?}"),
-            ));
+            let reason = format!("tensor '{name}' has no values: {shape:?}");
+            return Err(ModelError::checkpoint(&self.path, reason));
         }
         let tensor = tensor.f_to_kind(place.dtype)?;
         // One pass and no temporary tensors: a NaN is both the least and the greatest of any values.
         let (least, greatest) = tensor.f_aminmax(None, false)?;
         if ![least, greatest].iter().all(|value| value.double_value(&[]).is_finite()) {
-            return Err(ModelError::checkpoint(&self.path, format!("tensor '{name}' has NaN or infinity")));
+            return Err(ModelError::NotFinite { path: path(), name: owned() });
         }
         Ok(tensor.f_to_device(place.device)?)
     }
@@ -191,5 +183,27 @@ mod tests {
         let mut checkpoint = Checkpoint::open(&folder.path().display().to_string()).unwrap();
         let error = checkpoint.tensor("w", &[4, 0], Place::CPU).unwrap_err().to_string();
         assert!(error.contains("tensor 'w' has no values"), "{error}");
+    }
+
+    #[test]
+    fn a_caller_can_tell_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.json"), r#"{"model_type": "bert"}"#).unwrap();
+        let open = || Checkpoint::open(&folder.path().display().to_string());
+        assert!(matches!(open(), Err(ModelError::Fetch(onejump_fetch::FetchError::NoWeights { .. }))));
+        let tensor = Tensor::zeros([4, 2], (Kind::Float, tch::Device::Cpu));
+        Tensor::write_safetensors(&[("w", tensor)], folder.path().join("model.safetensors")).unwrap();
+        let mut checkpoint = open().unwrap();
+        let missing = checkpoint.tensor("x", &[4, 2], Place::CPU).unwrap_err();
+        assert!(matches!(&missing, ModelError::MissingTensor { name, .. } if name == "x"));
+        let shape = checkpoint.tensor("w", &[2, 4], Place::CPU).unwrap_err();
+        assert!(shape.to_string().contains("has the shape [4, 2], the configuration asks for [2, 4]"));
+        assert!(matches!(shape, ModelError::TensorShape { .. }));
+        assert!(matches!(checkpoint.tokenizer(), Err(ModelError::NoTokenizer { .. })));
+        let unknown = crate::head::Head::load(&mut checkpoint, Place::CPU).err().unwrap();
+        assert!(unknown.to_string().ends_with("known: gpt2, llama, mistral, phi3, qwen2, qwen3"));
+        assert!(
+            matches!(unknown, ModelError::UnknownArchitecture { model_type, .. } if model_type == "bert")
+        );
     }
 }

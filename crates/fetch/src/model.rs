@@ -1,0 +1,36 @@
+//! What a model's name stands for: a built-in model, a path, or a repository on the hub.
+
+use std::path::PathBuf;
+
+use onejump_core::observe::Observer;
+
+use crate::builtin::{BUILTIN_MODELS, BuiltinModel};
+use crate::hub::Id;
+use crate::{FetchError, checkpoint};
+
+/// The directory or `.gguf` file of a model. What does not lie on this machine is downloaded, and `observer` sees how
+/// far it is.
+///
+/// # Errors
+/// [`FetchError`] if the name stands for nothing, or what it stands for cannot be had.
+pub fn model(name: &str, observer: &dyn Observer) -> Result<PathBuf, FetchError> {
+    if let Some(builtin) = BuiltinModel::by_name(name) {
+        let path = builtin.path();
+        // A copy of the cache has other times than its stamp says, and is as good.
+        return if path.is_file() { Ok(path) } else { builtin.fetch(observer) };
+    }
+    let path = PathBuf::from(name);
+    if path.is_dir() || path.is_file() && path.extension().is_some_and(|ending| ending == "gguf") {
+        return Ok(path);
+    }
+    if path.is_file() {
+        return Err(FetchError::NotACheckpoint { path });
+    }
+    match Id::parse(name) {
+        Some(id) => checkpoint::from_hub(&id, observer),
+        None => {
+            let known = BUILTIN_MODELS.iter().map(|model| model.name).collect();
+            Err(FetchError::UnknownModel { name: name.to_owned(), known })
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Sequences on their way through the blocks, one block at a time.
+
+use tch::{Kind, Tensor};
+
+use crate::ModelError;
+use crate::attention::PackAngles;
+use crate::decoder::{Decoder, Positions};
+use crate::pack::Pack;
+
+/// Which tokens' states are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The last token's of each sequence.
+    Last,
+    /// Every token's.
+    Every,
+}
+
+/// Sequences between two blocks of a model. A block is computed when [`Walk::advance`] is called: whoever stops
+/// early has not paid for the blocks behind.
+pub struct Walk<'a> {
+    model: &'a Decoder,
+    pack: Pack,
+    angles: Option<PackAngles>,
+    wanted: Wanted,
+    level: usize,
+    /// The residual stream, (T, H); (N, H) where the last block has left only what is wanted.
+    stream: Tensor,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn start(model: &'a Decoder, pack: Pack, wanted: Wanted) -> Result<Self, ModelError> {
+        tch::no_grad(|| {
+            let mut stream = model.embedding.f_index_select(0, &pack.tokens)?; // (T, H)
+            let angles = match &model.positions {
+                Positions::Learned(table) => {
+                    stream = stream.f_add(&table.f_index_select(0, &pack.positions)?)?;
+                    None
+                }
+                Positions::Rotary(rotary) => {
+                    let all = rotary.at(&pack)?;
+                    let last = all.rows(&pack.last_rows)?;
+                    Some(PackAngles { all, last })
+                }
+            };
+            Ok(Self { model, pack, angles, wanted, level: 0, stream })
+        })
+    }
+
+    /// How many blocks are behind: 0 at first, K at the end.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+
+    /// The hidden states at this level: of the last token of each sequence, in the order in which the sequences were
+    /// given, (N, H) f32.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if libtorch refuses.
+    pub fn state(&self) -> Result<Tensor, ModelError> {
+        tch::no_grad(|| {
+            let states = match self.wanted {
+                Wanted::Every => self.stream.shallow_clone(),
+                Wanted::Last if self.level == self.model.blocks.len() => {
+                    self.stream.f_index_select(0, &self.pack.restore)?
+                }
+                Wanted::Last => self.stream.f_index_select(0, &self.pack.sampled_rows)?,
+            };
+            Ok(states.f_to_kind(Kind::Float)?)
+        })
+    }
+
+    /// Goes through the next block.
+    ///
+    /// # Errors
+    /// [`ModelError::NoLevel`] behind the last block.
+    pub fn advance(&mut self) -> Result<(), ModelError> {
+        let blocks = &self.model.blocks;
+        let no_level = || ModelError::NoLevel { level: self.level + 1, blocks: blocks.len() };
+        let block = blocks.get(self.level).ok_or_else(no_level)?;
+        let is_last = self.level + 1 == blocks.len();
+        self.stream = tch::no_grad(|| {
+            if is_last && self.wanted == Wanted::Last {
+                block.forward_last(&self.stream, &self.pack, self.angles.as_ref())
+            } else {
+                block.forward(&self.stream, &self.pack, self.angles.as_ref())
+            }
+        })?;
+        self.level += 1;
+        Ok(())
+    }
+
+    /// The states at this level and those up to `level`.
+    pub(crate) fn states_until(mut self, level: usize) -> Result<Tensor, ModelError> {
+        let mut states = vec![self.state()?];
+        while self.level < level {
+            self.advance()?;
+            states.push(self.state()?);
+        }
+        Ok(Tensor::f_stack(&states, 0)?)
+    }
+}

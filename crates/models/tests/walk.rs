@@ -1,0 +1,91 @@
+//! All ways to hidden states give the same states, on the small checkpoints of the repository's parity tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::Path;
+
+use onejump_models::ModelError;
+use onejump_models::checkpoint::Checkpoint;
+use onejump_models::device::Place;
+use onejump_models::transformer::Transformer;
+use tch::Tensor;
+
+/// Sums over a few dozen values in another order: a few roundings of f32 (6e-8) per block.
+const TOLERANCE: f64 = 1e-5;
+
+/// Sequences of several lengths, two of them equal, none sorted; windows of 5 to 9 tokens are exceeded. The second set of
+/// angles in the case `phi3-longrope` begins behind 16 tokens.
+const SEQUENCES: [&[i64]; 4] =
+    [&[5, 9, 17, 3], &[90], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], &[8, 8, 8, 8]];
+
+/// Every case of the parity tests: all architectures and their variants.
+fn each_case(check: impl Fn(&str, &Transformer)) {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/cases");
+    let mut cases: Vec<_> = fs::read_dir(cases).unwrap().map(|case| case.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 13);
+    for case in cases {
+        let name = case.display().to_string();
+        let mut checkpoint = Checkpoint::open(&name).unwrap();
+        check(&name, &Transformer::load(&mut checkpoint, Place::CPU).unwrap());
+    }
+}
+
+fn difference(ours: &Tensor, expected: &Tensor) -> f64 {
+    let scale = expected.abs().max().double_value(&[]).max(1.0);
+    (ours - expected).abs().max().double_value(&[]) / scale
+}
+
+#[test]
+fn fewer_levels_have_the_same_numbers() {
+    each_case(|name, model| {
+        let all = model.states_at_last(&SEQUENCES).unwrap();
+        for level in 0..=model.blocks() {
+            let some = model.states_until(level, &SEQUENCES).unwrap();
+            assert_eq!(some, all.narrow(0, 0, level as i64 + 1), "{name} up to level {level}");
+        }
+    });
+}
+
+#[test]
+fn a_walk_passes_the_same_states() {
+    each_case(|name, model| {
+        let all = model.states_at_last(&SEQUENCES).unwrap();
+        let mut walk = model.start(&SEQUENCES).unwrap();
+        for level in 0..=model.blocks() {
+            assert_eq!(walk.level(), level);
+            assert_eq!(walk.state().unwrap(), all.get(level as i64), "{name} at level {level}");
+            let further = walk.advance();
+            assert_eq!(further.is_ok(), level < model.blocks());
+        }
+        assert!(matches!(walk.advance(), Err(ModelError::NoLevel { level: 4, blocks: 3 })));
+        assert_eq!(walk.state().unwrap(), all.get(-1));
+    });
+}
+
+#[test]
+fn all_positions_are_the_last_ones_of_each_beginning() {
+    each_case(|name, model| {
+        let tokens = SEQUENCES[2];
+        let beginnings: Vec<_> = (1..=tokens.len()).map(|length| &tokens[..length]).collect();
+        let expected = model.states_at_last(&beginnings).unwrap(); // (K + 1, T, H)
+        let all = model.states(tokens, model.blocks()).unwrap();
+        assert_eq!(all.size(), expected.size());
+        assert!(difference(&all, &expected) < TOLERANCE, "{name}: {}", difference(&all, &expected));
+        let some = model.states(tokens, 1).unwrap();
+        assert_eq!(some, all.narrow(0, 0, 2), "{name}");
+    });
+}
+
+#[test]
+fn what_a_model_cannot_take_is_refused() {
+    each_case(|name, model| {
+        let refused = |sequence: &[i64]| model.states_at_last(&[sequence]).unwrap_err();
+        assert!(matches!(refused(&[]), ModelError::SequenceLength { found: 0, .. }), "{name}");
+        assert!(matches!(refused(&[0; 1000]), ModelError::SequenceLength { found: 1000, .. }), "{name}");
+        assert!(matches!(refused(&[1, 96]), ModelError::TokenId { id: 96, vocab_size: 96 }), "{name}");
+        let level = model.states_until(4, &SEQUENCES).unwrap_err();
+        assert!(matches!(level, ModelError::NoLevel { level: 4, blocks: 3 }), "{name}");
+    });
+}
