@@ -12,10 +12,10 @@
 //! A look through a low-rank map costs r/H of the head: for rank 57 of SmolLM2-135M a tenth.
 //!
 //! ```no_run
+//! use onejump_exit::models::device::Place;
+//! use onejump_exit::models::{checkpoint::Checkpoint, head::Head, transformer::Transformer};
+//! use onejump_exit::shortcuts::file::ShortcutFile;
 //! use onejump_exit::{ExitHead, SharedHead};
-//! use onejump_models::device::Place;
-//! use onejump_models::{checkpoint::Checkpoint, head::Head, transformer::Transformer};
-//! use onejump_shortcuts::file::ShortcutFile;
 //!
 //! let mut checkpoint = Checkpoint::open("smollm2-135m")?;
 //! let model = Transformer::load(&mut checkpoint, Place::CPU)?;
@@ -35,9 +35,32 @@
 //!
 //! # In a program of your own
 //!
-//! LIBTORCH
+//! This crate is all that it depends on ([`models`] and [`shortcuts`] are exported from here), and torch-sys, so that its build
+//! script learns where libtorch lies. (Cargo tells that to direct dependents alone, and the path that one package's
+//! build script gives the linker does not reach programs of another package.)
+//!
+//! ```toml
+//! [dependencies]
+//! onejump-exit = { git = "…" }   # or path = "…/crates/exit"
+//! torch-sys = "0.24"
+//! ```
+//!
+//! ```no_run
+//! // build.rs: the program finds libtorch without LD_LIBRARY_PATH.
+//! fn main() {
+//!     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
+//!         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+//!     }
+//! }
+//! ```
+//!
+//! `LIBTORCH` must name the folder of a libtorch 2.11 when it is built; `cargo xtask setup` in a checkout of Onejump brings
+//! one, and links `.libtorch` to it. `tests/outside` is such a program, built and run by a test.
 //!
 //! This crate knows nothing of stored states or of how a map was trained.
+
+pub use onejump_models as models;
+pub use onejump_shortcuts as shortcuts;
 
 mod error;
 mod exit_head;
