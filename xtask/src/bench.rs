@@ -32,10 +32,10 @@ pub struct Args {
 pub fn bench(args: &Args) -> Result<()> {
     setup::setup()?;
     let release = process::build_stages()?;
-    process::run(process::cargo().args(["build", "--release", "--workspace", "--example", "throughput"]))?;
+    process::run(process::cargo()?.args(["build", "--release", "--workspace", "--example", "throughput"]))?;
     let python = python::environment("bench", "tests/bench/requirements.txt")?;
     let mut command = Command::new(python);
-    command.arg(process::root().join("tests/bench/bench.py"));
+    command.arg(process::root()?.join("tests/bench/bench.py"));
     command.arg("--release").arg(release).arg("--model").arg(SMOLLM2_135M.path());
     command.arg("--out").arg(&args.out).arg("--rounds").arg(args.rounds.to_string());
     if let Some(threads) = args.threads {

@@ -61,7 +61,7 @@ fn run(model: &Checkpoint, binaries: &Path, args: &Args) -> Result<()> {
         thousands(model.parameters()),
         started.elapsed().as_secs_f64()
     );
-    let sentences = process::root().join("data/wikipedia/test.txt").display().to_string();
+    let sentences = process::root()?.join("data/wikipedia/test.txt").display().to_string();
     let (checkpoint, hidden, shortcuts) = (path(model.name), path("hidden"), path("n-njtc.safetensors"));
     let limit = args.sentences.to_string();
     let stage = |binary: &str, arguments: &[&str]| {

@@ -18,7 +18,7 @@ pub fn parity() -> Result<()> {
     setup::setup()?;
     let binaries = process::build_stages()?;
     let python = python::environment("parity", REQUIREMENTS)?;
-    let scripts = process::root().join("tests/parity");
+    let scripts = process::root()?.join("tests/parity");
     let folder = tempfile::tempdir()?;
     let script = |name: &str| {
         let mut command = Command::new(&python);

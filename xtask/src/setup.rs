@@ -62,7 +62,7 @@ fn own_libtorch() -> Result<Option<PathBuf>> {
     }
     let Some(folder) = std::env::var_os("LIBTORCH").map(PathBuf::from) else { return Ok(None) };
     // Cargo sets LIBTORCH to `.libtorch` for what it runs, this program included.
-    if folder == process::root().join(".libtorch") || folder.as_os_str().is_empty() {
+    if folder == process::root()?.join(".libtorch") || folder.as_os_str().is_empty() {
         return Ok(None);
     }
     ensure!(
@@ -108,7 +108,7 @@ fn cached_libtorch() -> Result<PathBuf> {
 
 /// `.libtorch` in the root, which `.cargo/config.toml` names.
 fn link(libtorch: &Path) -> Result<()> {
-    let link = process::root().join(".libtorch");
+    let link = process::root()?.join(".libtorch");
     if fs::read_link(&link).is_ok_and(|target| target == libtorch) {
         return Ok(());
     }

@@ -1,0 +1,42 @@
+//! The checkout that a command acts on is the one that it is called in, not the one that it was compiled in.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A checkout with a crate that no picture has.
+fn write_checkout(root: &Path) {
+    fs::write(root.join("Cargo.toml"), "[workspace]\nmembers = [\"crates/*\", \"xtask\"]\n").unwrap();
+    for (folder, name) in [("crates/stray", "onejump-stray"), ("xtask", "xtask")] {
+        let src = root.join(folder).join("src");
+        fs::create_dir_all(&src).unwrap();
+        fs::write(src.join("lib.rs"), "").unwrap();
+        let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\n");
+        fs::write(root.join(folder).join("Cargo.toml"), manifest).unwrap();
+    }
+}
+
+#[test]
+fn a_copied_or_moved_checkout_is_the_one_that_is_looked_at() {
+    let base = tempfile::tempdir().unwrap();
+    let [copy, moved] = ["copy", "moved"].map(|name| base.path().join(name));
+    fs::create_dir(&copy).unwrap();
+    write_checkout(&copy);
+    let tidy = |folder: &Path, cargos: Option<&Path>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("tidy").current_dir(folder).env_remove("CARGO_MANIFEST_DIR");
+        command.envs(cargos.map(|folder| ("CARGO_MANIFEST_DIR", folder)));
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let stray = "onejump-stray may depend on nothing yet";
+    let said = tidy(&copy.join("crates/stray/src"), None);
+    assert!(said.contains(stray), "{said}");
+    fs::rename(copy, &moved).unwrap();
+    // As Cargo calls it from anywhere in the workspace.
+    let said = tidy(&moved.join("crates"), Some(&moved.join("xtask")));
+    assert!(said.contains(stray), "{said}");
+    let said = tidy(base.path(), None);
+    assert!(said.contains("there is no checkout of Onejump here"), "{said}");
+}
