@@ -6,13 +6,15 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// A checkout with a crate that no picture has.
+/// A checkout with a crate that no picture has, whose modules use each other and behave like a program.
 fn write_checkout(root: &Path) {
     fs::write(root.join("Cargo.toml"), "[workspace]\nmembers = [\"crates/*\", \"xtask\"]\n").unwrap();
     for (folder, name) in [("crates/stray", "onejump-stray"), ("xtask", "xtask")] {
         let src = root.join(folder).join("src");
         fs::create_dir_all(&src).unwrap();
-        fs::write(src.join("lib.rs"), "").unwrap();
+        fs::write(src.join("lib.rs"), "mod a;\nmod b;\n").unwrap();
+        fs::write(src.join("a.rs"), "use crate::b::B;\npub struct A;\n").unwrap();
+        fs::write(src.join("b.rs"), "use super::a;\nuse onejump_program::say;\npub struct B;\n").unwrap();
         let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\n");
         fs::write(root.join(folder).join("Cargo.toml"), manifest).unwrap();
     }
@@ -33,6 +35,11 @@ fn a_copied_or_moved_checkout_is_the_one_that_is_looked_at() {
     let stray = "onejump-stray may depend on nothing yet";
     let said = tidy(&copy.join("crates/stray/src"), None);
     assert!(said.contains(stray), "{said}");
+    assert!(
+        said.contains("onejump-stray: the modules a, b use each other\n  a uses b (crate::b::B)"),
+        "{said}"
+    );
+    assert!(said.contains("stray/src/b.rs uses onejump_program, which is for binaries"), "{said}");
     fs::rename(copy, &moved).unwrap();
     // As Cargo calls it from anywhere in the workspace.
     let said = tidy(&moved.join("crates"), Some(&moved.join("xtask")));

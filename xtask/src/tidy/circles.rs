@@ -62,7 +62,10 @@ fn owner<'a>(path: &[String], sources: &'a [Source]) -> Option<&'a Segments> {
             .filter(|source| path.starts_with(&source.module))
             .max_by_key(|source| source.module.len())?;
         let rest = &path[owner.module.len()..];
-        let Some(from) = rest.first().and_then(|name| owner.reexports.get(name)) else {
+        // A crate may have two roots, lib.rs and main.rs.
+        let mut same = sources.iter().filter(|source| source.module == owner.module);
+        let Some(from) = rest.first().and_then(|name| same.find_map(|source| source.reexports.get(name)))
+        else {
             return Some(&owner.module);
         };
         path = [&from[..], &rest[1..]].concat();
@@ -123,6 +126,7 @@ mod tests {
     fn a_re_export_counts_as_where_it_is_from() {
         let files = [
             ("", "mod a; mod b; mod c; pub use b::Name as Other;"),
+            ("", "mod args; fn main() {}"),
             ("a", "use crate::Other;"),
             ("b", "pub use crate::c::Name;"),
             ("c", "use crate::a;"),

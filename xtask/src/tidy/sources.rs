@@ -19,7 +19,7 @@ pub struct Source {
     pub uses: BTreeSet<Segments>,
     /// Names that it re-exports, and where they are from.
     pub reexports: BTreeMap<String, Segments>,
-    /// Every word of it, tests included.
+    /// Every word of it.
     pub words: BTreeSet<String>,
 }
 
@@ -63,62 +63,60 @@ impl Source {
             _ => None,
         });
         let scope = Scope { here: module, children: children.collect() };
-        source.scan(&tokens, &scope, false);
+        source.scan(&tokens, &scope);
         Ok(source)
     }
 
-    fn scan(&mut self, tokens: &[TokenTree], scope: &Scope, in_test: bool) {
+    fn scan(&mut self, tokens: &[TokenTree], scope: &Scope) {
         let mut at = 0;
         while at < tokens.len() {
-            let rest = &tokens[at..];
-            at += match rest {
-                [hash, TokenTree::Group(attribute), after @ ..]
+            at += match &tokens[at..] {
+                [hash, TokenTree::Group(attribute), item @ ..]
                     if is(hash, "#") && is_test(&attribute.stream()) =>
                 {
-                    let item = after.iter().position(ends_item).map_or(after.len(), |end| end + 1);
-                    self.scan(&after[..item], scope, true);
-                    2 + item
+                    2 + item.iter().position(ends_item).map_or(item.len(), |end| end + 1)
                 }
                 [keyword, name, TokenTree::Group(body), ..]
                     if is(keyword, "mod") && body.delimiter() == Delimiter::Brace =>
                 {
-                    self.scan(&list(&body.stream()), &scope.inner(name.to_string()), in_test);
+                    self.scan(&list(&body.stream()), &scope.inner(name.to_string()));
                     3
                 }
-                [keyword, after @ ..] if is(keyword, "use") => {
-                    let length = after.iter().position(|token| is(token, ";")).unwrap_or(after.len());
+                [keyword, item @ ..] if is(keyword, "use") => {
+                    let item = item.split(|token| is(token, ";")).next().unwrap_or(item);
+                    // `pub use` and `pub(crate) use`.
                     let public = tokens[..at].iter().rev().take(2).any(|token| is(token, "pub"));
-                    let mut leaves = Vec::new();
-                    tree(&after[..length], &Vec::new(), &mut leaves);
-                    self.words.extend(leaves.iter().flat_map(|leaf| leaf.path.iter().cloned()));
-                    leaves.iter().filter(|_| !in_test).for_each(|leaf| self.leaf(leaf, public, scope));
-                    1 + length
+                    self.import(item, public, scope);
+                    1 + item.len()
                 }
                 [TokenTree::Group(group), ..] => {
-                    self.scan(&list(&group.stream()), scope, in_test);
+                    self.scan(&list(&group.stream()), scope);
                     1
                 }
                 [TokenTree::Ident(_), ..] => {
-                    let path = segments(rest);
+                    let path = segments(&tokens[at..]);
                     self.words.extend(path.iter().cloned());
-                    if path.len() > 1 && !in_test {
-                        self.uses.extend(scope.full(&path));
-                    }
-                    3 * path.len() - 2
+                    self.uses.extend(scope.full(&path).filter(|_| path.len() > 1));
+                    3 * path.len() - 2 // Each `::` is two tokens.
                 }
                 _ => 1,
             };
         }
     }
 
-    fn leaf(&mut self, leaf: &Leaf, public: bool, scope: &Scope) {
-        let Some(path) = scope.full(&leaf.path) else { return };
-        if public && scope.here == self.module {
-            self.reexports.insert(leaf.name.clone(), path.clone());
-        }
-        // What a module re-exports from the modules below it, it need not use itself.
-        if !(public && path.starts_with(&self.module)) {
-            self.uses.insert(path);
+    fn import(&mut self, item: &[TokenTree], public: bool, scope: &Scope) {
+        let mut leaves = Vec::new();
+        tree(item, &Vec::new(), &mut leaves);
+        for Leaf { path, name } in leaves {
+            self.words.extend(path.iter().cloned());
+            let Some(path) = scope.full(&path) else { continue };
+            // What a module re-exports from the modules below it, it need not use itself.
+            if !(public && path.starts_with(&self.module)) {
+                self.uses.insert(path.clone());
+            }
+            if public && scope.here == self.module {
+                self.reexports.insert(name, path);
+            }
         }
     }
 }
