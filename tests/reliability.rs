@@ -186,10 +186,10 @@ fn signals_stop_a_reproduction_with_its_stage() {
             let lines: Vec<_> = text.lines().take(count).collect();
             fs::write(sentences.path().join(file), lines.join("\n")).unwrap();
         }
-        let name = format!("interrupted-{}", std::process::id());
-        let run = repository("data/runs").join(&name);
-        let mut command = Command::new(binary("xtask"));
-        command.args(["reproduce", "--device", "cpu", "--run", &name, "--sentences"]).arg(sentences.path());
+        let run = sentences.path().join("run");
+        let mut command = Command::new(binary("onejump-reproduce"));
+        command.args(["--model", "smollm2-135m", "--device", "cpu", "--sentences"]).arg(sentences.path());
+        command.arg("--out").arg(&run);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let child = command.spawn().unwrap();
         let group = Pid::from_child(&child);
@@ -204,7 +204,6 @@ fn signals_stop_a_reproduction_with_its_stage() {
         assert!(said.trim_end().ends_with("the same command goes on from there"), "{said}");
         assert!(test_kill_process_group(group).is_err(), "a stage goes on alone");
         assert!(tree(&run).keys().all(|file| !file.display().to_string().contains(".lock")));
-        fs::remove_dir_all(run).unwrap();
     }
 }
 

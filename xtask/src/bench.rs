@@ -6,6 +6,8 @@ use std::process::Command;
 use anyhow::Result;
 use onejump_fetch::builtin::SMOLLM2_135M;
 
+use onejump_program::Terminal;
+
 use crate::{process, python, setup};
 
 /// Options of `cargo xtask bench`.
@@ -29,13 +31,13 @@ pub struct Args {
 }
 
 /// Builds the stages, installs the peers' packages, and runs the scripts in `tests/bench`.
-pub fn bench(args: &Args) -> Result<()> {
-    setup::setup()?;
+pub fn bench(args: &Args, terminal: &Terminal) -> Result<()> {
+    setup::setup(terminal)?;
     let release = process::build_stages()?;
-    process::run(process::cargo().args(["build", "--release", "--workspace", "--example", "throughput"]))?;
+    process::run(process::cargo()?.args(["build", "--release", "--workspace", "--example", "throughput"]))?;
     let python = python::environment("bench", "tests/bench/requirements.txt")?;
     let mut command = Command::new(python);
-    command.arg(process::root().join("tests/bench/bench.py"));
+    command.arg(process::root()?.join("tests/bench/bench.py"));
     command.arg("--release").arg(release).arg("--model").arg(SMOLLM2_135M.path());
     command.arg("--out").arg(&args.out).arg("--rounds").arg(args.rounds.to_string());
     if let Some(threads) = args.threads {

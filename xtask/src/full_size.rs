@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use onejump_core::numbers::thousands;
-use onejump_program::say;
+use onejump_program::{Terminal, say};
 
 use self::checkpoint::Checkpoint;
 use crate::{process, setup};
@@ -31,8 +31,8 @@ pub struct Args {
 }
 
 /// Runs the models, one after another.
-pub fn full_size(args: &Args) -> Result<()> {
-    setup::setup()?;
+pub fn full_size(args: &Args, terminal: &Terminal) -> Result<()> {
+    setup::setup(terminal)?;
     let binaries = process::build_stages()?;
     let all = checkpoint::all();
     let known: Vec<_> = all.iter().map(|model| model.name).collect();
@@ -61,7 +61,7 @@ fn run(model: &Checkpoint, binaries: &Path, args: &Args) -> Result<()> {
         thousands(model.parameters()),
         started.elapsed().as_secs_f64()
     );
-    let sentences = process::root().join("data/wikipedia/test.txt").display().to_string();
+    let sentences = process::root()?.join("data/wikipedia/test.txt").display().to_string();
     let (checkpoint, hidden, shortcuts) = (path(model.name), path("hidden"), path("n-njtc.safetensors"));
     let limit = args.sentences.to_string();
     let stage = |binary: &str, arguments: &[&str]| {

@@ -41,7 +41,7 @@ pub struct Args {
 
 /// Runs undisturbed once, then kills until it was often enough; every run that ends is compared.
 pub fn interrupt(args: &Args, terminal: &Terminal) -> Result<()> {
-    let runs = process::root().join("data/runs");
+    let runs = process::root()?.join("data/runs");
     let (run, undisturbed) = (runs.join(RUN), runs.join(UNDISTURBED));
     for folder in [&run, &undisturbed] {
         remove(folder)?;
@@ -96,7 +96,7 @@ fn start(sentences: Option<&TempDir>) -> Result<Child> {
 fn few_sentences(train: usize) -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
     for (file, count) in [("train.txt", train), ("test.txt", train.div_ceil(3))] {
-        let text = fs::read_to_string(process::root().join("data/wikipedia").join(file))?;
+        let text = fs::read_to_string(process::root()?.join("data/wikipedia").join(file))?;
         let lines: Vec<_> = text.lines().take(count).collect();
         fs::write(folder.path().join(file), lines.join("\n"))?;
     }

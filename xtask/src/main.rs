@@ -1,7 +1,6 @@
-//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | interrupt | notebook | test`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | interrupt | notebook | test | tidy`.
 
 mod bench;
-mod beyond;
 mod full_size;
 mod interrupt;
 mod notebook;
@@ -10,7 +9,6 @@ mod process;
 mod python;
 mod reproduce;
 mod setup;
-mod switches;
 mod test;
 mod tidy;
 mod tools;
@@ -34,7 +32,7 @@ enum Command {
     /// Bring libtorch and the default model; does nothing where they are
     Setup,
     /// Run the whole experiment: capture, train, score, evaluate, report
-    Reproduce(Box<reproduce::Args>),
+    Reproduce(reproduce::Args),
     /// Compare every architecture with transformers on small random checkpoints
     Parity,
     /// Time every stage beside what a user would run instead
@@ -47,7 +45,7 @@ enum Command {
     Notebook(notebook::Args),
     /// Check format, lints, docs, the crates' edges, and run all tests and the notebook
     Test,
-    /// Check the crates' edges, what they build on, and the top level alone
+    /// Check the crates' edges, circles of modules, what the crates build on, and the top level
     Tidy,
 }
 
@@ -57,14 +55,27 @@ fn main() -> ExitCode {
 
 fn run(args: Args, terminal: &Terminal) -> Result<()> {
     match args.command {
-        Command::Setup => setup::setup(),
-        Command::Reproduce(args) => reproduce::reproduce(&args),
-        Command::Parity => parity::parity(),
-        Command::Bench(args) => bench::bench(&args),
-        Command::FullSize(args) => full_size::full_size(&args),
+        Command::Setup => setup::setup(terminal),
+        Command::Reproduce(args) => reproduce::reproduce(&args, terminal),
+        Command::Parity => parity::parity(terminal),
+        Command::Bench(args) => bench::bench(&args, terminal),
+        Command::FullSize(args) => full_size::full_size(&args, terminal),
         Command::Interrupt(args) => interrupt::interrupt(&args, terminal),
         Command::Notebook(args) => notebook::notebook(&args),
-        Command::Test => test::test(),
+        Command::Test => test::test(terminal),
         Command::Tidy => tidy::tidy(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_of_reproduce_is_passed_on() {
+        let options = ["--quick", "--rank", "5", "--run", "mine", "--help"];
+        let args = Args::try_parse_from(["xtask", "reproduce"].iter().chain(&options)).unwrap();
+        let Command::Reproduce(args) = args.command else { panic!("another command") };
+        assert_eq!(args.options, options);
     }
 }

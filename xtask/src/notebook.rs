@@ -44,14 +44,14 @@ pub fn notebook(args: &Args) -> Result<()> {
     if args.small {
         return check();
     }
-    let own = || process::root().join("data/runs").join(SMOLLM2_135M.name);
-    let run = std::path::absolute(args.run.clone().unwrap_or_else(own))?;
+    let own = process::root()?.join("data/runs").join(SMOLLM2_135M.name);
+    let run = std::path::absolute(args.run.clone().unwrap_or(own))?;
     ensure!(
         RunLayout::new(&run).per_level().is_file(),
         "{} is no finished run; `cargo xtask reproduce` makes one, --run names another",
         run.display()
     );
-    process::run(&mut execute(&process::root().join(NOTEBOOK), &run, &args.out)?)?;
+    process::run(&mut execute(&process::root()?.join(NOTEBOOK), &run, &args.out)?)?;
     say!("{}", args.out.display());
     Ok(())
 }
@@ -69,7 +69,7 @@ pub fn check() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (run, out) = (folder.path().join("run"), folder.path().join("executed.ipynb"));
     small_run(&process::build_stages()?, &RunLayout::new(&run))?;
-    let notebook = process::root().join(NOTEBOOK);
+    let notebook = process::root()?.join(NOTEBOOK);
     process::run(&mut execute(&notebook, &run, &out)?)?;
     ensure!(fs::read_to_string(&out)?.contains("image/png"), "{NOTEBOOK} draws no figure");
 
@@ -98,7 +98,7 @@ fn small_run(binaries: &Path, layout: &RunLayout) -> Result<()> {
     };
     let [train, test] = [Split::Train, Split::Test].map(|split| layout.hidden(split));
     for (split, out) in [(Split::Train, &train), (Split::Test, &test)] {
-        let sentences = process::root().join(format!("data/wikipedia/{}.txt", split.name()));
+        let sentences = process::root()?.join(format!("data/wikipedia/{}.txt", split.name()));
         let limits = ["--model", model, "--device", "cpu", "--limit", TEST_SENTENCES];
         stage("onejump-capture", &[("--sentences", &sentences), ("--out", out)], &limits)?;
     }

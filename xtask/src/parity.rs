@@ -8,17 +8,19 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use onejump_program::Terminal;
+
 use crate::{process, python, setup};
 
 /// The pinned versions, which the golden values of the tests were made with too.
 const REQUIREMENTS: &str = "tests/golden/requirements.txt";
 
 /// Makes the checkpoints, captures their states, and prints the table of differences.
-pub fn parity() -> Result<()> {
-    setup::setup()?;
+pub fn parity(terminal: &Terminal) -> Result<()> {
+    setup::setup(terminal)?;
     let binaries = process::build_stages()?;
     let python = python::environment("parity", REQUIREMENTS)?;
-    let scripts = process::root().join("tests/parity");
+    let scripts = process::root()?.join("tests/parity");
     let folder = tempfile::tempdir()?;
     let script = |name: &str| {
         let mut command = Command::new(&python);

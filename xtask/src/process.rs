@@ -1,21 +1,38 @@
 //! Running other programs, and where the checkout is.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
-use anyhow::Result;
+use anyhow::{Context, Error, Result};
 use onejump_program::child;
 
-/// The root of the checkout.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+/// The root of the checkout that this program was called in, wherever it was compiled: the workspace that has an
+/// `xtask`, from the folder that Cargo names, or from the current one, on upwards.
+pub fn root() -> Result<PathBuf> {
+    let cargos = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let start = [cargos, env::current_dir().ok()];
+    let root = start.iter().flatten().find_map(|folder| workspace(folder));
+    root.context("there is no checkout of Onejump here; run this in one, as cargo xtask")
+}
+
+fn workspace(start: &Path) -> Option<PathBuf> {
+    let is_ours = |folder: &&Path| {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+        let manifest: toml::Table = text.parse().unwrap_or_default();
+        let members = manifest.get("workspace").and_then(|workspace| workspace.get("members"));
+        let members = members.and_then(toml::Value::as_array);
+        members.is_some_and(|members| members.iter().any(|member| member.as_str() == Some("xtask")))
+    };
+    start.ancestors().find(is_ours).map(Path::to_owned)
 }
 
 /// Cargo, run in the root.
-pub fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
-    command
+pub fn cargo() -> Result<Command> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()?);
+    Ok(command)
 }
 
 /// Runs a program to its end, with its output on the terminal.
@@ -23,9 +40,21 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(child::run(command)?)
 }
 
+/// Runs a program in place of this one: what it says and how it ends is what the caller sees. Returns only where it
+/// cannot start.
+pub fn become_program(command: &mut Command) -> Result<()> {
+    let error = command.exec();
+    Err(Error::new(error).context(format!("cannot run {}", command.get_program().display())))
+}
+
 /// Builds the stages and returns the folder of their binaries.
 pub fn build_stages() -> Result<PathBuf> {
-    run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
-    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec()?;
+    build(&["--workspace", "--bins"])
+}
+
+/// Builds, and returns the folder of the binaries.
+pub fn build(what: &[&str]) -> Result<PathBuf> {
+    run(cargo()?.args(["build", "--release"]).args(what))?;
+    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()?).no_deps().exec()?;
     Ok(metadata.target_directory.join("release").into())
 }

@@ -13,7 +13,7 @@ use crate::process;
 /// The Python of the environment of this name, made anew where its packages are not those that the
 /// requirements (a file of the checkout) pin.
 pub fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
-    let requirements = process::root().join(requirements);
+    let requirements = process::root()?.join(requirements);
     let wanted = files::sha256_file(&requirements)?;
     let folder = cache::directory().join(format!("{name}-python"));
     let (stamp, python) = (folder.join("onejump-requirements"), folder.join("bin/python"));

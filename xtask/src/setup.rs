@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use onejump_core::cache;
-use onejump_core::observe::Silent;
+use onejump_core::observe::Observer;
 use onejump_fetch::builtin::SMOLLM2_135M;
 use onejump_fetch::packages::{self, Packages};
 use onejump_program::remark;
@@ -39,13 +39,13 @@ const LIBRARIES: [&str; 7] = [
 ];
 
 /// Brings libtorch and the default model, and links `.libtorch` to the libtorch in use.
-pub fn setup() -> Result<()> {
+pub fn setup(observer: &dyn Observer) -> Result<()> {
     let libtorch = match own_libtorch()? {
         Some(folder) => folder,
-        None => cached_libtorch()?,
+        None => cached_libtorch(observer)?,
     };
     link(&libtorch)?;
-    SMOLLM2_135M.fetch(&Silent)?;
+    SMOLLM2_135M.fetch(observer)?;
     Ok(())
 }
 
@@ -62,7 +62,7 @@ fn own_libtorch() -> Result<Option<PathBuf>> {
     }
     let Some(folder) = std::env::var_os("LIBTORCH").map(PathBuf::from) else { return Ok(None) };
     // Cargo sets LIBTORCH to `.libtorch` for what it runs, this program included.
-    if folder == process::root().join(".libtorch") || folder.as_os_str().is_empty() {
+    if folder == process::root()?.join(".libtorch") || folder.as_os_str().is_empty() {
         return Ok(None);
     }
     ensure!(
@@ -73,7 +73,7 @@ fn own_libtorch() -> Result<Option<PathBuf>> {
     Ok(Some(folder))
 }
 
-fn cached_libtorch() -> Result<PathBuf> {
+fn cached_libtorch(observer: &dyn Observer) -> Result<PathBuf> {
     ensure!(
         cfg!(all(target_os = "linux", target_arch = "x86_64")),
         "libtorch can be brought for Linux on x86-64 alone; set LIBTORCH to a libtorch {LIBTORCH}"
@@ -84,12 +84,12 @@ fn cached_libtorch() -> Result<PathBuf> {
     }
     let started = Instant::now();
     remark!("setup: libtorch {LIBTORCH} (540 MB to download) to {}", folder.display());
-    packages::make_whole(&folder, unpack_libtorch)?;
+    packages::make_whole(&folder, |folder| unpack_libtorch(folder, observer))?;
     remark!("setup: libtorch is there, after {:.0} s", started.elapsed().as_secs_f64());
     Ok(folder)
 }
 
-fn unpack_libtorch(folder: &Path) -> Result<()> {
+fn unpack_libtorch(folder: &Path, observer: &dyn Observer) -> Result<()> {
     let target = |member: &str| {
         if let Some(header) = member.strip_prefix("torch/include/") {
             return Some(Path::new("include").join(header));
@@ -98,7 +98,7 @@ fn unpack_libtorch(folder: &Path) -> Result<()> {
         let library = member.contains("/lib/") && LIBRARIES.contains(&file);
         library.then(|| Path::new("lib").join(file))
     };
-    PACKAGES.unpack(folder, target, &Silent)?;
+    PACKAGES.unpack(folder, target, observer)?;
     if let Some(missing) = LIBRARIES.iter().find(|file| !folder.join("lib").join(file).is_file()) {
         bail!("the downloaded packages have no {missing}; the versions do not fit together");
     }
@@ -107,7 +107,7 @@ fn unpack_libtorch(folder: &Path) -> Result<()> {
 
 /// `.libtorch` in the root, which `.cargo/config.toml` names.
 fn link(libtorch: &Path) -> Result<()> {
-    let link = process::root().join(".libtorch");
+    let link = process::root()?.join(".libtorch");
     if fs::read_link(&link).is_ok_and(|target| target == libtorch) {
         return Ok(());
     }

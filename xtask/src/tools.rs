@@ -19,7 +19,7 @@ pub fn tool((name, version): (&str, &str)) -> Result<PathBuf> {
         remark!("{name} {version}: building it into {}", folder.display());
         // A quick build; the program's own speed hardly matters.
         let install = ["install", name, "--version", version, "--locked", "--debug", "--quiet", "--root"];
-        process::run(process::cargo().args(install).arg(&folder).env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
+        process::run(process::cargo()?.args(install).arg(&folder).env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
     }
     Ok(program)
 }

@@ -1,5 +1,6 @@
-//! What the paper leaves open: each a switch of `cargo xtask reproduce`, recorded in `run.toml`.
+//! What the paper leaves open: each a switch of the experiment, recorded in `run.toml`.
 
+use onejump_core::shortcut::LevelConvention;
 use serde::{Deserialize, Serialize};
 
 /// Switches for the stages. The stages check the values: they know what is possible.
@@ -22,8 +23,9 @@ pub struct Switches {
     #[arg(long, default_value = Self::TARGET)]
     pub target: String,
     /// Which levels decide the choice of the jump: exit (0 to K-1) or eq5 (1 to K, as Eq. 5 is printed)
-    #[arg(long, default_value = Self::LEVELS)]
-    pub levels: String,
+    #[arg(long, alias = "levels", value_name = "exit|eq5", default_value_t = Self::CONVENTION)]
+    #[serde(rename = "levels")] // The name that run.toml has had from the beginning.
+    pub convention: LevelConvention,
     /// Gradient descent: passes over the samples [default: that of onejump-train]
     #[arg(long)]
     pub epochs: Option<usize>,
@@ -40,10 +42,10 @@ impl Switches {
     const STORE_DTYPE: &str = "f32";
     const BOS: &str = "auto";
     const TARGET: &str = "pre-norm";
-    const LEVELS: &str = "exit";
+    const CONVENTION: LevelConvention = LevelConvention::Exit;
 
     /// Arguments of onejump-capture.
-    pub fn capture(&self) -> Vec<String> {
+    pub(crate) fn capture(&self) -> Vec<String> {
         let mut arguments: Vec<String> =
             ["--dtype", &self.dtype, "--store-dtype", &self.store_dtype, "--bos", &self.bos]
                 .map(Into::into)
@@ -55,12 +57,12 @@ impl Switches {
     }
 
     /// Arguments of onejump-train, whatever the solver.
-    pub fn train(&self) -> Vec<String> {
+    pub(crate) fn train(&self) -> Vec<String> {
         vec!["--target".to_owned(), self.target.clone()]
     }
 
     /// Arguments of onejump-train with the paper's gradient descent.
-    pub fn adam(&self) -> Vec<String> {
+    pub(crate) fn adam(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut option = |name: &str, value: Option<String>| {
             arguments.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
@@ -72,8 +74,8 @@ impl Switches {
     }
 
     /// Arguments of onejump-score.
-    pub fn score(&self) -> Vec<String> {
-        vec!["--levels".to_owned(), self.levels.clone()]
+    pub(crate) fn score(&self) -> Vec<String> {
+        vec!["--convention".to_owned(), self.convention.to_string()]
     }
 }
 
@@ -85,7 +87,7 @@ impl Default for Switches {
             bos: Self::BOS.into(),
             no_position_0: false,
             target: Self::TARGET.into(),
-            levels: Self::LEVELS.into(),
+            convention: Self::CONVENTION,
             epochs: None,
             batch_size: None,
             learning_rate: None,

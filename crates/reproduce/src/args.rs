@@ -1,0 +1,126 @@
+//! The command line.
+
+use std::path::{Path, PathBuf, absolute};
+
+use clap::Parser;
+use onejump_core::files::FileError;
+use onejump_reproduce::{Experiment, Limits, ReproduceError, Switches};
+
+/// Run the whole experiment: capture, train, score, evaluate, report. Stages whose inputs did not change are not
+/// run again.
+///
+/// The stages' binaries are looked for beside this one, then on PATH. Of an option that is given twice, the last
+/// value counts; --rank alone is repeated for several ranks.
+#[derive(Parser)]
+#[command(version, args_override_self = true)]
+pub struct Args {
+    /// Model: a Hugging Face directory, a .gguf file, a hub id (owner/name), or a built-in name
+    #[arg(long)]
+    model: String,
+    /// Folder with train.txt and test.txt, one sentence a line
+    #[arg(long, value_name = "DIR")]
+    sentences: PathBuf,
+    /// The run's folder; a run that was stopped goes on there
+    #[arg(long, value_name = "RUN", required_unless_present = "runs")]
+    out: Option<PathBuf>,
+    /// In place of --out: a folder of runs, in which this one has a folder of its own
+    #[arg(long, value_name = "DIR")]
+    runs: Option<PathBuf>,
+    /// With --runs: the name of this run's folder [default: the model's name]
+    #[arg(long, value_name = "NAME", requires = "runs", conflicts_with = "out")]
+    run: Option<String>,
+    /// Rank of the low-rank shortcuts; may be repeated [default: H/100 and H/10]
+    #[arg(long = "rank", value_name = "R")]
+    ranks: Vec<usize>,
+    /// Seed of the sampled positions and of gradient descent
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// cpu, cuda, cuda:N, or auto
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// 900 and 300 sentences only
+    #[arg(long)]
+    quick: bool,
+    /// Also what comes after the paper: a better single jump, transfer between levels, more ranks, dynamic exit,
+    /// sensitivity
+    #[arg(long)]
+    beyond: bool,
+    /// Check the options, the sentences and the run's folder, and run nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    switches: Switches,
+}
+
+impl Args {
+    /// The experiment that the options describe. Its paths do not depend on the current folder: a run is recognised
+    /// wherever the command is given.
+    pub fn experiment(self) -> Result<Experiment, ReproduceError> {
+        let full = |path: &Path| absolute(path).map_err(FileError::reading(path));
+        let out = match (&self.out, &self.runs) {
+            (None, Some(runs)) => full(runs)?.join(self.run_name()?),
+            (out, _) => full(out.as_deref().unwrap_or(Path::new(".")))?,
+        };
+        Ok(Experiment {
+            sentences: full(&self.sentences)?,
+            out,
+            model: self.model,
+            ranks: self.ranks,
+            seed: self.seed,
+            device: self.device,
+            limits: self.quick.then_some(Limits::QUICK),
+            beyond: self.beyond,
+            switches: self.switches,
+        })
+    }
+
+    fn run_name(&self) -> Result<String, ReproduceError> {
+        let name = self.run.clone().unwrap_or_else(|| {
+            let name = Path::new(&self.model).file_name().unwrap_or_default().to_string_lossy();
+            // A hub id may end in a revision; a version in a name, as in Qwen2.5-0.5B, is no ending.
+            let model = name.split('@').next().unwrap_or(&name).trim_end_matches(".gguf").to_owned();
+            if self.quick { format!("{model}-quick") } else { model }
+        });
+        if name.is_empty() || Path::new(&name).file_name() != Some(name.as_ref()) {
+            return Err(ReproduceError::RunName(name));
+        }
+        Ok(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onejump_core::shortcut::LevelConvention;
+
+    use super::*;
+
+    /// What `cargo xtask reproduce` gives before the options of its user.
+    fn experiment(options: &[&str]) -> Result<Experiment, String> {
+        let defaults = ["onejump-reproduce", "--model", "m", "--sentences", "/text", "--runs", "/runs"];
+        let args = Args::try_parse_from(defaults.iter().chain(options)).map_err(|error| error.to_string())?;
+        args.experiment().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_run_is_named_after_its_model() {
+        let out = |options: &[&str]| experiment(options).unwrap().out.display().to_string();
+        assert_eq!(out(&[]), "/runs/m");
+        assert_eq!(out(&["--model", "owner/Qwen2.5-0.5B@main", "--quick"]), "/runs/Qwen2.5-0.5B-quick");
+        assert_eq!(out(&["--model", "folder/tiny.gguf"]), "/runs/tiny");
+        assert_eq!(out(&["--run", "mine"]), "/runs/mine");
+        assert_eq!(out(&["--out", "/elsewhere/run"]), "/elsewhere/run");
+        for name in ["", "a/b", ".."] {
+            assert!(experiment(&["--run", name]).unwrap_err().contains("is no name for a run"), "{name}");
+        }
+        assert!(experiment(&["--run", "mine", "--out", "/x"]).is_err());
+    }
+
+    #[test]
+    fn the_last_value_counts_and_ranks_add_up() {
+        let options =
+            ["--model", "other", "--rank", "5", "--rank", "57", "--levels", "exit", "--convention", "eq5"];
+        let experiment = experiment(&options).unwrap();
+        assert_eq!((&*experiment.model, &experiment.ranks[..]), ("other", &[5, 57][..]));
+        assert_eq!(experiment.switches.convention, LevelConvention::Eq5);
+    }
+}

@@ -1,0 +1,170 @@
+//! The order of the experiment: capture, train, score, evaluate, what comes after the paper, report.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use onejump_core::files::FileError;
+use onejump_core::layout::Split;
+use onejump_core::lock;
+use onejump_core::manifest::HiddenManifest;
+use onejump_core::observe::Observer;
+use onejump_core::set_name::SetName;
+use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
+
+use crate::beyond::beyond;
+use crate::error::ReproduceError;
+use crate::experiment::Experiment;
+use crate::local::Local;
+use crate::programs::Program;
+use crate::run::{Run, States};
+use crate::run_toml::RunConfig;
+use crate::stage::Stage;
+use crate::stages::{Stages, Times};
+
+/// The second rank that is shown, as a share of H: at the paper's ⌊H/100⌋ a small model learns little.
+const SECOND_RANK_DIVISOR: usize = 10;
+
+/// Kinds that are trained in closed form.
+const CLOSED_FORMS: [ShortcutKind; 4] =
+    [ShortcutKind::Jtc, ShortcutKind::Njtc, ShortcutKind::NNjtc, ShortcutKind::Joint];
+
+/// Kinds that are trained by gradient descent too, to compare the solvers.
+const BOTH_SOLVERS: [ShortcutKind; 2] = [ShortcutKind::NNjtc, ShortcutKind::Joint];
+
+/// The folder of a run in which each stage that has run leaves a stamp.
+const STAMPS: &str = ".stages";
+
+/// Runs an experiment; stages whose inputs did not change are not run again.
+///
+/// # Errors
+/// [`ReproduceError`] if a stage fails, or if the run's folder holds another experiment or is being written.
+pub fn reproduce(
+    experiment: &Experiment,
+    local: Local,
+    observer: &dyn Observer,
+) -> Result<Times, ReproduceError> {
+    let layout = experiment.layout();
+    let stamps = layout.root().join(STAMPS);
+    let _locks = (lock::file(&layout.config())?, lock::folder(&stamps)?);
+    RunConfig::of(experiment).keep(&layout)?;
+    let mut stages = Stages::new(local, stamps, observer);
+    for split in [Split::Train, Split::Test] {
+        let states = States { split, seed: experiment.seed, switches: &experiment.switches };
+        stages.run(&states.capture(experiment, &layout.hidden(split)))?;
+    }
+    let inputs = HiddenManifest::read(&layout.hidden(Split::Train))?.inputs;
+    let (hidden_size, samples) = (inputs.hidden_size, inputs.samples);
+    Run { experiment, layout: &layout, hidden_size, samples }.after_capture(&mut stages)?;
+    Ok(stages.times)
+}
+
+/// Whether the experiment could begin: its sentences are there, and the run's folder holds no other one.
+///
+/// # Errors
+/// [`ReproduceError`] if not.
+pub fn check(experiment: &Experiment) -> Result<(), ReproduceError> {
+    for split in [Split::Train, Split::Test] {
+        let path = experiment.sentences_of(split);
+        File::open(&path).map_err(FileError::reading(&path))?;
+    }
+    RunConfig::of(experiment).is_kept(&experiment.layout())?;
+    Ok(())
+}
+
+impl Run<'_> {
+    fn after_capture(&self, stages: &mut Stages) -> Result<(), ReproduceError> {
+        let ranks = self.ranks();
+        let mut shortcuts = Vec::new();
+        for (solver, kinds) in [(Solver::ClosedForm, &CLOSED_FORMS[..]), (Solver::Adam, &BOTH_SOLVERS)] {
+            let sets = self.sets(solver, kinds, &ranks);
+            stages.run(&self.train(solver, kinds, &ranks, &sets))?;
+            shortcuts.extend(sets);
+        }
+        // Not in the paper, and as long as everything before it.
+        for &rank in ranks.iter().filter(|_| self.experiment.beyond) {
+            let name = SetName::new(ShortcutKind::OneJump, Solver::Adam, rank, self.hidden_size);
+            stages.run(&self.train_one_jump(&name))?;
+            shortcuts.push(self.layout.shortcuts(&name));
+        }
+        let mut chosen = Vec::new();
+        for &rank in &ranks {
+            for solver in [Solver::ClosedForm, Solver::Adam] {
+                let jumps = SetName::new(ShortcutKind::NNjtc, solver, rank, self.hidden_size);
+                stages.run(&self.score(&jumps))?;
+                chosen.push(self.layout.ojfa(&jumps));
+            }
+        }
+        stages.run(&self.evaluate(&shortcuts, &chosen))?;
+        if self.experiment.beyond {
+            beyond(self, stages)?;
+        }
+        stages.run(&self.report())
+    }
+
+    fn ranks(&self) -> Vec<usize> {
+        if !self.experiment.ranks.is_empty() {
+            return self.experiment.ranks.clone();
+        }
+        let mut ranks = vec![default_rank(self.hidden_size), (self.hidden_size / SECOND_RANK_DIVISOR).max(1)];
+        ranks.dedup();
+        ranks
+    }
+
+    /// The files of kinds at all ranks; a kind without a rank has one.
+    fn sets(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize]) -> Vec<PathBuf> {
+        let ranks_of = |kind: ShortcutKind| if kind.low_rank() { ranks } else { &ranks[..1] };
+        let file = |kind, rank| self.layout.shortcuts(&SetName::new(kind, solver, rank, self.hidden_size));
+        kinds.iter().flat_map(|&kind| ranks_of(kind).iter().map(move |&rank| file(kind, rank))).collect()
+    }
+
+    /// Trains all sets of a solver in one stage: each level of the states is read once for all of them.
+    fn train(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize], sets: &[PathBuf]) -> Stage {
+        let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+        let ranks: Vec<_> = ranks.iter().map(usize::to_string).collect();
+        let switches = &self.experiment.switches;
+        let stage = Stage::new(Program::Train, format!("train-{solver}"))
+            .option("--kind", kinds.join(","))
+            .option("--rank", ranks.join(","))
+            .option("--solver", solver)
+            .option("--seed", self.experiment.seed)
+            .hidden(&self.hidden())
+            .arguments(&switches.train());
+        let stage = if solver == Solver::Adam { stage.arguments(&switches.adam()) } else { stage };
+        stage.output_folder("--out", &self.layout.shortcuts_folder(), sets)
+    }
+
+    fn train_one_jump(&self, name: &SetName) -> Stage {
+        Stage::new(Program::Train, format!("train-{name}"))
+            .option("--kind", name.kind)
+            .option("--solver", name.solver)
+            .option("--rank", name.rank(self.hidden_size))
+            .option("--seed", self.experiment.seed)
+            .option("--model", &self.experiment.model)
+            .arguments(&self.experiment.switches.train())
+            .hidden(&self.hidden())
+            .output("--out", &self.layout.shortcuts(name))
+    }
+
+    fn score(&self, jumps: &SetName) -> Stage {
+        Stage::new(Program::Score, format!("score-{jumps}"))
+            .hidden(&self.hidden())
+            .input("--shortcuts", &self.layout.shortcuts(jumps))
+            .arguments(&self.experiment.switches.score())
+            .output("--out", &self.layout.scores(jumps))
+            .output("--ojfa", &self.layout.ojfa(jumps))
+    }
+
+    fn evaluate(&self, shortcuts: &[PathBuf], chosen: &[PathBuf]) -> Stage {
+        Stage::new(Program::Evaluate, "evaluate")
+            .option("--model", &self.experiment.model)
+            .hidden(&self.layout.hidden(Split::Test))
+            .inputs("--shortcuts", shortcuts)
+            .inputs("--ojfa", chosen)
+            .output_folder("--out", &self.layout.results(), &[self.layout.summary()])
+    }
+
+    /// The report is quick, and prints the table that people look for: it always runs.
+    fn report(&self) -> Stage {
+        Stage::new(Program::Report, "report").option("--run", self.layout.root().display())
+    }
+}

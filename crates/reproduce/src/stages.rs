@@ -1,0 +1,73 @@
+//! Stages with stamps: what has run with the same program, arguments and inputs is not run again.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use onejump_core::files;
+use onejump_core::observe::Observer;
+
+use crate::error::ReproduceError;
+use crate::local::Local;
+use crate::stage::Stage;
+
+/// How long each stage took, in the order in which they ran. Shown as a table.
+#[derive(Debug, Clone, Default)]
+pub struct Times(pub Vec<StageTime>);
+
+/// How long a stage took.
+#[derive(Debug, Clone)]
+pub struct StageTime {
+    /// The stage's name.
+    pub stage: String,
+    /// None for a stage that was not run again.
+    pub seconds: Option<f64>,
+}
+
+/// Runs stages, and remembers in the run's folder which have run.
+pub(crate) struct Stages<'a> {
+    local: Local<'a>,
+    /// The folder of the stamps, one file for each stage.
+    stamps: PathBuf,
+    observer: &'a dyn Observer,
+    pub times: Times,
+}
+
+impl<'a> Stages<'a> {
+    pub fn new(local: Local<'a>, stamps: PathBuf, observer: &'a dyn Observer) -> Self {
+        Self { local, stamps, observer, times: Times::default() }
+    }
+
+    /// Runs a stage, unless it has run with these arguments and inputs and its outputs are there.
+    pub fn run(&mut self, stage: &Stage) -> Result<(), ReproduceError> {
+        self.observer.check()?;
+        let stamp = self.stamps.join(&stage.name);
+        let key = stage.key(self.local.program(stage.program))?;
+        let done = !stage.outputs.is_empty()
+            && stage.outputs.iter().all(|output| output.is_file())
+            && fs::read_to_string(&stamp).is_ok_and(|there| there == key);
+        let mut seconds = None;
+        if !done {
+            let started = Instant::now();
+            self.local.run(stage)?;
+            files::write_bytes(&stamp, key.as_bytes())?;
+            seconds = Some(started.elapsed().as_secs_f64());
+        }
+        self.times.0.push(StageTime { stage: stage.name.clone(), seconds });
+        Ok(())
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for StageTime { stage, seconds } in &self.0 {
+            match seconds {
+                Some(seconds) => writeln!(f, "{stage:<24} {seconds:>7.1} s")?,
+                None => writeln!(f, "{stage:<24} unchanged")?,
+            }
+        }
+        let total: f64 = self.0.iter().filter_map(|time| time.seconds).sum();
+        write!(f, "{:<24} {total:>7.1} s", "total")
+    }
+}

@@ -1,0 +1,246 @@
+//! The order of the experiment, with stages that only pretend: they write what a stage would.
+
+#![allow(clippy::unwrap_used)]
+
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use onejump_core::files;
+use onejump_core::layout::MANIFEST;
+use onejump_core::manifest::{CaptureInputs, FORMAT, HiddenManifest};
+use onejump_core::observe::Silent;
+use onejump_reproduce::{Experiment, Local, Program, Programs, ReproduceError, Times, check, reproduce};
+
+/// H: the default ranks are 5 and 57.
+const HIDDEN_SIZE: usize = 576;
+
+struct Bench {
+    folder: tempfile::TempDir,
+    /// The command lines that ran, without the folder's path.
+    commands: RefCell<Vec<String>>,
+    /// Stages that may still run; the next one fails.
+    left: Cell<usize>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for program in Program::ALL {
+            files::write_bytes(&folder.path().join("bin").join(program.name()), b"").unwrap();
+        }
+        for split in ["train", "test"] {
+            files::write_bytes(&folder.path().join("text").join(format!("{split}.txt")), b"One.\n").unwrap();
+        }
+        Self { folder, commands: RefCell::default(), left: Cell::new(usize::MAX) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn experiment(&self) -> Experiment {
+        Experiment { device: "cpu".into(), ..Experiment::new("m", self.path("text"), self.path("run")) }
+    }
+
+    fn reproduce(&self, experiment: &Experiment) -> Result<Times, ReproduceError> {
+        self.commands.borrow_mut().clear();
+        let pretend = |command: &mut Command| self.pretend(command);
+        let programs = Programs::among(&self.path("bin"), &[]).unwrap();
+        reproduce(experiment, Local { programs, run: &pretend }, &Silent)
+    }
+
+    fn pretend(&self, command: &Command) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let words: Vec<_> = [command.get_program()].into_iter().chain(command.get_args()).collect();
+        let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
+        let line = words.join(" ").replace(&format!("{}/", self.folder.path().display()), "");
+        self.commands.borrow_mut().push(line);
+        self.left.set(self.left.get().checked_sub(1).ok_or("a stage failed")?);
+        let values = |option: &str| -> Vec<&Path> {
+            let pairs = words.windows(2).filter(|pair| pair[0] == option);
+            pairs.map(|pair| Path::new(pair[1])).collect()
+        };
+        let write = |path: &Path| files::write_bytes(path, line_of(&words).as_bytes()).unwrap();
+        match values("--out")[..] {
+            [] => {}
+            [out] if words[0].ends_with("capture") => manifest().write(out).unwrap(),
+            [out] if words[0].ends_with("evaluate") => {
+                let analysis = values("--analyses").first().map(|name| format!("{}.parquet", name.display()));
+                write(&out.join(analysis.unwrap_or_else(|| "summary.json".into())));
+            }
+            [out] if words.contains(&"jtc,njtc,n-njtc,joint") => {
+                for set in ["jtc", "njtc", "njtc-r57", "n-njtc", "n-njtc-r57", "joint", "joint-r57"] {
+                    write(&out.join(format!("{set}.safetensors")));
+                }
+            }
+            [out] if words.contains(&"n-njtc,joint") => {
+                for set in ["n-njtc-adam", "n-njtc-adam-r57", "joint-adam", "joint-adam-r57"] {
+                    write(&out.join(format!("{set}.safetensors")));
+                }
+            }
+            ref files => files.iter().chain(&values("--ojfa")).for_each(|file| write(file)),
+        }
+        Ok(())
+    }
+}
+
+fn line_of(words: &[&str]) -> String {
+    words[1..].join(" ")
+}
+
+fn manifest() -> HiddenManifest {
+    let inputs = CaptureInputs {
+        model: "m".into(),
+        architecture: "llama".into(),
+        model_sha256: String::new(),
+        hidden_size: HIDDEN_SIZE,
+        blocks: 30,
+        vocab_size: 100,
+        sentences: "train.txt".into(),
+        sentences_sha256: String::new(),
+        samples: 0,
+        truncated: 0,
+        seed: 0,
+        position_0: true,
+        bos: false,
+        dtype: "f32".into(),
+        device: None,
+        batch_tokens: None,
+        store_dtype: "f32".into(),
+        onejump: String::new(),
+        libtorch: String::new(),
+    };
+    HiddenManifest { format: FORMAT, inputs, samples_per_part: 1, parts: Vec::new(), parts_total: 0 }
+}
+
+#[test]
+fn the_papers_experiment_is_these_commands() {
+    let bench = Bench::new();
+    bench.reproduce(&bench.experiment()).unwrap();
+    let sets = ["jtc", "njtc", "njtc-r57", "n-njtc", "n-njtc-r57", "joint", "joint-r57"];
+    let adam = ["n-njtc-adam", "n-njtc-adam-r57", "joint-adam", "joint-adam-r57"];
+    let shortcuts: String =
+        sets.iter().chain(&adam).map(|set| format!(" --shortcuts run/shortcuts/{set}.safetensors")).collect();
+    let chosen: String =
+        ["", "-adam", "-r57", "-adam-r57"].map(|set| format!(" --ojfa run/ojfa{set}.safetensors")).concat();
+    let capture = |split: &str| {
+        format!(
+            "bin/onejump-capture --model m --seed 0 --device cpu --sentences text/{split}.txt \
+             --out run/hidden/{split} --dtype f32 --store-dtype f32 --bos auto"
+        )
+    };
+    let train = |kinds: &str, solver: &str| {
+        format!(
+            "bin/onejump-train --kind {kinds} --rank 5,57 --solver {solver} --seed 0 --hidden run/hidden/train \
+             --target pre-norm --out run/shortcuts"
+        )
+    };
+    let score = |set: &str| {
+        format!(
+            "bin/onejump-score --hidden run/hidden/train --shortcuts run/shortcuts/n-njtc{set}.safetensors \
+             --convention exit --out run/scores{set}.parquet --ojfa run/ojfa{set}.safetensors"
+        )
+    };
+    let expected = [
+        capture("train"),
+        capture("test"),
+        train("jtc,njtc,n-njtc,joint", "closed-form"),
+        train("n-njtc,joint", "adam"),
+        score(""),
+        score("-adam"),
+        score("-r57"),
+        score("-adam-r57"),
+        format!(
+            "bin/onejump-evaluate --model m --hidden run/hidden/test{shortcuts}{chosen} --out run/results"
+        ),
+        "bin/onejump-report --run run".into(),
+    ];
+    let run = bench.path("run").display().to_string();
+    let commands: Vec<_> = bench.commands.borrow().iter().map(|line| line.replace(&run, "run")).collect();
+    assert_eq!(commands, expected);
+}
+
+/// Only the report, which prints the table that people look for, runs again.
+#[test]
+fn what_has_run_is_not_run_again_unless_its_inputs_change() {
+    let bench = Bench::new();
+    let experiment = Experiment { beyond: true, ..bench.experiment() };
+    bench.left.set(20);
+    let error = bench.reproduce(&experiment).unwrap_err();
+    assert!(matches!(error, ReproduceError::Stage(_)) && error.to_string() == "a stage failed", "{error}");
+    bench.left.set(usize::MAX);
+    let times = bench.reproduce(&experiment).unwrap();
+    assert_eq!(times.0.iter().filter(|time| time.seconds.is_none()).count(), 20);
+    let times = bench.reproduce(&experiment).unwrap();
+    assert_eq!(bench.commands.borrow().len(), 1, "{:?}", bench.commands);
+    let table = times.to_string();
+    assert!(table.starts_with("capture-train            unchanged\n"), "{table}");
+    assert!(table.lines().last().unwrap().starts_with("total "), "{table}");
+
+    fs::write(bench.path("run/shortcuts/n-njtc.safetensors"), "changed").unwrap();
+    bench.reproduce(&experiment).unwrap();
+    let commands = bench.commands.borrow();
+    assert!(commands[0].starts_with("bin/onejump-score"), "{commands:?}");
+    assert!(!commands.iter().any(|line| line.starts_with("bin/onejump-train")), "{commands:?}");
+}
+
+#[test]
+fn what_goes_beyond_asks_each_analysis_about_the_files_that_it_is_for() {
+    let bench = Bench::new();
+    let experiment = Experiment { beyond: true, ..bench.experiment() };
+    files::write_bytes(&bench.path("run/shortcuts/my lens.safetensors"), b"").unwrap();
+    bench.reproduce(&experiment).unwrap();
+    let commands = bench.commands.borrow();
+    let shortcuts = |analysis: &str| -> Vec<String> {
+        let line = commands.iter().find(|line| line.contains(&format!("--analyses {analysis}"))).unwrap();
+        let files = line.split(" --").filter_map(|option| option.strip_prefix("shortcuts "));
+        files
+            .map(|file| file.trim_end_matches(".safetensors").trim_start_matches("run/").to_owned())
+            .collect()
+    };
+    assert_eq!(shortcuts("transfer"), ["shortcuts/n-njtc-r57", "shortcuts/n-njtc"]);
+    let exit =
+        ["joint-norms-r57", "joint-norms", "joint-r57", "joint", "jtc", "my lens", "n-njtc-r57", "n-njtc"];
+    let one = ["one-jump-adam-r57", "one-jump-adam"];
+    assert_eq!(
+        shortcuts("exit"),
+        [&exit[..], &one].concat().iter().map(|set| format!("shortcuts/{set}")).collect::<Vec<_>>()
+    );
+    let averages = shortcuts("averages");
+    // 16 of the run, 3 kinds at the ranks 1, 4, 16, 64, 256, 576, and 13 variants.
+    assert_eq!(averages.len(), 16 + 3 * 6 + 13, "{averages:?}");
+    let variants: Vec<_> = averages.iter().filter_map(|file| file.strip_prefix("sensitivity/")).collect();
+    assert_eq!(
+        variants,
+        [
+            "target-after-the-norm",
+            "without-position-0",
+            "half-the-data",
+            "stored-in-f16",
+            "Adam--seed-0",
+            "Adam--seed-1",
+            "Adam--seed-2",
+            "Adam--seed-3",
+            "Adam--seed-4",
+            "positions--seed-1",
+            "positions--seed-2",
+            "positions--seed-3",
+            "positions--seed-4",
+        ]
+    );
+}
+
+#[test]
+fn an_experiment_that_cannot_begin_is_refused_before_anything_runs() {
+    let bench = Bench::new();
+    check(&bench.experiment()).unwrap();
+    bench.reproduce(&bench.experiment()).unwrap();
+    assert!(bench.path("run/hidden/train").join(MANIFEST).is_file());
+    let other = Experiment { seed: 1, ..bench.experiment() };
+    assert!(matches!(check(&other), Err(ReproduceError::OtherExperiment { .. })));
+    assert!(matches!(bench.reproduce(&other), Err(ReproduceError::OtherExperiment { .. })));
+    fs::remove_file(bench.path("text/test.txt")).unwrap();
+    assert!(check(&bench.experiment()).unwrap_err().to_string().contains("test.txt"));
+}
