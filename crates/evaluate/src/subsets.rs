@@ -4,7 +4,7 @@
 //! signed square that is the paper's D). Such a worth has diminishing returns, so adding one jump at a
 //! time is never worse than 1 − 1/e of the best set (Nemhauser, Wolsey and Fisher 1978).
 
-use onejump_store::analyses::Subset;
+use onejump_store::analyses::{self, Subset};
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality};
@@ -20,7 +20,10 @@ pub(crate) fn subsets(
     qualities: &[Vec<Vec<Quality>>],
     bootstrap: &Bootstrap,
 ) -> Result<Vec<Subset>, EvaluateError> {
-    let by: [Criterion; 2] = [("signed-square", |pair| pair.signed_square), ("kl", |pair| -pair.kl)];
+    let by: [Criterion; 2] = [
+        (analyses::Criterion::SignedSquare, |pair| pair.signed_square),
+        (analyses::Criterion::Kl, |pair| -pair.kl),
+    ];
     let mut rows = Vec::new();
     for (criterion, get) in by {
         let scores: Vec<Vec<f64>> = criteria.iter().map(|levels| levels.iter().map(get).collect()).collect();
@@ -32,9 +35,9 @@ pub(crate) fn subsets(
             });
             let [precision, surprisal, kl] = PerSample::mean(assigned).intervals(bootstrap)?;
             rows.push(Subset {
-                solver: set.solver.clone(),
+                solver: set.solver,
                 rank: set.rank,
-                criterion: criterion.to_owned(),
+                criterion,
                 size: chosen.jumps.len() as u32,
                 exact: chosen.exact,
                 parameters: set.parameters * chosen.jumps.len() as u64,

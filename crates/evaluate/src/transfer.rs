@@ -2,9 +2,10 @@
 //! the one jump well (`jumps.parquet`, `regret.parquet`), and how many jumps it takes (`subsets.parquet`).
 
 use onejump_core::observe::Observer;
+use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_models::device::Place;
 use onejump_models::head::Head;
-use onejump_store::analyses::{Jump, Regret, Transfer, write_rows};
+use onejump_store::analyses::{self, Jump, Measure, Regret, Transfer, write_rows};
 use onejump_store::hidden::Selection;
 
 use crate::EvaluateError;
@@ -54,8 +55,8 @@ pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize
 
 /// What the rows of a file of jumps have in common.
 pub(crate) struct JumpSet {
-    pub method: String,
-    pub solver: String,
+    pub method: ShortcutKind,
+    pub solver: Solver,
     pub rank: u32,
     /// Parameters of one jump.
     pub parameters: u64,
@@ -67,8 +68,8 @@ impl JumpSet {
         let entry = methods.entries.first().ok_or_else(none)?;
         let card = methods.card(entry).ok_or_else(none)?;
         Ok(Self {
-            method: card.kind.name().to_owned(),
-            solver: card.solver.name().to_owned(),
+            method: card.kind,
+            solver: card.solver,
             rank: card.rank.unwrap_or(0) as u32,
             parameters: entry.method.parameters,
         })
@@ -106,18 +107,19 @@ impl Pair {
 }
 
 /// A criterion on training samples by which a jump can be chosen; larger is better.
-pub(crate) type Criterion = (&'static str, fn(&Pair) -> f64);
+pub(crate) type Criterion = (analyses::Criterion, fn(&Pair) -> f64);
 
 /// The criteria that are compared: the paper's first.
 const CRITERIA: [Criterion; 4] = [
-    ("signed-square", |pair| pair.signed_square),
-    ("cosine", |pair| pair.cosine),
-    ("mse", |pair| -pair.mse),
-    ("kl", |pair| -pair.kl),
+    (analyses::Criterion::SignedSquare, |pair| pair.signed_square),
+    (analyses::Criterion::Cosine, |pair| pair.cosine),
+    (analyses::Criterion::Mse, |pair| -pair.mse),
+    (analyses::Criterion::Kl, |pair| -pair.kl),
 ];
 
 /// The measures on test samples, and whether more of it is better.
-const MEASURES: [(&str, bool); 3] = [("precision_1", true), ("surprisal", false), ("kl", false)];
+const MEASURES: [(Measure, bool); 3] =
+    [(Measure::Precision1, true), (Measure::Surprisal, false), (Measure::Kl, false)];
 
 fn mean(levels: &[Pair], get: fn(&Pair) -> f64) -> f64 {
     levels.iter().map(get).sum::<f64>() / levels.len() as f64
@@ -132,8 +134,8 @@ pub(crate) fn argmax(values: &[f64]) -> usize {
 
 fn transfer_rows(set: &JumpSet, pairs: &[Vec<Pair>]) -> Vec<Transfer> {
     let row = |jump: usize, level: usize, pair: &Pair| Transfer {
-        method: set.method.clone(),
-        solver: set.solver.clone(),
+        method: set.method,
+        solver: set.solver,
         rank: set.rank,
         jump: jump as u32,
         level: level as u32,
@@ -161,7 +163,7 @@ fn jump_rows(
     for (jump, (levels, measured)) in criteria.iter().zip(means).enumerate() {
         let [precision, surprisal, kl] = measured.intervals(bootstrap)?;
         rows.push(Jump {
-            solver: set.solver.clone(),
+            solver: set.solver,
             rank: set.rank,
             jump: jump as u32,
             train_samples: train_samples as u32,
@@ -203,11 +205,11 @@ fn regret_rows(
             let (chosen, best) = (column(jump), column(best_jump));
             let regret = bootstrap.interval(if more { minus(best, chosen) } else { minus(chosen, best) })?;
             rows.push(Regret {
-                solver: set.solver.clone(),
+                solver: set.solver,
                 rank: set.rank,
-                criterion: criterion.to_owned(),
+                criterion,
                 jump: jump as u32,
-                metric: metric.to_owned(),
+                metric,
                 value: averages[jump],
                 best_jump: best_jump as u32,
                 best: averages[best_jump],
