@@ -70,11 +70,10 @@ fn sentences(differences: &[&Difference]) -> Vec<String> {
     let explained = "An interval covers 95% of 1,000 resamples of the test sentences (a bootstrap). A difference \
                      is certain here if its interval, of the same samples under both methods, does not contain 0.";
     // The one jump has gradient descent alone; of the others the closed form is enough to read.
-    let groups = differences
-        .chunk_by(|a, b| (a.method, a.solver, a.rank) == (b.method, b.solver, b.rank))
-        .filter(|group| {
-            group[0].solver == Some(Solver::ClosedForm) || group[0].method == ShortcutKind::OneJump
-        });
+    let groups =
+        differences.chunk_by(|a, b| (a.method, a.solver, a.rank) == (b.method, b.solver, b.rank)).filter(
+            |group| group[0].solver == Some(Solver::ClosedForm) || group[0].method == ShortcutKind::OneJump,
+        );
     std::iter::once(explained.to_owned()).chain(groups.filter_map(sentence)).collect()
 }
 

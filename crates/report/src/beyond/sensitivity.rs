@@ -36,7 +36,8 @@ pub fn section(rows: &[FileAverage]) -> Option<Section> {
     let labels = distinct(rows.iter().filter_map(|row| row.label.as_deref()));
     let first = labels.first()?;
     // The base that the variants are compared with has their rank.
-    let labelled = |row: &&FileAverage| row.label.as_deref() == Some(first) && row.method == ShortcutKind::Ojfa;
+    let labelled =
+        |row: &&FileAverage| row.label.as_deref() == Some(first) && row.method == ShortcutKind::Ojfa;
     let rank = rows.iter().find(labelled)?.rank;
     let (paragraph, table) = match variants(rows, &labels, rank) {
         Some(variants) => (sentence(&variants), Some(table(&variants))),

@@ -59,11 +59,7 @@ pub fn section(analyses: &Analyses) -> Option<Section> {
         let choices = Choices::of(set, analyses);
         section.paragraphs.extend(choices.sentences());
         section.tables.extend([choices.regret_table(), choices.jump_table()]);
-        section.figures.extend(figure(
-            &set.rows(&analyses.transfer),
-            &set.suffix(index == 0),
-            &choices.name,
-        ));
+        section.figures.extend(figure(&set.rows(&analyses.transfer), &set.suffix(index == 0), &choices.name));
     }
     Some(section)
 }
@@ -91,7 +87,8 @@ impl<'a> Choices<'a> {
 
     fn sentences(&self) -> Vec<String> {
         let mut paragraphs = Vec::new();
-        if let (Some(d), Some(kl)) = (self.chosen_by(Criterion::SignedSquare), self.chosen_by(Criterion::Kl)) {
+        if let (Some(d), Some(kl)) = (self.chosen_by(Criterion::SignedSquare), self.chosen_by(Criterion::Kl))
+        {
             let name = &self.name;
             paragraphs.push(format!("At {name}, D chose {d}. The lowest KL on training samples chose {kl}."));
         }
@@ -152,7 +149,9 @@ impl<'a> Choices<'a> {
             0 => {
                 "D is a good criterion here: no jump is certainly better than its choice in precision or surprisal"
             }
-            1 => "D is a fair criterion here: some jump is certainly better than its choice in one of the two",
+            1 => {
+                "D is a fair criterion here: some jump is certainly better than its choice in one of the two"
+            }
             _ => "D is a poor criterion here: other jumps are certainly better in precision and in surprisal",
         };
         let behind = |d: &Regret, kl: &Regret| d.regret > kl.regret;

@@ -126,9 +126,8 @@ impl Panel {
 
     fn curves(&self, curves: &[Curve], x: (f64, f64), ticks: &[(f64, String)]) -> Group {
         let frame = Frame { x, y: self.y, strip: 0.0 };
-        let inside = |point: &&Point| {
-            (x.0..=x.1).contains(&point.x) && (self.y.0..=self.y.1).contains(&point.y)
-        };
+        let inside =
+            |point: &&Point| (x.0..=x.1).contains(&point.x) && (self.y.0..=self.y.1).contains(&point.y);
         let mut group = Group::new().add(frame.draw(&self.axes, ticks));
         for curve in curves {
             let mut drawn = curve.style.group();

@@ -1,0 +1,85 @@
+//! The paper's Figures 2, 3 and 4 for one setting each, and the figures of the further analyses.
+
+mod by_level;
+pub mod exit;
+pub mod figure;
+mod frame;
+pub mod frontier;
+mod heat;
+mod panel;
+mod scores;
+mod style;
+pub mod transfer;
+
+use crate::setting::Setting;
+use figure::Figure;
+
+/// The figures of a setting that its results suffice for.
+pub fn figures(setting: &Setting) -> Vec<Figure> {
+    let figures = [by_level::figure_2(setting), scores::figure_3(setting), by_level::figure_4(setting)];
+    figures.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onejump_core::shortcut::ShortcutKind;
+
+    use crate::sample;
+
+    /// Every text of a document that is well-formed XML.
+    fn texts(xml: &str) -> String {
+        let mut reader = quick_xml::Reader::from_str(xml);
+        reader.config_mut().check_end_names = true;
+        let mut texts = String::new();
+        loop {
+            match reader.read_event().unwrap() {
+                quick_xml::events::Event::Eof => return texts,
+                quick_xml::events::Event::Text(text) => {
+                    texts.push_str(&text.xml10_content());
+                    texts.push('\n');
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn files_are_xml_and_name_every_method() {
+        let run = sample::run(30, &[5, 57]);
+        let mut stems = Vec::new();
+        for setting in Setting::all(&run) {
+            for figure in figures(&setting) {
+                let texts = texts(&figure.standalone("a & b <model>"));
+                for (_, label) in &figure.legend {
+                    assert!(texts.lines().any(|line| line == label), "{label} in {}", figure.stem);
+                }
+                for piece in figure.panels().iter().chain(&figure.legend()) {
+                    self::texts(&piece.svg);
+                }
+                stems.push(figure.stem);
+            }
+        }
+        let expected = ["", "-adam", "-r57", "-adam-r57"]
+            .iter()
+            .flat_map(|suffix| [2, 3, 4].map(|number| format!("figure-{number}{suffix}")));
+        assert_eq!(stems, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_same_results_give_the_same_file() {
+        let run = sample::run(12, &[5]);
+        let draw = || -> Vec<String> {
+            Setting::all(&run).iter().flat_map(figures).map(|figure| figure.standalone("m")).collect()
+        };
+        assert_eq!(draw(), draw());
+    }
+
+    #[test]
+    fn a_setting_without_the_one_jump_has_no_figures_about_it() {
+        let mut run = sample::run(12, &[5]);
+        run.summary.averages.retain(|row| !row.method.is(ShortcutKind::Ojfa));
+        run.summary.choices.clear();
+        assert!(figures(&Setting::all(&run)[0]).is_empty());
+    }
+}
