@@ -4,7 +4,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
 
-use crate::ReportError;
+use crate::error::ReportError;
 use crate::figures::figure::Figure;
 use crate::page::Page;
 use crate::run::Run;

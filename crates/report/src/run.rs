@@ -8,8 +8,8 @@ use onejump_core::layout::RunLayout;
 use onejump_core::results::{Average, MethodName, Summary};
 use onejump_store::tables::{self, PerLevel};
 
-use crate::ReportError;
 use crate::analyses::Analyses;
+use crate::error::ReportError;
 
 /// What an evaluation found, and under which experiment.
 #[derive(Debug, Clone, PartialEq)]
