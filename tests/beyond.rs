@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use onejump_store::analyses::{Difference, Exit, FileAverage, Jump, Regret, Subset, Transfer, read_rows};
+use onejump_core::shortcut::ShortcutKind;
+use onejump_store::analyses::{
+    Difference, Exit, FileAverage, Jump, LookSchedule, LookingHead, Regret, Subset, Transfer, read_rows,
+};
 use onejump_tests::golden;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,7 +75,7 @@ fn the_transfer_matrix_and_what_follows_are_numpys() {
     assert_eq!(regret.len(), theirs.len());
     for (ours, theirs) in regret.iter().zip(theirs) {
         assert_eq!(
-            (&*ours.criterion, &*ours.metric),
+            (&*ours.criterion.to_string(), &*ours.metric.to_string()),
             (theirs["criterion"].as_str().unwrap(), theirs["metric"].as_str().unwrap())
         );
         assert_eq!(u64::from(ours.jump), theirs["jump"].as_u64().unwrap(), "{ours:?}");
@@ -94,10 +97,10 @@ fn exits_are_numpys() {
     analyse(&run, "exit", &["n-njtc.safetensors", "jtc.safetensors"]);
     let rows: Vec<Exit> = table(&run, "exit");
     let mut compared = 0;
-    for row in rows.iter().filter(|row| expected["scores"].get(&row.method).is_some()) {
+    for row in rows.iter().filter(|row| expected["scores"].get(row.method.name()).is_some()) {
         let of = |what: &Value| -> Vec<Vec<f64>> { what.as_array().unwrap().iter().map(numbers).collect() };
-        let scores = of(&expected["scores"][&row.method][&row.rule]);
-        let agrees = expected["agrees"][&row.method].as_array().unwrap();
+        let scores = of(&expected["scores"][row.method.name()][row.rule.to_string()]);
+        let agrees = expected["agrees"][row.method.name()].as_array().unwrap();
         let (samples, mut blocks, mut agree) = (scores[0].len(), 0, 0);
         for sample in 0..samples {
             let mut looks = (row.from as usize..K).step_by(row.every as usize);
@@ -112,12 +115,12 @@ fn exits_are_numpys() {
     assert!(compared > 20, "{compared} rows with early exits");
     // Looking costs: through the full head never less than through the fused one.
     let same = |a: &Exit, b: &Exit| {
-        (&a.method, &a.rule, &a.schedule, a.rank) == (&b.method, &b.rule, &b.schedule, b.rank)
+        (a.method, a.rule, a.schedule, a.rank) == (b.method, b.rule, b.schedule, b.rank)
             && a.threshold == b.threshold
-            && a.schedule == "every"
+            && a.schedule == LookSchedule::Every
     };
-    for fused in rows.iter().filter(|row| row.head == "fused") {
-        for full in rows.iter().filter(|row| row.head == "full" && same(row, fused)) {
+    for fused in rows.iter().filter(|row| row.head == LookingHead::Fused) {
+        for full in rows.iter().filter(|row| row.head == LookingHead::Full && same(row, fused)) {
             assert!(full.looking > fused.looking && full.operations > fused.operations, "{full:?} {fused:?}");
         }
     }
@@ -144,12 +147,12 @@ fn averages_agree_with_the_matrix_and_compare_what_belongs_together() {
         (0..K).map(|k| expected["transfer"]["kl"][k][k].as_f64().unwrap()).sum::<f64>() / K as f64
             - rows[row].kl
     };
-    assert_eq!(rows[1].method, "n-njtc");
+    assert_eq!(rows[1].method, ShortcutKind::NNjtc);
     assert!(kl(1).abs() < 1e-4, "{:?}", rows[1]);
     assert!(rows.iter().all(|row| row.kl_low < row.kl && row.kl < row.kl_high && row.kl > 0.0), "{rows:?}");
     assert_eq!(rows[2].parameters, (2 * 16 * 3 + K * 4 * 16) as u64);
     assert_eq!(rows[3].label.as_deref(), Some("half"));
     let differences: Vec<Difference> = table(&run, "differences");
-    let pairs: Vec<_> = differences.iter().map(|row| (&*row.method, &*row.other)).collect();
+    let pairs: Vec<_> = differences.iter().map(|row| (row.method.name(), row.other.name())).collect();
     assert_eq!(pairs, [("ojfa", "identity"), ("ojfa", "n-njtc"), ("ojfa", "joint-norms")]);
 }

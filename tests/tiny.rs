@@ -12,6 +12,7 @@ use onejump_core::files::sha256_file;
 use onejump_core::layout::part_file;
 use onejump_core::manifest::{CaptureInputs, DeviceKind, FORMAT, HiddenManifest, Part};
 use onejump_core::results::Metrics;
+use onejump_core::shortcut::ShortcutKind;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::part::{PartRows, StoreDtype, write_part};
@@ -307,7 +308,7 @@ fn a_one_jump_descends_from_there() {
     run.stage("onejump-evaluate", &inputs, &["--out", "results"]);
     let rows = read_per_level(Path::new(&run.path("results/per_level.parquet"))).unwrap();
     let surprisal = |solver: &str| {
-        let rows = rows.iter().filter(|row| row.method.method == "one-jump");
+        let rows = rows.iter().filter(|row| row.method.is(ShortcutKind::OneJump));
         let rows = rows.filter(|row| row.method.solver.is_some_and(|found| found.name() == solver));
         rows.map(|row| row.all.surprisal).sum::<f64>() / K as f64
     };
@@ -374,7 +375,9 @@ fn metrics_are_numpys() {
             "ojfa-eq5" => format!("jump-{}", theirs["jump"]),
             name => name.to_owned(),
         };
-        let found = rows.iter().find(|row| row.method.method == name && json!(row.level) == theirs["level"]);
+        let found = rows
+            .iter()
+            .find(|row| row.method.name.to_string() == name && json!(row.level) == theirs["level"]);
         let ours = found.unwrap_or_else(|| panic!("no row for {theirs}"));
         compare(&ours.all, theirs, "");
         compare(&ours.without_0.unwrap(), theirs, "_without_0");

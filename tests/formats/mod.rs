@@ -7,7 +7,7 @@ use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use onejump_core::files;
-use onejump_core::results::{Average, Choice, Method, Metrics, Summary};
+use onejump_core::results::{Average, Choice, Method, MethodName, Metrics, Summary};
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver};
 use onejump_store::tables::{self, PerLevel, Score};
 use onejump_store::truth::{Truth, read_truth, write_truth};
@@ -187,7 +187,7 @@ fn write_run(base: &Path) {
         relative_mse: None,
     };
     let method = Method {
-        method: ShortcutKind::Ojfa.name().into(),
+        name: MethodName::Kind(ShortcutKind::Ojfa),
         solver: Some(Solver::ClosedForm),
         rank: Some(1),
         jump: Some(2),

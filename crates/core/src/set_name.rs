@@ -70,7 +70,7 @@ impl SetName {
     }
 
     /// What follows the kind in the name, beginning with a dash; empty for a plain set.
-    pub(crate) fn suffix(&self) -> String {
+    pub fn suffix(&self) -> String {
         let solver = if self.solver == Solver::Adam { "-adam" } else { "" };
         let rank = self.rank.map(|rank| format!("{RANK}{rank}")).unwrap_or_default();
         format!("{solver}{rank}")

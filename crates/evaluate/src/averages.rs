@@ -37,7 +37,8 @@ pub(crate) fn averages(config: &Config, observer: &dyn Observer) -> Result<usize
     for (entry, mean) in methods.entries.iter().zip(&means) {
         for (other, theirs) in methods.entries.iter().zip(&means) {
             if comparable(&methods, entry, other) {
-                differences.push(difference(entry, mean, other, theirs, &bootstrap)?);
+                let kinds = (methods.kind(entry), methods.kind(other));
+                differences.push(difference(&entry.method, mean, kinds, theirs, &bootstrap)?);
             }
         }
     }
@@ -53,13 +54,14 @@ fn comparable(methods: &Methods, entry: &Entry, other: &Entry) -> bool {
     let solver = if a.is(ShortcutKind::OneJump) { Some(Solver::ClosedForm) } else { a.solver };
     let same = |a: &Method, b: &Method| b.rank.is_none() || (solver, a.rank) == (b.solver, b.rank);
     let single = a.rank.is_some() && methods.is_one_map(entry);
-    single && a.method != b.method && same(a, b) && unlabelled(entry) && unlabelled(other)
+    single && a.name != b.name && same(a, b) && unlabelled(entry) && unlabelled(other)
 }
 
+/// A method minus another one; `kinds` are theirs in this order.
 fn difference(
-    entry: &Entry,
+    ours: &Method,
     mean: &PerSample,
-    other: &Entry,
+    (method, other): (ShortcutKind, ShortcutKind),
     theirs: &PerSample,
     bootstrap: &Bootstrap,
 ) -> Result<Difference, EvaluateError> {
@@ -68,10 +70,10 @@ fn difference(
         bootstrap.interval(minus(&mean.surprisal, &theirs.surprisal))?,
     ];
     Ok(Difference {
-        solver: entry.method.solver.map(name),
-        rank: entry.method.rank.map(|rank| rank as u32),
-        method: entry.method.method.clone(),
-        other: other.method.method.clone(),
+        solver: ours.solver,
+        rank: ours.rank.map(|rank| rank as u32),
+        method,
+        other,
         precision_1: precision.mean,
         precision_1_low: precision.low,
         precision_1_high: precision.high,
@@ -81,8 +83,11 @@ fn difference(
     })
 }
 
-fn name(solver: Solver) -> String {
-    solver.name().to_owned()
+/// Average precision@1 of the samples that are not at position 0; none if there are no such samples.
+fn without_position_0(precisions: &[f64], positions: &[u32]) -> Option<f64> {
+    let kept = positions.iter().zip(precisions).filter(|(position, _)| **position > 0);
+    let kept: Vec<f64> = kept.map(|(_, &precision)| precision).collect();
+    (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
 }
 
 fn row(
@@ -93,20 +98,14 @@ fn row(
     positions: &[u32],
 ) -> Result<FileAverage, EvaluateError> {
     let [precision, surprisal, kl] = mean.intervals(bootstrap)?;
-    let rest: Vec<f64> = positions
-        .iter()
-        .zip(&mean.precision_1)
-        .filter(|(position, _)| **position > 0)
-        .map(|(_, &precision)| precision)
-        .collect();
     let method = &entry.method;
     let card = methods.card(entry);
     let choice = card.and_then(|card| card.choice.as_ref());
     let d = choice.and_then(|choice| choice.d(choice.levels).get(choice.level).copied());
     Ok(FileAverage {
         label: card.and_then(|card| card.label.clone()),
-        method: method.method.clone(),
-        solver: method.solver.map(name),
+        method: methods.kind(entry),
+        solver: method.solver,
         rank: method.rank.map(|rank| rank as u32),
         jump: method.jump.map(|jump| jump as u32),
         jump_eq5: choice.and_then(|choice| choice.best(LevelConvention::Eq5)).map(|jump| jump as u32),
@@ -115,7 +114,7 @@ fn row(
         precision_1: precision.mean,
         precision_1_low: precision.low,
         precision_1_high: precision.high,
-        precision_1_without_0: rest.iter().sum::<f64>() / rest.len() as f64,
+        precision_1_without_0: without_position_0(&mean.precision_1, positions),
         surprisal: surprisal.mean,
         surprisal_low: surprisal.low,
         surprisal_high: surprisal.high,
@@ -123,4 +122,15 @@ fn row(
         kl_low: kl.low,
         kl_high: kl.high,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_at_position_0_alone_leave_no_average() {
+        assert_eq!(without_position_0(&[1.0, 0.25, 0.75], &[0, 3, 1]), Some(0.5));
+        assert_eq!(without_position_0(&[1.0, 0.5], &[0, 0]), None);
+    }
 }

@@ -2,12 +2,12 @@
 //! was calibrated on training samples. `exit.parquet`.
 
 use onejump_core::observe::Observer;
-use onejump_core::shortcut::Solver;
+use onejump_core::shortcut::ShortcutKind;
 use onejump_exit::SharedHead;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_models::transformer::Outline;
-use onejump_store::analyses::{Exit, write_rows};
+use onejump_store::analyses::{Exit, ExitRule, LookSchedule, LookingHead, write_rows};
 use onejump_store::hidden::Selection;
 use rayon::prelude::*;
 
@@ -16,7 +16,7 @@ use crate::bootstrap::Bootstrap;
 use crate::inputs::States;
 use crate::methods::{Entry, Methods};
 use crate::metrics::Outcome;
-use crate::operations::{Before, LookingHead, Operations};
+use crate::operations::{Before, Operations};
 use crate::policy::{Looks, Plan, Schedule};
 use crate::run::{Config, open};
 use crate::sweep::sweep;
@@ -25,34 +25,16 @@ use crate::sweep::sweep;
 /// 95 and 99 %, its figure all.
 const WANTED: [f64; 12] = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.99, 0.995];
 
-/// When a level is sure enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
-    /// Din et al. (2023), after Schuster et al. (2022): the gap between the two largest probabilities is
-    /// over 0.9·λ + 0.1·exp(−τ·t/N), for position t of N tokens, with τ = 4.
-    Gap,
-    /// The largest probability is λ or more.
-    Probability,
-}
+/// Both rules, in the order of the table.
+const RULES: [ExitRule; 2] = [ExitRule::Gap, ExitRule::Probability];
 
-impl Rule {
-    const ALL: [Self; 2] = [Self::Gap, Self::Probability];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Gap => "gap",
-            Self::Probability => "probability",
-        }
-    }
-
-    /// The largest λ at which a level is still sure enough; `place` is t/N.
-    fn score(self, (largest, second): (f64, f64), place: f64) -> f64 {
-        /// τ.
-        const DECAY: f64 = 4.0;
-        match self {
-            Self::Gap => (largest - second - 0.1 * (-DECAY * place).exp()) / 0.9,
-            Self::Probability => largest,
-        }
+/// The largest λ at which a level is still sure enough; `place` is t/N.
+fn sureness(rule: ExitRule, (largest, second): (f64, f64), place: f64) -> f64 {
+    /// τ.
+    const DECAY: f64 = 4.0;
+    match rule {
+        ExitRule::Gap => (largest - second - 0.1 * (-DECAY * place).exp()) / 0.9,
+        ExitRule::Probability => largest,
     }
 }
 
@@ -77,12 +59,13 @@ pub(crate) fn exit(config: &Config, observer: &dyn Observer) -> Result<usize, Ev
     let at_train = confidences("training samples", &train)?;
     let at_test = confidences("test samples", &test)?;
     let (train_places, test_places) = (places(&train)?, places(&test)?);
-    let jobs: Vec<(usize, Rule)> =
-        (0..methods.entries.len()).flat_map(|entry| Rule::ALL.map(|rule| (entry, rule))).collect();
+    let jobs: Vec<(usize, ExitRule)> =
+        (0..methods.entries.len()).flat_map(|entry| RULES.map(|rule| (entry, rule))).collect();
     let cases: Vec<Case> = jobs
         .iter()
         .map(|&(entry, rule)| Case {
             entry: &methods.entries[entry],
+            kind: methods.kind(&methods.entries[entry]),
             before: before(&methods, &methods.entries[entry]),
             rule,
             train: looks(rule, &at_train[entry], &train_places),
@@ -122,10 +105,10 @@ fn places(states: &States) -> Result<Vec<f64>, EvaluateError> {
     Ok(states.positions.iter().zip(&lengths).map(place).collect())
 }
 
-fn looks(rule: Rule, levels: &[Vec<Confidence>], places: &[f64]) -> Looks {
+fn looks(rule: ExitRule, levels: &[Vec<Confidence>], places: &[f64]) -> Looks {
     let score = |(confidence, &place): (&Confidence, &f64)| {
         let (largest, second) = confidence.probabilities;
-        rule.score((f64::from(largest), f64::from(second)), place)
+        sureness(rule, (f64::from(largest), f64::from(second)), place)
     };
     Looks {
         scores: levels.iter().map(|level| level.iter().zip(places).map(score).collect()).collect(),
@@ -147,8 +130,9 @@ fn before(methods: &Methods, entry: &Entry) -> Before {
 /// One method under one rule.
 struct Case<'a> {
     entry: &'a Entry,
+    kind: ShortcutKind,
     before: Before,
-    rule: Rule,
+    rule: ExitRule,
     train: Looks,
     test: Looks,
 }
@@ -158,7 +142,7 @@ struct Planned {
     plan: Plan,
     wanted: f64,
     head: LookingHead,
-    best: bool,
+    looked: LookSchedule,
 }
 
 impl Case<'_> {
@@ -175,10 +159,12 @@ impl Case<'_> {
                 let model = operations.model() - operations.run(levels);
                 blocks * operations.run(1) + looks * look + (1.0 - exited) * model
             };
-            for (schedules, best) in [(vec![Schedule::EVERY], false), (Schedule::all(levels), true)] {
+            for (schedules, looked) in
+                [(vec![Schedule::EVERY], LookSchedule::Every), (Schedule::all(levels), LookSchedule::Best)]
+            {
                 let plans = self.train.calibrate(&schedules, &WANTED, cost);
                 let named = plans.into_iter().zip(WANTED);
-                planned.extend(named.map(|(plan, wanted)| Planned { plan, wanted, head, best }));
+                planned.extend(named.map(|(plan, wanted)| Planned { plan, wanted, head, looked }));
             }
         }
         planned
@@ -190,7 +176,7 @@ impl Case<'_> {
         operations: &Operations,
         bootstrap: &Bootstrap,
     ) -> Result<Exit, EvaluateError> {
-        let Planned { plan, wanted, head, best } = planned;
+        let Planned { plan, wanted, head, looked } = planned;
         let levels = self.test.scores.len();
         let look = operations.look(*head, self.before) / operations.model();
         let exits = self.test.exits(plan);
@@ -211,13 +197,13 @@ impl Case<'_> {
         };
         let method = &self.entry.method;
         Ok(Exit {
-            method: method.method.clone(),
-            solver: method.solver.map(Solver::name).map(str::to_owned),
+            method: self.kind,
+            solver: method.solver,
             rank: method.rank.map(|rank| rank as u32),
             jump: method.jump.map(|jump| jump as u32),
-            rule: self.rule.name().to_owned(),
-            head: if *head == LookingHead::Fused { "fused" } else { "full" }.to_owned(),
-            schedule: if *best { "best" } else { "every" }.to_owned(),
+            rule: self.rule,
+            head: *head,
+            schedule: *looked,
             from: plan.schedule.from as u32,
             every: plan.schedule.every as u32,
             wanted: *wanted,
@@ -243,8 +229,8 @@ mod tests {
     /// At position 0 the gap must be over 0.9·λ + 0.1; at the sentence's end over 0.9·λ + 0.1·e⁻⁴.
     #[test]
     fn the_gap_rule_is_din_et_als() {
-        assert!((Rule::Gap.score((0.8, 0.1), 0.0) - (0.7 - 0.1) / 0.9).abs() < 1e-12);
-        assert!((Rule::Gap.score((0.8, 0.1), 1.0) - (0.7 - 0.1 * (-4f64).exp()) / 0.9).abs() < 1e-12);
-        assert_eq!(Rule::Probability.score((0.8, 0.1), 0.5), 0.8);
+        assert!((sureness(ExitRule::Gap, (0.8, 0.1), 0.0) - (0.7 - 0.1) / 0.9).abs() < 1e-12);
+        assert!((sureness(ExitRule::Gap, (0.8, 0.1), 1.0) - (0.7 - 0.1 * (-4f64).exp()) / 0.9).abs() < 1e-12);
+        assert_eq!(sureness(ExitRule::Probability, (0.8, 0.1), 0.5), 0.8);
     }
 }

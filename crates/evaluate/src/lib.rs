@@ -28,6 +28,7 @@ mod constant;
 mod error;
 mod exit;
 mod inputs;
+mod jumps;
 mod levels;
 mod methods;
 mod metrics;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use onejump_core::results::{Choice, Method};
+use onejump_core::results::{Choice, Method, MethodName};
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, parameters};
 use onejump_shortcuts::card::Card;
 use onejump_shortcuts::file::ShortcutFile;
@@ -42,13 +42,7 @@ impl Methods {
                 blocks.saturating_sub(1)
             )));
         }
-        let identity = Method {
-            method: ShortcutKind::Identity.name().to_owned(),
-            solver: None,
-            rank: None,
-            jump: None,
-            parameters: 0,
-        };
+        let identity = Method::untrained(MethodName::Kind(ShortcutKind::Identity));
         let mut methods = Self {
             entries: vec![Entry { method: identity, file: None }],
             choices: Vec::new(),
@@ -110,11 +104,16 @@ impl Methods {
         entry.file.map(|file| &self.files[file].card)
     }
 
+    /// The kind of an entry's shortcuts.
+    pub fn kind(&self, entry: &Entry) -> ShortcutKind {
+        self.card(entry).map_or(ShortcutKind::Identity, |card| card.kind)
+    }
+
     fn add(&mut self, file: ShortcutFile, arbitrary: &[usize]) {
         let card = &file.card;
         let place = self.files.len();
         let base = Method {
-            method: card.kind.name().to_owned(),
+            name: MethodName::Kind(card.kind),
             solver: Some(card.solver),
             rank: card.rank,
             jump: card.choice.as_ref().map(|choice| choice.level),
@@ -125,7 +124,7 @@ impl Methods {
             let one = parameters(ShortcutKind::Ojfa, card.hidden_size, card.rank.unwrap_or(0), card.blocks);
             self.entries.extend(arbitrary.iter().map(|&jump| Entry {
                 method: Method {
-                    method: format!("jump-{jump}"),
+                    name: MethodName::Jump(jump),
                     jump: Some(jump),
                     parameters: one,
                     ..base.clone()

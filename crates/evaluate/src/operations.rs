@@ -10,6 +10,7 @@
 //! later tokens need of a skipped block are left out too.
 
 use onejump_models::transformer::Outline;
+use onejump_store::analyses::LookingHead;
 
 /// The parts of one model.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,15 +19,6 @@ pub(crate) struct Operations {
     vocab_size: f64,
     blocks: f64,
     block: f64,
-}
-
-/// How a level is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LookingHead {
-    /// P = B·diag(g)·Eᵀ, prepared once.
-    Fused,
-    /// The approximation, then the model's own head.
-    Full,
 }
 
 /// What has to be multiplied before the head.

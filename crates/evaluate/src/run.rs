@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use onejump_core::files;
 use onejump_core::lock;
 use onejump_core::observe::Observer;
-use onejump_core::results::{Average, Method, Metrics, Summary};
+use onejump_core::results::{Average, Method, MethodName, Metrics, Summary};
 use onejump_exit::SharedHead;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
@@ -90,8 +90,7 @@ pub fn evaluate(config: &Config, observer: &dyn Observer) -> Result<Summary, Eva
     let constant = Constant::new(&train_truth.tokens, vocab_size);
     let constant = constant_tally(&constant, finals, truth, positions)?;
     let mut rows = Vec::new();
-    let constant_method =
-        Method { method: "constant".into(), solver: None, rank: None, jump: None, parameters: 0 };
+    let constant_method = Method::untrained(MethodName::Constant);
     rows.extend((0..blocks).filter_map(|level| row(&constant_method, level, &constant, variation)));
     let tallies = sweep("evaluate", &states, &methods, observer, |outcomes| Tally::of(positions, &outcomes))?;
     for (entry, tallies) in methods.entries.iter().zip(&tallies) {

@@ -4,11 +4,11 @@
 //! signed square that is the paper's D). Such a worth has diminishing returns, so adding one jump at a
 //! time is never worse than 1 − 1/e of the best set (Nemhauser, Wolsey and Fisher 1978).
 
-use onejump_store::analyses::Subset;
+use onejump_store::analyses::{Criterion, Subset};
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality};
-use crate::transfer::{Criterion, JumpSet, Pair, argmax};
+use crate::jumps::{JumpSet, Pair, argmax};
 
 /// Every set of a size is tried if there are no more than this many.
 const EXACT: u128 = 200_000;
@@ -20,10 +20,10 @@ pub(crate) fn subsets(
     qualities: &[Vec<Vec<Quality>>],
     bootstrap: &Bootstrap,
 ) -> Result<Vec<Subset>, EvaluateError> {
-    let by: [Criterion; 2] = [("signed-square", |pair| pair.signed_square), ("kl", |pair| -pair.kl)];
     let mut rows = Vec::new();
-    for (criterion, get) in by {
-        let scores: Vec<Vec<f64>> = criteria.iter().map(|levels| levels.iter().map(get).collect()).collect();
+    for criterion in [Criterion::SignedSquare, Criterion::Kl] {
+        let by = |levels: &Vec<Pair>| levels.iter().map(|pair| pair.by(criterion)).collect();
+        let scores: Vec<Vec<f64>> = criteria.iter().map(by).collect();
         for chosen in choose_all(&scores) {
             let levels = scores.first().map_or(0, Vec::len);
             let assigned = (0..levels).map(|level| {
@@ -32,9 +32,9 @@ pub(crate) fn subsets(
             });
             let [precision, surprisal, kl] = PerSample::mean(assigned).intervals(bootstrap)?;
             rows.push(Subset {
-                solver: set.solver.clone(),
+                solver: set.solver,
                 rank: set.rank,
-                criterion: criterion.to_owned(),
+                criterion,
                 size: chosen.jumps.len() as u32,
                 exact: chosen.exact,
                 parameters: set.parameters * chosen.jumps.len() as u64,

@@ -103,7 +103,7 @@ impl Exit {
 }
 
 fn describe(method: &Method) -> String {
-    let mut name = method.method.clone();
+    let mut name = method.name.to_string();
     if let Some(solver) = method.solver {
         name.push_str(&format!(" ({solver}"));
         if let Some(rank) = method.rank {

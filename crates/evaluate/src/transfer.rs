@@ -5,15 +5,14 @@ use onejump_core::observe::Observer;
 use onejump_exit::SharedHead;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
-use onejump_simd::Distance;
-use onejump_store::analyses::{Jump, Regret, Transfer, write_rows};
+use onejump_store::analyses::{Criterion, Jump, Measure, Regret, Transfer, write_rows};
 use onejump_store::hidden::Selection;
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
 use crate::inputs::States;
+use crate::jumps::{JumpSet, Pair, argmax};
 use crate::methods::Methods;
-use crate::metrics::Outcome;
 use crate::run::{Config, open};
 use crate::subsets::subsets;
 use crate::sweep::sweep;
@@ -53,88 +52,21 @@ pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize
     Ok(transfers.len())
 }
 
-/// What the rows of a file of jumps have in common.
-pub(crate) struct JumpSet {
-    pub method: String,
-    pub solver: String,
-    pub rank: u32,
-    /// Parameters of one jump.
-    pub parameters: u64,
-}
-
-impl JumpSet {
-    fn of(methods: &Methods) -> Result<Self, EvaluateError> {
-        let none = || EvaluateError::Usage("a file of jumps without a jump; train it again".to_owned());
-        let entry = methods.entries.first().ok_or_else(none)?;
-        let card = methods.card(entry).ok_or_else(none)?;
-        Ok(Self {
-            method: card.kind.name().to_owned(),
-            solver: card.solver.name().to_owned(),
-            rank: card.rank.unwrap_or(0) as u32,
-            parameters: entry.method.parameters,
-        })
-    }
-}
-
-/// The means of one jump at one level.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Pair {
-    precision_1: f64,
-    surprisal: f64,
-    mat_surprisal: f64,
-    pub kl: f64,
-    cosine: f64,
-    pub signed_square: f64,
-    mse: f64,
-}
-
-impl Pair {
-    fn of(outcomes: &[Outcome]) -> Self {
-        let n = outcomes.len() as f64;
-        let mut sum = Self::default();
-        for outcome in outcomes {
-            let Distance { cosine, squared_error } = outcome.approximation.unwrap_or_default();
-            sum.precision_1 += f64::from(u8::from(outcome.agrees())) / n;
-            sum.surprisal += outcome.surprisal / n;
-            sum.mat_surprisal += outcome.mat_surprisal / n;
-            sum.kl += outcome.kl.unwrap_or(f64::NAN) / n;
-            sum.cosine += cosine / n;
-            sum.signed_square += cosine * cosine.abs() / n;
-            sum.mse += squared_error / n;
-        }
-        sum
-    }
-}
-
-/// A criterion on training samples by which a jump can be chosen; larger is better.
-pub(crate) type Criterion = (&'static str, fn(&Pair) -> f64);
-
-/// The criteria that are compared: the paper's first.
-const CRITERIA: [Criterion; 4] = [
-    ("signed-square", |pair| pair.signed_square),
-    ("cosine", |pair| pair.cosine),
-    ("mse", |pair| -pair.mse),
-    ("kl", |pair| -pair.kl),
-];
+/// The criteria on training samples that are compared: the paper's first.
+const CRITERIA: [Criterion; 4] = [Criterion::SignedSquare, Criterion::Cosine, Criterion::Mse, Criterion::Kl];
 
 /// The measures on test samples, and whether more of it is better.
-const MEASURES: [(&str, bool); 3] = [("precision_1", true), ("surprisal", false), ("kl", false)];
+const MEASURES: [(Measure, bool); 3] =
+    [(Measure::Precision1, true), (Measure::Surprisal, false), (Measure::Kl, false)];
 
-fn mean(levels: &[Pair], get: fn(&Pair) -> f64) -> f64 {
+fn mean(levels: &[Pair], get: impl Fn(&Pair) -> f64) -> f64 {
     levels.iter().map(get).sum::<f64>() / levels.len() as f64
-}
-
-/// The place of the largest value, the first among equals.
-pub(crate) fn argmax(values: &[f64]) -> usize {
-    (0..values.len())
-        .reduce(|best, place| if values[place] > values[best] { place } else { best })
-        .unwrap_or(0)
 }
 
 fn transfer_rows(set: &JumpSet, pairs: &[Vec<Pair>]) -> Vec<Transfer> {
     let row = |jump: usize, level: usize, pair: &Pair| Transfer {
-        method: set.method.clone(),
-        solver: set.solver.clone(),
+        method: set.method,
+        solver: set.solver,
         rank: set.rank,
         jump: jump as u32,
         level: level as u32,
@@ -162,7 +94,7 @@ fn jump_rows(
     for (jump, (levels, measured)) in criteria.iter().zip(means).enumerate() {
         let [precision, surprisal, kl] = measured.intervals(bootstrap)?;
         rows.push(Jump {
-            solver: set.solver.clone(),
+            solver: set.solver,
             rank: set.rank,
             jump: jump as u32,
             train_samples: train_samples as u32,
@@ -191,8 +123,9 @@ fn regret_rows(
     bootstrap: &Bootstrap,
 ) -> Result<Vec<Regret>, EvaluateError> {
     let mut rows = Vec::new();
-    for (criterion, get) in CRITERIA {
-        let scores: Vec<f64> = criteria.iter().map(|levels| mean(levels, get)).collect();
+    for criterion in CRITERIA {
+        let scores: Vec<f64> =
+            criteria.iter().map(|levels| mean(levels, |pair| pair.by(criterion))).collect();
         let jump = argmax(&scores);
         for (index, (metric, more)) in MEASURES.into_iter().enumerate() {
             let column = |jump: usize| means[jump].columns()[index];
@@ -204,11 +137,11 @@ fn regret_rows(
             let (chosen, best) = (column(jump), column(best_jump));
             let regret = bootstrap.interval(if more { minus(best, chosen) } else { minus(chosen, best) })?;
             rows.push(Regret {
-                solver: set.solver.clone(),
+                solver: set.solver,
                 rank: set.rank,
-                criterion: criterion.to_owned(),
+                criterion,
                 jump: jump as u32,
-                metric: metric.to_owned(),
+                metric,
                 value: averages[jump],
                 best_jump: best_jump as u32,
                 best: averages[best_jump],

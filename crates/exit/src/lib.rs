@@ -45,7 +45,7 @@
 //! torch-sys = "0.24"
 //! ```
 //!
-//! ```no_run
+//! ```text
 //! // build.rs: the program finds libtorch without LD_LIBRARY_PATH.
 //! fn main() {
 //!     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {

@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use onejump_core::files;
 use onejump_core::layout::RunLayout;
 use onejump_program::say;
-use onejump_report::{report, run::Run, sample};
+use onejump_report::{report, run::Run};
 use onejump_store::analyses::write_rows;
 use onejump_store::tables;
+
+#[path = "../sample/mod.rs"]
+mod sample;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -21,15 +24,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let layout = RunLayout::new(&folder);
     files::write_json(&layout.summary(), &invented.summary)?;
     tables::write_per_level(&layout.per_level(), &invented.levels)?;
-    let beyond = sample::beyond(blocks, ranks);
+    let analyses = sample::analyses(blocks, ranks);
     let table = |name: &str| layout.results().join(format!("{name}.parquet"));
-    write_rows(&table("averages"), &beyond.averages)?;
-    write_rows(&table("differences"), &beyond.differences)?;
-    write_rows(&table("transfer"), &beyond.transfer)?;
-    write_rows(&table("jumps"), &beyond.jumps)?;
-    write_rows(&table("regret"), &beyond.regret)?;
-    write_rows(&table("subsets"), &beyond.subsets)?;
-    write_rows(&table("exit"), &beyond.exit)?;
+    write_rows(&table("averages"), &analyses.averages)?;
+    write_rows(&table("differences"), &analyses.differences)?;
+    write_rows(&table("transfer"), &analyses.transfer)?;
+    write_rows(&table("jumps"), &analyses.jumps)?;
+    write_rows(&table("regret"), &analyses.regret)?;
+    write_rows(&table("subsets"), &analyses.subsets)?;
+    write_rows(&table("exit"), &analyses.exit)?;
     for path in report(&Run::read(&folder)?, &folder)? {
         say!("wrote {}", path.display());
     }

@@ -4,7 +4,7 @@ use onejump_core::results::Metrics;
 use onejump_core::shortcut::Solver;
 
 use crate::run::Run;
-use crate::setting::{Curve, Samples, Setting};
+use crate::setting::{Curve, SampleSet, Setting};
 use crate::versus::{levels_won, more_precise};
 use crate::words;
 
@@ -47,7 +47,7 @@ fn order(solver: Solver) -> u8 {
 }
 
 /// The cells of a row of averages, in the order of [`HEADINGS`]; `constant` is the baseline.
-pub fn cells(curve: &Curve, constant: Option<&Curve>, samples: Samples) -> Option<Vec<String>> {
+pub fn cells(curve: &Curve, constant: Option<&Curve>, samples: SampleSet) -> Option<Vec<String>> {
     let Metrics { precision_1, precision_5, precision_10, surprisal, mat_surprisal, cosine, relative_mse } =
         curve.mean(samples)?;
     let plain = |value: f64, decimals| words::number(value, decimals, "");
@@ -100,7 +100,7 @@ mod tests {
         let first: Vec<&str> = blocks[0].rows.iter().map(|(label, _)| label.as_str()).collect();
         assert_eq!(first, ["constant", "identity", "jtc, closed form", "jtc, Adam"]);
         let (_, constant) = &blocks[0].rows[0];
-        let row = cells(constant, Some(constant), Samples::All).unwrap();
+        let row = cells(constant, Some(constant), SampleSet::All).unwrap();
         assert_eq!(row.len(), HEADINGS.len());
         assert_eq!(row[7], words::NONE);
     }

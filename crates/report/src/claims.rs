@@ -3,7 +3,7 @@
 use onejump_core::results::Metrics;
 use onejump_core::shortcut::{ShortcutKind, parameters};
 
-use crate::setting::{Curve, Samples, Setting};
+use crate::setting::{Curve, SampleSet, Setting};
 
 /// The exit levels before ⌈K/2⌉ are the "early model stages" of §6, which gives no number.
 pub const EARLY_DIVISOR: usize = 2;
@@ -96,8 +96,8 @@ impl Claim {
         }
     }
 
-    /// Whether it holds in a setting, for a model of H = `hidden_size` and K = `blocks`.
-    pub fn verdict(self, setting: &Setting, samples: Samples, hidden_size: usize, blocks: usize) -> Verdict {
+    /// Whether it holds in a setting.
+    pub fn verdict(self, setting: &Setting, samples: SampleSet) -> Verdict {
         let Some(ojfa) = &setting.ojfa else { return Verdict::Untested };
         match self {
             Self::BetterThanArbitrary => Verdict::of(
@@ -107,7 +107,7 @@ impl Claim {
                 &setting.joint.iter().flat_map(|rival| better(ojfa, rival, samples)).collect::<Vec<_>>(),
             ),
             Self::BetterThanIdentityEarly => {
-                let levels = 0..blocks.div_ceil(EARLY_DIVISOR);
+                let levels = 0..setting.blocks.div_ceil(EARLY_DIVISOR);
                 let at = |curve: &Curve, level| curve.at(level, samples);
                 let identity = setting.identity.as_ref();
                 let pairs = levels.filter_map(|level| at(ojfa, level).zip(at(identity?, level)));
@@ -121,7 +121,7 @@ impl Claim {
                 )
             }
             Self::FewerParameters => {
-                let of = |kind| parameters(kind, hidden_size, setting.rank, blocks) as f64;
+                let of = |kind| parameters(kind, setting.hidden_size, setting.rank, setting.blocks) as f64;
                 Verdict::of(&[of(ShortcutKind::NNjtc) / of(ShortcutKind::Ojfa) > REDUCTION])
             }
         }
@@ -129,7 +129,7 @@ impl Claim {
 }
 
 /// Precision and surprisal, averaged over the exit levels.
-fn better(ours: &Curve, theirs: &Curve, samples: Samples) -> Vec<bool> {
+fn better(ours: &Curve, theirs: &Curve, samples: SampleSet) -> Vec<bool> {
     let pair = ours.mean(samples).zip(theirs.mean(samples));
     pair.map(|(ours, theirs)| wins(&ours, &theirs).to_vec()).unwrap_or_default()
 }
@@ -144,27 +144,15 @@ fn matches(ours: &Metrics, full: &Metrics) -> [bool; 2] {
 
 #[cfg(test)]
 mod tests {
+    use onejump_core::results::MethodName;
+
     use super::*;
     use crate::run::Run;
-    use crate::sample;
+    use crate::sample::{self, set};
 
-    fn verdicts(run: &Run, samples: Samples) -> [Verdict; 5] {
+    fn verdicts(run: &Run, samples: SampleSet) -> [Verdict; 5] {
         let settings = Setting::all(run);
-        Claim::ALL.map(|claim| claim.verdict(&settings[0], samples, 576, run.summary.blocks))
-    }
-
-    /// Gives a method the same metrics at every level.
-    fn set(run: &mut Run, method: &str, precision: f64, surprisal: f64) {
-        let change = |metrics: &mut Metrics| {
-            metrics.precision_1 = precision;
-            metrics.surprisal = surprisal;
-        };
-        run.summary.averages.iter_mut().filter(|row| row.method.method == method).for_each(|row| {
-            change(&mut row.all);
-        });
-        run.levels.iter_mut().filter(|row| row.method.method == method).for_each(|row| {
-            change(&mut row.all);
-        });
+        Claim::ALL.map(|claim| claim.verdict(&settings[0], samples))
     }
 
     #[test]
@@ -175,7 +163,7 @@ mod tests {
         for rival in ["jump-2", "jump-6", "jump-40", "joint", "identity"] {
             set(&mut run, rival, 0.1, 9.0);
         }
-        assert_eq!(verdicts(&run, Samples::All), [Verdict::Holds; 5]);
+        assert_eq!(verdicts(&run, SampleSet::All), [Verdict::Holds; 5]);
     }
 
     #[test]
@@ -189,19 +177,21 @@ mod tests {
         }
         set(&mut run, "joint", 0.05, 5.0);
         use Verdict::{Fails, InPart};
-        assert_eq!(verdicts(&run, Samples::All), [Fails, InPart, Fails, Fails, Fails]);
+        assert_eq!(verdicts(&run, SampleSet::All), [Fails, InPart, Fails, Fails, Fails]);
         set(&mut run, "ojfa", 0.185, 4.5);
-        assert_eq!(verdicts(&run, Samples::All)[3], InPart);
+        assert_eq!(verdicts(&run, SampleSet::All)[3], InPart);
     }
 
     #[test]
     fn what_was_not_evaluated_is_not_judged() {
         let mut run = sample::run(30, &[5]);
-        run.summary.averages.retain(|row| row.method.method == "constant" || row.method.method == "ojfa");
+        run.summary
+            .averages
+            .retain(|row| row.method.name == MethodName::Constant || row.method.is(ShortcutKind::Ojfa));
         use Verdict::{Fails, Untested};
-        assert_eq!(verdicts(&run, Samples::All), [Untested, Untested, Untested, Untested, Fails]);
-        run.summary.averages.retain(|row| row.method.method != "ojfa");
+        assert_eq!(verdicts(&run, SampleSet::All), [Untested, Untested, Untested, Untested, Fails]);
+        run.summary.averages.retain(|row| !row.method.is(ShortcutKind::Ojfa));
         run.summary.averages.truncate(1);
-        assert_eq!(verdicts(&run, Samples::All), [Untested; 5]);
+        assert_eq!(verdicts(&run, SampleSet::All), [Untested; 5]);
     }
 }

@@ -1,10 +1,10 @@
 //! What the numbers of one setting say, in sentences.
 
-use onejump_core::results::{Choice, Metrics};
+use onejump_core::results::{Choice, MethodName, Metrics};
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, parameters};
 
 use crate::claims::{Claim, EARLY_DIVISOR, REDUCTION};
-use crate::setting::{Samples, Setting};
+use crate::setting::{SampleSet, Setting};
 use crate::versus::{less_surprised, levels_won, more_precise, versus};
 use crate::words::{self, count, list, nats, percent, share_of_levels};
 
@@ -21,14 +21,14 @@ pub struct Finding {
     pub without_0: Option<String>,
 }
 
-/// The findings of one setting, for a model of H = `hidden_size` and K = `blocks`.
-pub fn findings(setting: &Setting, hidden_size: usize, blocks: usize) -> Vec<Finding> {
+/// The findings of one setting.
+pub fn findings(setting: &Setting) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(choice) = setting.choice {
-        let all = chosen(choice, blocks);
+        let all = chosen(choice, setting.blocks);
         found.push(Finding { topic: "The chosen jump", claim: None, all, without_0: None });
     }
-    type Question = fn(&Setting, Samples) -> Option<String>;
+    type Question = fn(&Setting, SampleSet) -> Option<String>;
     let claimed: [(Claim, Question); 4] = [
         (Claim::MatchesFull, against_full),
         (Claim::BetterThanIdentityEarly, against_identity),
@@ -42,12 +42,12 @@ pub fn findings(setting: &Setting, hidden_size: usize, blocks: usize) -> Vec<Fin
     let claimed = claimed.map(|(claim, question)| (claim.text(), Some(claim), question));
     let others = others.map(|(topic, question)| (topic, None, question));
     for (topic, claim, question) in claimed.into_iter().chain(others) {
-        if let Some(all) = question(setting, Samples::All) {
-            found.push(Finding { topic, claim, all, without_0: question(setting, Samples::Without0) });
+        if let Some(all) = question(setting, SampleSet::All) {
+            found.push(Finding { topic, claim, all, without_0: question(setting, SampleSet::Without0) });
         }
     }
     let claim = Claim::FewerParameters;
-    let all = reduction(hidden_size, setting.rank, blocks);
+    let all = reduction(setting.hidden_size, setting.rank, setting.blocks);
     found.push(Finding { topic: claim.text(), claim: Some(claim), all, without_0: None });
     found
 }
@@ -76,7 +76,7 @@ fn chosen(choice: &Choice, blocks: usize) -> String {
     )
 }
 
-fn against_full(setting: &Setting, samples: Samples) -> Option<String> {
+fn against_full(setting: &Setting, samples: SampleSet) -> Option<String> {
     let full = setting.n_njtc.as_ref()?;
     let mut text = versus(setting.ojfa.as_ref()?, full, "the full n-njtc", samples)?;
     let constant = setting.constant.as_ref().and_then(|curve| curve.mean(samples));
@@ -88,11 +88,11 @@ fn against_full(setting: &Setting, samples: Samples) -> Option<String> {
     Some(text)
 }
 
-fn against_joint(setting: &Setting, samples: Samples) -> Option<String> {
+fn against_joint(setting: &Setting, samples: SampleSet) -> Option<String> {
     versus(setting.ojfa.as_ref()?, setting.joint.as_ref()?, "the joint shortcut", samples)
 }
 
-fn against_identity(setting: &Setting, samples: Samples) -> Option<String> {
+fn against_identity(setting: &Setting, samples: SampleSet) -> Option<String> {
     let (ojfa, identity) = (setting.ojfa.as_ref()?, setting.identity.as_ref()?);
     let (precise, all) = levels_won(identity, ojfa, samples, more_precise);
     let (calm, _) = levels_won(identity, ojfa, samples, less_surprised);
@@ -115,7 +115,7 @@ fn against_identity(setting: &Setting, samples: Samples) -> Option<String> {
     ))
 }
 
-fn against_arbitrary(setting: &Setting, samples: Samples) -> Option<String> {
+fn against_arbitrary(setting: &Setting, samples: SampleSet) -> Option<String> {
     let ojfa = setting.ojfa.as_ref()?.mean(samples)?;
     let rivals: Vec<(String, Metrics)> = setting
         .arbitrary
@@ -154,7 +154,7 @@ fn beaten(
     }
 }
 
-fn against_constant(setting: &Setting, samples: Samples) -> Option<String> {
+fn against_constant(setting: &Setting, samples: SampleSet) -> Option<String> {
     let (ojfa, constant) = (setting.ojfa.as_ref()?, setting.constant.as_ref()?);
     let text = versus(ojfa, constant, "the constant baseline", samples)?;
     let (precise, all) = levels_won(ojfa, constant, samples, more_precise);
@@ -166,9 +166,9 @@ fn against_constant(setting: &Setting, samples: Samples) -> Option<String> {
     ))
 }
 
-fn others_against_constant(setting: &Setting, samples: Samples) -> Option<String> {
+fn others_against_constant(setting: &Setting, samples: SampleSet) -> Option<String> {
     let constant = setting.constant.as_ref()?.mean(samples)?;
-    let baselines = setting.baselines().filter(|curve| curve.average.method.method != "constant");
+    let baselines = setting.baselines().filter(|curve| curve.average.method.name != MethodName::Constant);
     let trained = setting.trained().filter(|curve| !curve.average.method.is(ShortcutKind::Ojfa));
     let others: Vec<(String, Metrics)> = baselines
         .chain(trained)
@@ -220,22 +220,11 @@ fn reduction(hidden_size: usize, rank: usize, blocks: usize) -> String {
 mod tests {
     use super::*;
     use crate::run::Run;
-    use crate::sample;
-
-    /// Gives every row of a method the same precision and surprisal.
-    fn set(run: &mut Run, method: &str, precision: f64, surprisal: f64) {
-        let changed = |metrics: Metrics| Metrics { precision_1: precision, surprisal, ..metrics };
-        for row in run.summary.averages.iter_mut().filter(|row| row.method.method == method) {
-            row.all = changed(row.all);
-        }
-        for row in run.levels.iter_mut().filter(|row| row.method.method == method) {
-            row.all = changed(row.all);
-        }
-    }
+    use crate::sample::{self, set};
 
     /// What is said of the first setting.
-    fn said(run: &Run, question: fn(&Setting, Samples) -> Option<String>) -> String {
-        question(&Setting::all(run)[0], Samples::All).unwrap()
+    fn said(run: &Run, question: fn(&Setting, SampleSet) -> Option<String>) -> String {
+        question(&Setting::all(run)[0], SampleSet::All).unwrap()
     }
 
     #[test]
@@ -258,7 +247,8 @@ mod tests {
              none of the 12 exit levels. Of the 6 early levels, OJFA is more precise at 6 and has the lower \
              surprisal at 6."
         );
-        for row in run.levels.iter_mut().filter(|row| row.method.method == "identity" && row.level > 8) {
+        for row in run.levels.iter_mut().filter(|row| row.method.is(ShortcutKind::Identity) && row.level > 8)
+        {
             row.all.precision_1 = 0.9;
         }
         assert!(said(&run, against_identity).contains("at 3 of the 12 exit levels (levels 9–11), and"));
@@ -281,7 +271,9 @@ mod tests {
              (25.0%). In average surprisal, OJFA (5.00 nats) beats none of the 3 arbitrary jumps: jump 1 \
              (4.00), jump 2 (4.00) and jump 8 (4.00)."
         );
-        run.summary.averages.retain(|row| row.method.method != "jump-1" && row.method.method != "jump-2");
+        run.summary
+            .averages
+            .retain(|row| ![MethodName::Jump(1), MethodName::Jump(2)].contains(&row.method.name));
         let text = said(&run, against_arbitrary);
         assert!(
             text.contains("OJFA (20.0%) does not beat the one arbitrary jump, jump 8 (25.0%)."),
@@ -302,9 +294,8 @@ mod tests {
         set(&mut run, "constant", 0.99, 0.001);
         let text = ours(&run);
         assert!(text.contains("none beats the constant’s") && text.contains("none beats its"), "{text}");
-        run.summary
-            .averages
-            .retain(|row| ["constant", "identity", "ojfa"].contains(&row.method.method.as_str()));
+        let kept = ["constant", "identity", "ojfa"].map(|name| name.parse::<MethodName>().unwrap());
+        run.summary.averages.retain(|row| kept.contains(&row.method.name));
         let text = ours(&run);
         assert!(
             text.starts_with("Beside OJFA only identity was evaluated, which does not beat the"),

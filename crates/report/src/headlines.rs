@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::claims::{Claim, Verdict};
 use crate::run::Run;
-use crate::setting::{Samples, Setting};
+use crate::setting::{SampleSet, Setting};
 use crate::versus::versus;
 use crate::words::{self, count, list, percent};
 
@@ -18,17 +18,16 @@ pub struct Headline {
 }
 
 /// The setting in two sentences and the count of claims that hold.
-pub fn headline(setting: &Setting, run: &Run) -> Headline {
-    Headline { setting: setting.name(), text: text(setting, run) }
+pub fn headline(setting: &Setting) -> Headline {
+    Headline { setting: setting.name(), text: text(setting) }
 }
 
-fn text(setting: &Setting, run: &Run) -> String {
+fn text(setting: &Setting) -> String {
     let Some(ojfa) = &setting.ojfa else {
         return "No single jump was evaluated.".to_owned();
     };
-    let blocks = run.summary.blocks;
-    let mut text = format!("One jump replaces {blocks}. ");
-    match setting.n_njtc.as_ref().and_then(|full| versus(ojfa, full, "the full n-njtc", Samples::All)) {
+    let mut text = format!("One jump replaces {}. ", setting.blocks);
+    match setting.n_njtc.as_ref().and_then(|full| versus(ojfa, full, "the full n-njtc", SampleSet::All)) {
         Some(sentence) => text.push_str(&sentence),
         None => text.push_str(&format!(
             "{} averages {} precision and {} of surprisal.",
@@ -45,23 +44,26 @@ fn text(setting: &Setting, run: &Run) -> String {
             words::nats(all.surprisal)
         ));
     }
-    let verdicts =
-        Claim::ALL.map(|claim| claim.verdict(setting, Samples::All, run.summary.hidden_size, blocks));
-    let with = |wanted: Verdict| verdicts.iter().filter(|&&verdict| verdict == wanted).count();
-    let phrase = |wanted: Verdict, one: &str, many: &str| {
-        let number = with(wanted);
-        (number > 0).then(|| format!("{number} {}", if number == 1 { one } else { many }))
-    };
-    let parts: Vec<String> = [
-        phrase(Verdict::Holds, "holds", "hold"),
-        phrase(Verdict::InPart, "holds in part", "hold in part"),
-        phrase(Verdict::Fails, "does not hold", "do not hold"),
-        phrase(Verdict::Untested, "was not evaluated", "were not evaluated"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    format!("{text} Of the paper’s {} claims below, {}.", verdicts.len(), list(&parts))
+    let verdicts = Claim::ALL.map(|claim| claim.verdict(setting, SampleSet::All));
+    format!("{text} Of the paper’s {} claims below, {}.", verdicts.len(), tally(&verdicts))
+}
+
+/// "3 hold, 1 holds in part and 1 does not hold".
+fn tally(verdicts: &[Verdict]) -> String {
+    let phrases = [
+        (Verdict::Holds, "holds", "hold"),
+        (Verdict::InPart, "holds in part", "hold in part"),
+        (Verdict::Fails, "does not hold", "do not hold"),
+        (Verdict::Untested, "was not evaluated", "were not evaluated"),
+    ];
+    let phrases = phrases.into_iter().filter_map(|(wanted, one, many)| {
+        match verdicts.iter().filter(|&&verdict| verdict == wanted).count() {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            number => Some(format!("{number} {many}")),
+        }
+    });
+    list(&phrases.collect::<Vec<_>>())
 }
 
 /// Whether the samples at position 0 change a verdict.
@@ -73,8 +75,8 @@ pub fn position_0(run: &Run, settings: &[Setting]) -> String {
     let mut changes = Vec::new();
     for setting in settings {
         for claim in Claim::ALL {
-            let of = |samples| claim.verdict(setting, samples, summary.hidden_size, summary.blocks);
-            let (all, without_0) = (of(Samples::All), of(Samples::Without0));
+            let of = |samples| claim.verdict(setting, samples);
+            let (all, without_0) = (of(SampleSet::All), of(SampleSet::Without0));
             if all != without_0 && without_0 != Verdict::Untested {
                 let now = without_0.text();
                 changes.push(format!(
@@ -119,7 +121,7 @@ mod tests {
     #[test]
     fn headlines_are_sentences_whatever_is_missing() {
         let mut run = sample::run(12, &[5]);
-        let say = |run: &Run| text(&Setting::all(run)[0], run);
+        let say = |run: &Run| text(&Setting::all(run)[0]);
         assert!(say(&run).starts_with("One jump replaces 12. OJFA (jump 6) averages "));
         run.summary.averages.retain(|row| row.method.is(ShortcutKind::Ojfa));
         assert!(say(&run).ends_with("1 does not hold and 4 were not evaluated."), "{}", say(&run));

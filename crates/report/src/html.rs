@@ -4,11 +4,11 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
 
-use crate::ReportError;
-use crate::beyond::Section;
-use crate::figures::Figure;
+use crate::error::ReportError;
+use crate::figures::figure::Figure;
 use crate::page::Page;
 use crate::run::Run;
+use crate::section::Section;
 
 const TEMPLATE: &str = include_str!("../templates/report.html");
 const STYLE: &str = include_str!("../templates/report.css");
@@ -30,6 +30,7 @@ pub fn html(run: &Run, figures: &[Figure], sections: &[Section]) -> Result<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::beyond::sections;
     use crate::figures::figures;
     use crate::sample;
     use crate::setting::Setting;
@@ -39,12 +40,12 @@ mod tests {
 
     fn page(run: &Run) -> String {
         let drawn: Vec<Figure> = Setting::all(run).iter().flat_map(figures).collect();
-        html(run, &drawn, &run.sections()).unwrap()
+        html(run, &drawn, &sections(run)).unwrap()
     }
 
     /// A run of 30 blocks at two ranks, with every further section.
     fn whole() -> Run {
-        Run { beyond: sample::beyond(30, &[5, 57]), ..sample::run(30, &[5, 57]) }
+        Run { analyses: sample::analyses(30, &[5, 57]), ..sample::run(30, &[5, 57]) }
     }
 
     #[test]

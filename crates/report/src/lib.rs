@@ -8,22 +8,22 @@
 //! | sort the methods by solver and rank | [`setting::Setting`] |
 //! | judge a claim of the paper | [`claims::Claim`] |
 //! | say in words what the numbers show | [`findings`] |
-//! | what comes after the paper | [`beyond::Beyond`] |
+//! | what comes after the paper | [`beyond::sections()`] |
 //! | draw a figure | [`mod@figures`] |
 //! | make the page, or the table for a terminal | [`html`], [`terminal`] |
-//! | try any of it without a model | [`sample`] |
+//! | look at it without a model | `cargo run -p onejump-report --example invented -- DIR` |
 //!
-//! ```
-//! use onejump_report::claims::{Claim, Verdict};
-//! use onejump_report::sample;
-//! use onejump_report::setting::{Samples, Setting};
+//! ```no_run
+//! use std::path::Path;
 //!
-//! let run = sample::run(30, &[5]); // K = 30 blocks, rank 5; yours comes from `Run::read`.
-//! let settings = Setting::all(&run);
-//! assert_eq!(settings[0].name(), "rank 5, closed form");
-//! // One jump in place of 30 is 30 times fewer parameters, not over 30 times.
-//! let verdict = Claim::FewerParameters.verdict(&settings[0], Samples::All, 576, 30);
-//! assert_eq!(verdict, Verdict::Fails);
+//! use onejump_report::report;
+//! use onejump_report::run::Run;
+//!
+//! let folder = Path::new("data/runs/base");
+//! for path in report(&Run::read(folder)?, folder)? {
+//!     println!("wrote {}", path.display());
+//! }
+//! # Ok::<(), onejump_report::ReportError>(())
 //! ```
 //!
 //! This crate knows nothing of torch, of hidden states, or of any model; it reads results and nothing
@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use onejump_core::layout::RunLayout;
 use onejump_core::{files, lock};
 
+pub mod analyses;
 pub mod averages;
 pub mod beyond;
 pub mod claims;
@@ -42,10 +43,14 @@ pub mod figures;
 pub mod findings;
 pub mod headlines;
 pub mod html;
+pub mod interval;
 pub mod page;
 mod paper;
 pub mod run;
-pub mod sample;
+#[cfg(test)]
+#[path = "../sample/mod.rs"]
+mod sample;
+pub mod section;
 pub mod setting;
 pub mod terminal;
 pub mod versus;
@@ -53,7 +58,11 @@ pub mod words;
 
 pub use error::ReportError;
 
-use figures::Figure;
+// The invented run is shared with an example, to which this crate is another one.
+#[cfg(test)]
+extern crate self as onejump_report;
+
+use figures::figure::Figure;
 use run::Run;
 use setting::Setting;
 
@@ -70,7 +79,7 @@ pub fn report(run: &Run, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let layout = RunLayout::new(folder);
     let _locks = (lock::file(&layout.report())?, lock::folder(&layout.figures())?);
     let drawn = figures(run);
-    let sections = run.sections();
+    let sections = beyond::sections(run);
     let page = html::html(run, &drawn, &sections)?;
     let mut written = Vec::new();
     for figure in drawn.iter().chain(sections.iter().flat_map(|section| &section.figures)) {

@@ -1,17 +1,18 @@
 //! What `report.html` says, as values for its template.
 
+use onejump_core::results::{MethodName, Metrics};
 use onejump_core::shortcut::{ShortcutKind, parameters};
 use serde::Serialize;
 
 use crate::averages::{self, HEADINGS};
-use crate::beyond::{Section, Table};
 use crate::claims::{Claim, Verdict};
-use crate::figures::{Figure, Piece};
+use crate::figures::figure::{Figure, Piece};
 use crate::findings::findings;
 use crate::headlines::{Headline, headline, position_0};
 use crate::paper::{self, PaperPart};
 use crate::run::Run;
-use crate::setting::{Curve, Samples, Setting};
+use crate::section::{Section, Table};
+use crate::setting::{Curve, SampleSet, Setting};
 use crate::words::{self, count, number, percent, thousands};
 
 /// All values of the template.
@@ -121,29 +122,13 @@ impl Page {
     /// The page of a run, with its figures.
     pub fn new(run: &Run, figures: &[Figure], sections: &[Section]) -> Self {
         let (summary, settings) = (&run.summary, Setting::all(run));
-        let verdict = |claim: Claim, setting: &Setting, samples| {
-            claim.verdict(setting, samples, summary.hidden_size, summary.blocks)
-        };
-        let claims = Claim::ALL.map(|claim| ClaimRow {
-            text: claim.text(),
-            source: claim.source(),
-            cells: settings
-                .iter()
-                .map(|setting| {
-                    let all = verdict(claim, setting, Samples::All);
-                    let without_0 = verdict(claim, setting, Samples::Without0);
-                    let differs = without_0 != all && without_0 != Verdict::Untested;
-                    (all.into(), differs.then(|| without_0.into()))
-                })
-                .collect(),
-        });
         Self {
             model: summary.model.clone(),
             facts: facts(run, &settings),
-            headlines: settings.iter().map(|setting| headline(setting, run)).collect(),
+            headlines: settings.iter().map(headline).collect(),
             position_0: position_0(run, &settings),
-            settings: settings.iter().map(|setting| setting_part(setting, run)).collect(),
-            claims: claims.into(),
+            settings: settings.iter().map(setting_part).collect(),
+            claims: Claim::ALL.map(|claim| claim_row(claim, &settings)).into(),
             paper: paper::beside(summary, &settings),
             figures: figures.iter().map(figure_part).collect(),
             sections: sections.iter().map(section_part).collect(),
@@ -177,42 +162,52 @@ fn facts(run: &Run, settings: &[Setting]) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn setting_part(setting: &Setting, run: &Run) -> SettingPart {
-    let (hidden_size, blocks) = (run.summary.hidden_size, run.summary.blocks);
-    let findings = findings(setting, hidden_size, blocks).into_iter().map(|finding| {
-        let mark =
-            |samples| finding.claim.map(|claim| claim.verdict(setting, samples, hidden_size, blocks).into());
+fn claim_row(claim: Claim, settings: &[Setting]) -> ClaimRow {
+    let cell = |setting: &Setting| {
+        let all = claim.verdict(setting, SampleSet::All);
+        let without_0 = claim.verdict(setting, SampleSet::Without0);
+        let differs = without_0 != all && without_0 != Verdict::Untested;
+        (all.into(), differs.then(|| without_0.into()))
+    };
+    ClaimRow { text: claim.text(), source: claim.source(), cells: settings.iter().map(cell).collect() }
+}
+
+fn setting_part(setting: &Setting) -> SettingPart {
+    let findings = findings(setting).into_iter().map(|finding| {
+        let mark = |samples| finding.claim.map(|claim| claim.verdict(setting, samples).into());
         FindingPart {
             topic: finding.topic,
             source: finding.claim.map(Claim::source),
-            verdict: mark(Samples::All),
-            verdict_without_0: mark(Samples::Without0),
+            verdict: mark(SampleSet::All),
+            verdict_without_0: mark(SampleSet::Without0),
             all: finding.all,
             without_0: finding.without_0,
         }
     });
-    let curves: Vec<&Curve> = setting.baselines().chain(setting.trained()).collect();
-    let table = |what: &str, cell: fn(&onejump_core::results::Metrics) -> String| LevelTable {
-        caption: format!("{what} at every exit level, all test samples ({})", setting.name()),
-        methods: curves.iter().map(|curve| curve.label()).collect(),
-        rows: (0..blocks)
-            .map(|level| {
-                let value = |curve: &&Curve| match curve.at(level, Samples::All) {
-                    Some(metrics) => cell(&metrics),
-                    None => words::NONE.to_owned(),
-                };
-                std::iter::once(level.to_string()).chain(curves.iter().map(value)).collect()
-            })
-            .collect(),
-    };
     SettingPart {
         id: format!("setting{}", setting.suffix()),
         name: setting.name(),
         findings: findings.collect(),
         levels: vec![
-            table("Precision@1", |metrics| percent(metrics.precision_1)),
-            table("Surprisal in nats", |metrics| number(metrics.surprisal, 2, "")),
+            level_table(setting, "Precision@1", |metrics| percent(metrics.precision_1)),
+            level_table(setting, "Surprisal in nats", |metrics| number(metrics.surprisal, 2, "")),
         ],
+    }
+}
+
+/// One metric of every method of a setting, a row for each exit level.
+fn level_table(setting: &Setting, what: &str, cell: fn(&Metrics) -> String) -> LevelTable {
+    let curves: Vec<&Curve> = setting.baselines().chain(setting.trained()).collect();
+    let row = |level: usize| {
+        let value = |curve: &&Curve| {
+            curve.at(level, SampleSet::All).map_or(words::NONE.to_owned(), |metrics| cell(&metrics))
+        };
+        std::iter::once(level.to_string()).chain(curves.iter().map(value)).collect()
+    };
+    LevelTable {
+        caption: format!("{what} at every exit level, all test samples ({})", setting.name()),
+        methods: curves.iter().map(|curve| curve.label()).collect(),
+        rows: (0..setting.blocks).map(row).collect(),
     }
 }
 
@@ -244,7 +239,8 @@ fn section_part(section: &Section) -> SectionPart {
 fn average_tables(run: &Run) -> Vec<AverageTable> {
     let blocks = averages::blocks(run);
     let mut rows = blocks.iter().flat_map(|block| &block.rows);
-    let constant = rows.find(|(_, curve)| curve.average.method.method == "constant").map(|(_, curve)| curve);
+    let constant =
+        rows.find(|(_, curve)| curve.average.method.name == MethodName::Constant).map(|(_, curve)| curve);
     let table = |samples, caption: String| AverageTable {
         caption,
         blocks: blocks
@@ -260,9 +256,9 @@ fn average_tables(run: &Run) -> Vec<AverageTable> {
     let (all, at_0) = (run.summary.test_samples, run.summary.test_samples_at_0);
     let samples = |number: usize| count(number, "test sample");
     vec![
-        table(Samples::All, format!("Averages over the exit levels, all {}", samples(all))),
+        table(SampleSet::All, format!("Averages over the exit levels, all {}", samples(all))),
         table(
-            Samples::Without0,
+            SampleSet::Without0,
             format!(
                 "Averages over the exit levels, the {} not at position 0",
                 samples(all.saturating_sub(at_0))

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use onejump_core::files::{self, FileError};
 use onejump_core::layout::RunLayout;
-use onejump_core::results::Summary;
+use onejump_core::results::{Average, MethodName, Summary};
 use onejump_store::tables::{self, PerLevel};
 
-use crate::ReportError;
-use crate::beyond::{Beyond, Section};
+use crate::analyses::Analyses;
+use crate::error::ReportError;
 
 /// What an evaluation found, and under which experiment.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Run {
     /// `results/per_level.parquet`.
     pub levels: Vec<PerLevel>,
     /// The tables of further analyses, where they were run.
-    pub beyond: Beyond,
+    pub analyses: Analyses,
     /// The text of `run.toml`, where there is one.
     pub config: Option<String>,
 }
@@ -42,7 +42,7 @@ impl Run {
         let run = Self {
             summary: files::read_json(&layout.summary())?,
             levels: tables::read_per_level(&layout.per_level())?,
-            beyond: Beyond::read(&layout.results())?,
+            analyses: Analyses::read(&layout.results())?,
             config: read_optional(&layout.config())?,
         };
         match run.contradiction() {
@@ -51,10 +51,9 @@ impl Run {
         }
     }
 
-    /// The sections on what comes after the paper, in the order in which a reader asks.
-    pub fn sections(&self) -> Vec<Section> {
-        let constant = self.summary.averages.iter().find(|average| average.method.method == "constant");
-        self.beyond.sections(constant.map(|average| average.all.precision_1))
+    /// The averages of a method that has neither solver nor rank.
+    pub fn average(&self, untrained: MethodName) -> Option<&Average> {
+        self.summary.averages.iter().find(|average| average.method.name == untrained)
     }
 
     /// The first way in which the table and the summary do not fit together.
@@ -74,7 +73,7 @@ impl Run {
             .find(|average| !self.levels.iter().any(|row| row.method == average.method))?;
         let method = &absent.method;
         let rank = method.rank.map(|rank| format!(" of rank {rank}")).unwrap_or_default();
-        Some(format!("has no row of {}{rank}, which summary.json averages", method.method))
+        Some(format!("has no row of {}{rank}, which summary.json averages", method.name))
     }
 }
 
@@ -88,6 +87,8 @@ fn read_optional(path: &Path) -> Result<Option<String>, ReportError> {
 
 #[cfg(test)]
 mod tests {
+    use onejump_core::shortcut::ShortcutKind;
+
     use super::*;
     use crate::sample;
 
@@ -114,7 +115,7 @@ mod tests {
     fn results_of_two_evaluations_do_not_mix() {
         let mut run = sample::run(12, &[5]);
         assert_eq!(run.contradiction(), None);
-        run.levels.retain(|row| row.method.method != "ojfa");
+        run.levels.retain(|row| !row.method.is(ShortcutKind::Ojfa));
         assert!(run.contradiction().unwrap().contains("no row of ojfa of rank 5"));
         run.summary.blocks = 6;
         assert!(run.contradiction().unwrap().contains("has level 6"));

@@ -1,7 +1,7 @@
 //! The results by setting: everything that was trained with one solver at one rank, beside the
 //! baselines that belong to every setting.
 
-use onejump_core::results::{Average, Choice, Metrics};
+use onejump_core::results::{Average, Choice, MethodName, Metrics};
 use onejump_core::set_name::SetName;
 use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
 use onejump_store::tables::PerLevel;
@@ -11,7 +11,7 @@ use crate::words;
 
 /// Which samples a number is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Samples {
+pub enum SampleSet {
     /// All, as in the paper.
     All,
     /// Those whose position is not 0.
@@ -44,34 +44,35 @@ impl<'a> Curve<'a> {
     }
 
     /// The averages over the exit levels.
-    pub fn mean(&self, samples: Samples) -> Option<Metrics> {
+    pub fn mean(&self, samples: SampleSet) -> Option<Metrics> {
         match samples {
-            Samples::All => Some(self.average.all),
-            Samples::Without0 => self.average.without_0,
+            SampleSet::All => Some(self.average.all),
+            SampleSet::Without0 => self.average.without_0,
         }
     }
 
     /// The metrics at an exit level.
-    pub fn at(&self, level: usize, samples: Samples) -> Option<Metrics> {
+    pub fn at(&self, level: usize, samples: SampleSet) -> Option<Metrics> {
         let row = self.levels.get(level).copied().flatten()?;
         match samples {
-            Samples::All => Some(row.all),
-            Samples::Without0 => row.without_0,
+            SampleSet::All => Some(row.all),
+            SampleSet::Without0 => row.without_0,
         }
     }
 
     /// One metric at every exit level; none where it was not measured.
-    pub fn values(&self, samples: Samples, metric: fn(&Metrics) -> f64) -> Vec<Option<f64>> {
+    pub fn values(&self, samples: SampleSet, metric: fn(&Metrics) -> f64) -> Vec<Option<f64>> {
         (0..self.levels.len()).map(|level| self.at(level, samples).map(|metrics| metric(&metrics))).collect()
     }
 
     /// What figures and tables call the method.
     pub fn label(&self) -> String {
         let method = &self.average.method;
-        match (method.method.as_str(), method.jump) {
-            ("ojfa", Some(jump)) => format!("OJFA (jump {jump})"),
-            ("ojfa", None) => "OJFA".to_owned(),
-            (name, _) => name.strip_prefix("jump-").map_or(name.to_owned(), |jump| format!("jump {jump}")),
+        match (method.name, method.jump) {
+            (MethodName::Kind(ShortcutKind::Ojfa), Some(jump)) => format!("OJFA (jump {jump})"),
+            (MethodName::Kind(ShortcutKind::Ojfa), None) => "OJFA".to_owned(),
+            (MethodName::Jump(jump), _) => format!("jump {jump}"),
+            (name, _) => name.to_string(),
         }
     }
 }
@@ -105,7 +106,10 @@ pub struct Setting<'a> {
     pub ojfa: Option<Curve<'a>>,
     /// Other single jumps, by the level that they were trained at.
     pub arbitrary: Vec<Curve<'a>>,
-    hidden_size: usize,
+    /// H.
+    pub hidden_size: usize,
+    /// K.
+    pub blocks: usize,
 }
 
 impl<'a> Setting<'a> {
@@ -125,17 +129,15 @@ impl<'a> Setting<'a> {
 
     fn new(run: &'a Run, solver: Solver, rank: usize) -> Self {
         let summary = &run.summary;
-        let find = |name: &str, solver: Option<Solver>, rank: Option<usize>| {
-            summary
-                .averages
-                .iter()
-                .find(|average| {
-                    let method = &average.method;
-                    method.method == name && method.solver == solver && method.rank == rank
-                })
-                .map(|average| Curve::new(run, average))
+        let find = |name: MethodName, solver: Option<Solver>, rank: Option<usize>| {
+            let average = summary.averages.iter().find(|average| {
+                let method = &average.method;
+                (method.name, method.solver, method.rank) == (name, solver, rank)
+            });
+            average.map(|average| Curve::new(run, average))
         };
-        let trained = |kind: ShortcutKind| find(kind.name(), Some(solver), Some(rank));
+        let unranked = |kind, solver| find(MethodName::Kind(kind), solver, None);
+        let trained = |kind| find(MethodName::Kind(kind), Some(solver), Some(rank));
         let ojfa = trained(ShortcutKind::Ojfa);
         let chosen = ojfa.as_ref().and_then(|curve| curve.average.method.jump);
         let mut arbitrary: Vec<Curve> = summary
@@ -145,7 +147,7 @@ impl<'a> Setting<'a> {
                 let method = &average.method;
                 let same = method.solver == Some(solver) && method.rank == Some(rank);
                 // The chosen jump under its own name would only be compared with itself.
-                same && method.method.starts_with("jump-") && (method.jump.is_none() || method.jump != chosen)
+                same && matches!(method.name, MethodName::Jump(jump) if Some(jump) != chosen)
             })
             .map(|average| Curve::new(run, average))
             .collect();
@@ -154,11 +156,11 @@ impl<'a> Setting<'a> {
             solver,
             rank,
             choice: summary.choices.iter().find(|choice| choice.solver == solver && choice.rank == rank),
-            constant: find("constant", None, None),
-            identity: find(ShortcutKind::Identity.name(), None, None),
-            jtc: find(ShortcutKind::Jtc.name(), Some(solver), None),
+            constant: find(MethodName::Constant, None, None),
+            identity: unranked(ShortcutKind::Identity, None),
+            jtc: unranked(ShortcutKind::Jtc, Some(solver)),
             // A peer's, which belongs to every setting, however it was trained.
-            tuned_lens: find(ShortcutKind::TunedLens.name(), Some(Solver::Adam), None),
+            tuned_lens: unranked(ShortcutKind::TunedLens, Some(Solver::Adam)),
             njtc: trained(ShortcutKind::Njtc),
             n_njtc: trained(ShortcutKind::NNjtc),
             joint: trained(ShortcutKind::Joint),
@@ -166,18 +168,18 @@ impl<'a> Setting<'a> {
             ojfa,
             arbitrary,
             hidden_size: summary.hidden_size,
+            blocks: summary.blocks,
         }
     }
 
     /// "rank 5, closed form".
     pub fn name(&self) -> String {
-        format!("rank {}, {}", self.rank, words::solver(self.solver))
+        words::setting(self.solver, self.rank)
     }
 
     /// What distinguishes this setting's files: nothing, `-adam`, `-r57` or `-adam-r57`.
     pub fn suffix(&self) -> String {
-        let name = SetName::new(ShortcutKind::Ojfa, self.solver, self.rank, self.hidden_size).to_string();
-        name.strip_prefix(ShortcutKind::Ojfa.name()).unwrap_or_default().to_owned()
+        SetName::new(ShortcutKind::Ojfa, self.solver, self.rank, self.hidden_size).suffix()
     }
 
     /// The methods of this solver at this rank, in the order of tables.
@@ -210,10 +212,10 @@ mod tests {
     fn the_chosen_jump_is_not_arbitrary() {
         let mut run = sample::run(12, &[5]);
         let before = Setting::all(&run)[0].arbitrary.len();
-        let chosen = Setting::all(&run)[0].ojfa.as_ref().unwrap().average.method.jump;
+        let chosen = Setting::all(&run)[0].ojfa.as_ref().unwrap().average.method.jump.unwrap();
         for average in &mut run.summary.averages {
-            if average.method.method == "jump-2" {
-                average.method.jump = chosen;
+            if average.method.name == MethodName::Jump(2) {
+                average.method.name = MethodName::Jump(chosen);
             }
         }
         assert_eq!(Setting::all(&run)[0].arbitrary.len(), before - 1);

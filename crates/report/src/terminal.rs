@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::averages;
 use crate::run::Run;
-use crate::setting::{Samples, Setting};
+use crate::setting::{SampleSet, Setting};
 use crate::words::{self, NONE};
 
 /// Averages per method and the chosen jumps, in at most 100 columns.
@@ -22,7 +22,7 @@ pub fn overview(run: &Run) -> String {
                 None => [NONE.to_owned(), NONE.to_owned()],
             };
             let ([precision, surprisal], [precision_0, surprisal_0]) =
-                (pair(Samples::All), pair(Samples::Without0));
+                (pair(SampleSet::All), pair(SampleSet::Without0));
             let parameters = words::thousands(curve.average.method.parameters);
             let label = format!("  {label}");
             table.add_row([label, precision, surprisal, precision_0, surprisal_0, parameters]);

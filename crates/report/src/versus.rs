@@ -2,11 +2,11 @@
 
 use onejump_core::results::Metrics;
 
-use crate::setting::{Curve, Samples};
+use crate::setting::{Curve, SampleSet};
 use crate::words::{nats, percent, points};
 
 /// "OJFA averages 21.3% precision against 22.8% for …", in both metrics.
-pub fn versus(ours: &Curve, theirs: &Curve, name: &str, samples: Samples) -> Option<String> {
+pub fn versus(ours: &Curve, theirs: &Curve, name: &str, samples: SampleSet) -> Option<String> {
     let (a, b) = (ours.mean(samples)?, theirs.mean(samples)?);
     let precision = match difference(100.0 * (a.precision_1 - b.precision_1), 1) {
         0.0 => "no difference".to_owned(),
@@ -47,7 +47,7 @@ fn difference(value: f64, decimals: i32) -> f64 {
 pub fn levels_won(
     ours: &Curve,
     theirs: &Curve,
-    samples: Samples,
+    samples: SampleSet,
     wins: fn(&Metrics, &Metrics) -> bool,
 ) -> (Vec<usize>, usize) {
     let both = |level| Some((level, ours.at(level, samples)?, theirs.at(level, samples)?));
@@ -85,7 +85,7 @@ mod tests {
             };
             let (ours, theirs) = (average(ours), average(theirs));
             let curve = |average| Curve::new(&run, average);
-            versus(&curve(&ours), &curve(&theirs), "the full n-njtc", Samples::All).unwrap()
+            versus(&curve(&ours), &curve(&theirs), "the full n-njtc", SampleSet::All).unwrap()
         };
         assert_eq!(
             say((0.15, 5.0), (0.2, 4.5)),

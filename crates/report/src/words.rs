@@ -70,6 +70,11 @@ pub fn share_of_levels(some: &[usize], all: usize) -> String {
     }
 }
 
+/// "rank 5, closed form".
+pub fn setting(with: Solver, rank: usize) -> String {
+    format!("rank {rank}, {}", solver(with))
+}
+
 /// The solver's name in a sentence.
 pub fn solver(solver: Solver) -> &'static str {
     match solver {

@@ -5,8 +5,10 @@
 //! a bootstrap over sentences. Averages run over the exit levels 0..K-1.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use onejump_core::shortcut::{ShortcutKind, Solver};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde::de::DeserializeOwned;
@@ -16,13 +18,17 @@ use serde_arrow::schema::{SchemaLike, TracingOptions};
 use crate::StoreError;
 use crate::table;
 
+mod words;
+
+pub use words::{Criterion, ExitRule, LookSchedule, LookingHead, Measure};
+
 /// `transfer.parquet`: one jump at one exit level, over the test samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transfer {
     /// Kind of the jumps.
-    pub method: String,
+    pub method: ShortcutKind,
     /// How they were trained.
-    pub solver: String,
+    pub solver: Solver,
     /// Their rank.
     pub rank: u32,
     /// The level that the jump was trained at.
@@ -46,9 +52,10 @@ pub struct Transfer {
 /// `jumps.parquet`: one jump, averaged over the exit levels: the criteria on training samples by which it
 /// could be chosen, and what it then gets on the test samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
 pub struct Jump {
     /// How the jumps were trained.
-    pub solver: String,
+    pub solver: Solver,
     /// Their rank.
     pub rank: u32,
     /// The level that the jump was trained at.
@@ -65,37 +72,32 @@ pub struct Jump {
     pub train_kl: f64,
     /// Average precision@1 on the test samples.
     pub precision_1: f64,
-    #[allow(missing_docs)]
     pub precision_1_low: f64,
-    #[allow(missing_docs)]
     pub precision_1_high: f64,
     /// Average surprisal on the test samples.
     pub surprisal: f64,
-    #[allow(missing_docs)]
     pub surprisal_low: f64,
-    #[allow(missing_docs)]
     pub surprisal_high: f64,
     /// Average KL divergence on the test samples.
     pub kl: f64,
-    #[allow(missing_docs)]
     pub kl_low: f64,
-    #[allow(missing_docs)]
     pub kl_high: f64,
 }
 
 /// `regret.parquet`: how much worse the jump that a criterion chose is than the best one in hindsight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
 pub struct Regret {
     /// How the jumps were trained.
-    pub solver: String,
+    pub solver: Solver,
     /// Their rank.
     pub rank: u32,
-    /// `signed-square` (the paper's D), `cosine`, `mse` or `kl`, over training samples.
-    pub criterion: String,
+    /// What chose it, over training samples.
+    pub criterion: Criterion,
     /// The jump that it chose.
     pub jump: u32,
-    /// What is measured on the test samples: `precision_1`, `surprisal` or `kl`.
-    pub metric: String,
+    /// What is measured on the test samples.
+    pub metric: Measure,
     /// The chosen jump's average.
     pub value: f64,
     /// The jump that is best by this metric on the test samples.
@@ -104,22 +106,21 @@ pub struct Regret {
     pub best: f64,
     /// By how much the chosen jump is worse, 0 or more; the interval is of the paired difference.
     pub regret: f64,
-    #[allow(missing_docs)]
     pub regret_low: f64,
-    #[allow(missing_docs)]
     pub regret_high: f64,
 }
 
 /// `subsets.parquet`: several jumps of which every exit level uses its best one. Chosen, and assigned to
 /// the levels, by a criterion on training samples; measured on the test samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
 pub struct Subset {
     /// How the jumps were trained.
-    pub solver: String,
+    pub solver: Solver,
     /// Their rank.
     pub rank: u32,
-    /// `signed-square` or `kl`.
-    pub criterion: String,
+    /// The signed square or the KL divergence.
+    pub criterion: Criterion,
     /// How many jumps.
     pub size: u32,
     /// Whether every set of this size was tried; otherwise one jump was added to the set before.
@@ -130,33 +131,28 @@ pub struct Subset {
     pub parameters: u64,
     /// Average precision@1.
     pub precision_1: f64,
-    #[allow(missing_docs)]
     pub precision_1_low: f64,
-    #[allow(missing_docs)]
     pub precision_1_high: f64,
     /// Average surprisal.
     pub surprisal: f64,
-    #[allow(missing_docs)]
     pub surprisal_low: f64,
-    #[allow(missing_docs)]
     pub surprisal_high: f64,
     /// Average KL divergence.
     pub kl: f64,
-    #[allow(missing_docs)]
     pub kl_low: f64,
-    #[allow(missing_docs)]
     pub kl_high: f64,
 }
 
 /// `averages.parquet`: one file of shortcuts (or the identity), averaged over the exit levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
 pub struct FileAverage {
     /// What `onejump-train --label` called it.
     pub label: Option<String>,
     /// Kind of shortcut.
-    pub method: String,
+    pub method: ShortcutKind,
     /// How it was trained.
-    pub solver: Option<String>,
+    pub solver: Option<Solver>,
     /// Its rank.
     pub rank: Option<u32>,
     /// The chosen jump, over the exit levels.
@@ -169,68 +165,60 @@ pub struct FileAverage {
     pub parameters: u64,
     /// Average precision@1.
     pub precision_1: f64,
-    #[allow(missing_docs)]
     pub precision_1_low: f64,
-    #[allow(missing_docs)]
     pub precision_1_high: f64,
-    /// Average precision@1 without the samples at position 0.
-    pub precision_1_without_0: f64,
+    /// Average precision@1 without the samples at position 0; none if all samples are there.
+    pub precision_1_without_0: Option<f64>,
     /// Average surprisal.
     pub surprisal: f64,
-    #[allow(missing_docs)]
     pub surprisal_low: f64,
-    #[allow(missing_docs)]
     pub surprisal_high: f64,
     /// Average KL divergence.
     pub kl: f64,
-    #[allow(missing_docs)]
     pub kl_low: f64,
-    #[allow(missing_docs)]
     pub kl_high: f64,
 }
 
 /// `differences.parquet`: a method minus another one on the same samples, averaged over the exit levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
 pub struct Difference {
     /// The solver of both; none where the other has none.
-    pub solver: Option<String>,
+    pub solver: Option<Solver>,
     /// The rank of the method.
     pub rank: Option<u32>,
     /// The method.
-    pub method: String,
+    pub method: ShortcutKind,
     /// The other one, of the same solver and rank, or without a rank.
-    pub other: String,
+    pub other: ShortcutKind,
     /// Precision@1 of the method minus the other's.
     pub precision_1: f64,
-    #[allow(missing_docs)]
     pub precision_1_low: f64,
-    #[allow(missing_docs)]
     pub precision_1_high: f64,
     /// Surprisal of the method minus the other's: below 0 is better.
     pub surprisal: f64,
-    #[allow(missing_docs)]
     pub surprisal_low: f64,
-    #[allow(missing_docs)]
     pub surprisal_high: f64,
 }
 
 /// `exit.parquet`: a dynamic exit whose threshold was calibrated on training samples, on the test samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
 pub struct Exit {
     /// Kind of shortcut.
-    pub method: String,
+    pub method: ShortcutKind,
     /// How it was trained.
-    pub solver: Option<String>,
+    pub solver: Option<Solver>,
     /// Its rank.
     pub rank: Option<u32>,
     /// The one jump, where there is one.
     pub jump: Option<u32>,
-    /// `gap` (Din et al. 2023) or `probability`.
-    pub rule: String,
-    /// How a level is looked at: `fused` or `full`, the head whose operations are counted.
-    pub head: String,
-    /// `every` for a look at each exit level, `best` for the cheapest schedule on the training samples.
-    pub schedule: String,
+    /// When a level is sure enough.
+    pub rule: ExitRule,
+    /// How a level is looked at: the head whose operations are counted.
+    pub head: LookingHead,
+    /// How the levels that are looked at were found.
+    pub schedule: LookSchedule,
     /// The first level that is looked at.
     pub from: u32,
     /// The distance between the levels that are looked at.
@@ -241,9 +229,7 @@ pub struct Exit {
     pub threshold: f64,
     /// Share of samples whose token is the full model's.
     pub agreement: f64,
-    #[allow(missing_docs)]
     pub agreement_low: f64,
-    #[allow(missing_docs)]
     pub agreement_high: f64,
     /// Share of samples that exit early.
     pub exited: f64,
@@ -253,9 +239,7 @@ pub struct Exit {
     pub blocks: f64,
     /// Multiply-adds as a share of the full model's, looks included.
     pub operations: f64,
-    #[allow(missing_docs)]
     pub operations_low: f64,
-    #[allow(missing_docs)]
     pub operations_high: f64,
     /// The part of `operations` that is looking.
     pub looking: f64,
@@ -287,8 +271,22 @@ pub fn read_rows<R: Serialize + DeserializeOwned>(path: &Path) -> Result<Option<
 }
 
 fn fields<R: DeserializeOwned>(path: &Path) -> Result<Vec<FieldRef>, StoreError> {
-    let options = TracingOptions::default().strings_as_large_utf8(false).sequence_as_large_list(false);
-    Vec::<FieldRef>::from_type::<R>(options).map_err(wrong(path))
+    let options = TracingOptions::default()
+        .strings_as_large_utf8(false)
+        .sequence_as_large_list(false)
+        .enums_without_data_as_strings(true);
+    let fields = Vec::<FieldRef>::from_type::<R>(options).map_err(wrong(path))?;
+    Ok(fields.into_iter().map(without_dictionary).collect())
+}
+
+/// serde_arrow makes a dictionary of an enum; its words are a column of strings like any other.
+fn without_dictionary(field: FieldRef) -> FieldRef {
+    match field.data_type() {
+        DataType::Dictionary(_, values) => {
+            Arc::new(Field::new(field.name(), values.as_ref().clone(), field.is_nullable()))
+        }
+        _ => field,
+    }
 }
 
 fn wrong(path: &Path) -> impl FnOnce(serde_arrow::Error) -> StoreError {
@@ -340,11 +338,11 @@ mod tests {
         let path = folder.path().join("regret.parquet");
         assert_eq!(read_rows::<Regret>(&path).unwrap(), None);
         let row = Regret {
-            solver: "adam".into(),
+            solver: Solver::Adam,
             rank: 5,
-            criterion: "kl".into(),
+            criterion: Criterion::Kl,
             jump: 3,
-            metric: "surprisal".into(),
+            metric: Measure::Surprisal,
             value: 2.0,
             best_jump: 4,
             best: 1.5,
@@ -356,5 +354,74 @@ mod tests {
         assert_eq!(read_rows(&path).unwrap(), Some(vec![row]));
         let error = read_rows::<Transfer>(&path).unwrap_err().to_string();
         assert!(error.contains("no column 'method'"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_word_is_named_with_its_column_and_the_known_ones() {
+        /// A regret as somebody else would write it.
+        #[derive(Serialize, Deserialize)]
+        struct Foreign {
+            solver: Solver,
+            rank: u32,
+            criterion: String,
+            jump: u32,
+            metric: Measure,
+            value: f64,
+            best_jump: u32,
+            best: f64,
+            regret: f64,
+            regret_low: f64,
+            regret_high: f64,
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("regret.parquet");
+        let row = Foreign {
+            solver: Solver::Adam,
+            rank: 5,
+            criterion: "luck".into(),
+            jump: 3,
+            metric: Measure::Kl,
+            value: 2.0,
+            best_jump: 4,
+            best: 1.5,
+            regret: 0.5,
+            regret_low: 0.25,
+            regret_high: 0.75,
+        };
+        write_rows(&path, &[row]).unwrap();
+        let error = read_rows::<Regret>(&path).unwrap_err().to_string();
+        for part in ["regret.parquet", "criterion", "luck", "signed-square", "cosine", "mse", "kl"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+
+    /// A table without a sample off position 0 has no value there.
+    #[test]
+    fn a_missing_average_comes_back_as_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("averages.parquet");
+        let row = FileAverage {
+            label: None,
+            method: ShortcutKind::NNjtc,
+            solver: Some(Solver::ClosedForm),
+            rank: Some(5),
+            jump: None,
+            jump_eq5: None,
+            d: None,
+            parameters: 8064,
+            precision_1: 0.5,
+            precision_1_low: 0.4,
+            precision_1_high: 0.6,
+            precision_1_without_0: None,
+            surprisal: 2.0,
+            surprisal_low: 1.5,
+            surprisal_high: 2.5,
+            kl: 1.0,
+            kl_low: 0.5,
+            kl_high: 1.5,
+        };
+        write_rows(&path, std::slice::from_ref(&row)).unwrap();
+        assert_eq!(read_rows(&path).unwrap(), Some(vec![row]));
     }
 }

@@ -1,12 +1,14 @@
 //! The result tables: scores of every (jump, level), metrics of every (method, level).
 
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use onejump_core::results::{METRICS, Method, Metrics, WITHOUT_0};
 use onejump_core::shortcut::Solver;
+use onejump_core::words::UnknownWord;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -98,22 +100,21 @@ pub fn write_per_level(path: &Path, rows: &[PerLevel]) -> Result<(), StoreError>
         Arc::new(rows.iter().map(|row| get(row).map(|value| value as u32)).collect::<UInt32Array>())
     };
     let mut arrays: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.method.method))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.method.name.to_string()))),
         Arc::new(rows.iter().map(|row| row.method.solver.map(Solver::name)).collect::<StringArray>()),
         small(|row| row.method.rank),
         small(|row| row.method.jump),
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.method.parameters))),
         small(|row| Some(row.level)),
     ];
-    for (index, name) in METRICS.iter().enumerate() {
-        let values = rows.iter().map(|row| row.all.values()[index]);
-        fields.push(Field::new(*name, DataType::Float64, true));
-        arrays.push(Arc::new(values.collect::<Float64Array>()));
-    }
-    for (index, name) in METRICS.iter().enumerate() {
-        let values = rows.iter().map(|row| row.without_0.and_then(|metrics| metrics.values()[index]));
-        fields.push(Field::new(format!("{name}{WITHOUT_0}"), DataType::Float64, true));
-        arrays.push(Arc::new(values.collect::<Float64Array>()));
+    type Of = fn(&PerLevel) -> Option<Metrics>;
+    let groups: [(&str, Of); 2] = [("", |row| Some(row.all)), (WITHOUT_0, |row| row.without_0)];
+    for (suffix, of) in groups {
+        for (index, name) in METRICS.iter().enumerate() {
+            let values = rows.iter().map(|row| of(row).and_then(|metrics| metrics.values()[index]));
+            fields.push(Field::new(format!("{name}{suffix}"), DataType::Float64, true));
+            arrays.push(Arc::new(values.collect::<Float64Array>()));
+        }
     }
     write(path, Schema::new(fields), arrays)
 }
@@ -137,29 +138,35 @@ pub fn read_per_level(path: &Path) -> Result<Vec<PerLevel>, StoreError> {
     let all = metric_columns(path, &batch, "")?;
     let without_0 = metric_columns(path, &batch, WITHOUT_0)?;
     let some = |array: &UInt32Array, row| array.is_valid(row).then(|| array.value(row) as usize);
-    (0..batch.num_rows())
-        .map(|row| {
-            let solver = match solver.is_valid(row).then(|| solver.value(row).parse()) {
-                Some(Err(reason)) => return Err(StoreError::content(path, format!("row {row}: {reason}"))),
-                Some(Ok(solver)) => Some(solver),
-                None => None,
-            };
-            let all = metrics(&all, row)
-                .ok_or_else(|| StoreError::content(path, format!("row {row}: a metric is missing")))?;
-            Ok(PerLevel {
-                method: Method {
-                    method: method.value(row).to_owned(),
-                    solver,
-                    rank: some(rank, row),
-                    jump: some(jump, row),
-                    parameters: parameters.value(row),
+    let row = |row: usize| -> Result<PerLevel, StoreError> {
+        let missing = || StoreError::content(path, format!("row {row}: a metric is missing"));
+        Ok(PerLevel {
+            method: Method {
+                name: word(path, "method", row, method.value(row))?,
+                solver: match solver.is_valid(row) {
+                    true => Some(word(path, "solver", row, solver.value(row))?),
+                    false => None,
                 },
-                level: level.value(row) as usize,
-                all,
-                without_0: metrics(&without_0, row),
-            })
+                rank: some(rank, row),
+                jump: some(jump, row),
+                parameters: parameters.value(row),
+            },
+            level: level.value(row) as usize,
+            all: metrics(&all, row).ok_or_else(missing)?,
+            without_0: metrics(&without_0, row),
         })
-        .collect()
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+fn word<W: FromStr<Err = UnknownWord>>(
+    path: &Path,
+    column: &str,
+    row: usize,
+    text: &str,
+) -> Result<W, StoreError> {
+    text.parse()
+        .map_err(|unknown| StoreError::content(path, format!("column '{column}', row {row}: {unknown}")))
 }
 
 fn metric_columns<'a>(
@@ -173,15 +180,7 @@ fn metric_columns<'a>(
 /// The metrics of a row; none if one that every method has is missing.
 fn metrics(columns: &[&Float64Array], row: usize) -> Option<Metrics> {
     let value = |index: usize| columns[index].is_valid(row).then(|| columns[index].value(row));
-    Some(Metrics {
-        precision_1: value(0)?,
-        precision_5: value(1)?,
-        precision_10: value(2)?,
-        surprisal: value(3)?,
-        mat_surprisal: value(4)?,
-        cosine: value(5),
-        relative_mse: value(6),
-    })
+    Metrics::from_values(std::array::from_fn(value))
 }
 
 fn write(path: &Path, schema: Schema, arrays: Vec<ArrayRef>) -> Result<(), StoreError> {
@@ -192,6 +191,9 @@ fn write(path: &Path, schema: Schema, arrays: Vec<ArrayRef>) -> Result<(), Store
 
 #[cfg(test)]
 mod tests {
+    use onejump_core::results::MethodName;
+    use onejump_core::shortcut::ShortcutKind;
+
     use super::*;
 
     #[test]
@@ -207,19 +209,10 @@ mod tests {
         let error = read_per_level(&path).unwrap_err().to_string();
         assert!(error.contains("no column 'method'"), "{error}");
 
-        let metrics = Metrics {
-            precision_1: 0.1,
-            precision_5: 0.2,
-            precision_10: 0.3,
-            surprisal: 4.0,
-            mat_surprisal: 5.0,
-            cosine: None,
-            relative_mse: None,
-        };
-        let constant =
-            Method { method: "constant".into(), solver: None, rank: None, jump: None, parameters: 0 };
+        let values = [Some(0.1), Some(0.2), Some(0.3), Some(4.0), Some(5.0), None, None];
+        let metrics = Metrics::from_values(values).unwrap();
         let ojfa = Method {
-            method: "ojfa".into(),
+            name: MethodName::Kind(ShortcutKind::Ojfa),
             solver: Some(Solver::Adam),
             rank: Some(5),
             jump: Some(12),
@@ -227,7 +220,12 @@ mod tests {
         };
         let better = Metrics { cosine: Some(0.9), relative_mse: Some(0.4), ..metrics };
         let rows = vec![
-            PerLevel { method: constant, level: 0, all: metrics, without_0: None },
+            PerLevel {
+                method: Method::untrained(MethodName::Constant),
+                level: 0,
+                all: metrics,
+                without_0: None,
+            },
             PerLevel { method: ojfa, level: 3, all: better, without_0: Some(better) },
         ];
         write_per_level(&path, &rows).unwrap();

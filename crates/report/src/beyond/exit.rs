@@ -1,19 +1,18 @@
 //! Dynamic exit: what looking costs, and what it saves.
 
-use onejump_store::analyses::Exit;
+use onejump_store::analyses::{Exit, ExitRule, LookSchedule, LookingHead};
 
-use super::{Beyond, Section, Table};
 use crate::figures::exit::figure;
+use crate::interval::Interval;
+use crate::section::{Section, Table};
 use crate::words::{self, number, percent};
 
 /// The agreements that the tables show.
 const WANTED: [f64; 3] = [0.9, 0.95, 0.99];
 
-/// The curve, and a table for each wanted agreement.
-pub fn section(beyond: &Beyond, constant: Option<f64>) -> Option<Section> {
-    let rows = &beyond.exit;
+/// The curve, and a table for each wanted agreement; `constant` is the baseline's precision.
+pub fn section(rows: &[Exit], constant: Option<f64>) -> Option<Section> {
     let figure = figure(rows, constant)?;
-    let tables = WANTED.map(|wanted| table(rows, wanted)).into_iter();
     let mut paragraphs = vec![
         "The model stops at the first look that is sure enough. Operations are multiply-adds per token as a share \
          of the full model’s: a block costs its weights and 2·H for each token of the context, a look through \
@@ -21,18 +20,21 @@ pub fn section(beyond: &Beyond, constant: Option<f64>) -> Option<Section> {
          later tokens would need, are not counted."
             .to_owned(),
     ];
-    paragraphs.extend(WANTED[..2].iter().filter_map(|&wanted| sentence(rows, wanted)));
-    paragraphs.extend(constant.and_then(|constant| beside_chance(rows, constant)));
-    paragraphs.extend(kept(rows));
+    paragraphs.extend(WANTED[..2].iter().filter_map(|&wanted| sentence(&select(rows, wanted), wanted)));
+    let calibrated: Vec<&Exit> =
+        rows.iter().filter(|row| row.schedule == LookSchedule::Best && row.exited > 0.0).collect();
+    paragraphs.extend(constant.and_then(|constant| beside_chance(&calibrated, constant)));
+    paragraphs.extend(kept(&calibrated));
     Some(Section {
         id: "exit",
         title: "What does early exit save?",
         paragraphs,
         figures: vec![figure],
-        tables: tables.collect(),
+        tables: WANTED.map(|wanted| table(&select(rows, wanted), wanted)).into(),
     })
 }
 
+/// The rows for a wanted agreement.
 fn select(rows: &[Exit], wanted: f64) -> Vec<&Exit> {
     rows.iter().filter(|row| (row.wanted - wanted).abs() < 1e-9).collect()
 }
@@ -41,43 +43,21 @@ fn name(row: &Exit) -> String {
     match (row.jump, row.rank) {
         (Some(jump), Some(rank)) => format!("{} (jump {jump}), rank {rank}", row.method),
         (None, Some(rank)) => format!("{}, rank {rank}", row.method),
-        _ => row.method.clone(),
+        _ => row.method.to_string(),
     }
 }
 
+fn cheapest<'a>(rows: impl Iterator<Item = &'a Exit>) -> Option<&'a Exit> {
+    rows.min_by(|a, b| a.operations.total_cmp(&b.operations))
+}
+
 /// The cheapest plan of all, and what the same shortcut costs through the other head.
-fn sentence(rows: &[Exit], wanted: f64) -> Option<String> {
-    let rows = select(rows, wanted);
-    let cheapest = |head: &str| {
-        let rows = rows.iter().copied().filter(|row| row.head == head && row.schedule == "best");
-        rows.min_by(|a, b| a.operations.total_cmp(&b.operations))
+fn sentence(rows: &[&Exit], wanted: f64) -> Option<String> {
+    let best = |head: LookingHead| {
+        let rows = rows.iter().copied();
+        cheapest(rows.filter(|row| row.head == head && row.schedule == LookSchedule::Best))
     };
-    let saved = |row: &Exit| {
-        let saved = 1.0 - row.operations;
-        if saved >= 0.0 {
-            format!("saves {}", percent(saved))
-        } else {
-            format!("costs {} more", percent(-saved))
-        }
-    };
-    let (fused, full) = (cheapest("fused")?, cheapest("full")?);
-    let single = |row: &&&Exit| row.head == "fused" && row.jump.is_some() && row.rule == "probability";
-    let every = rows.iter().filter(single).filter(|row| row.schedule == "every").copied();
-    let looks = every.min_by(|a, b| a.operations.total_cmp(&b.operations));
-    let beside = looks.and_then(|fused| {
-        let same = |row: &&&Exit| {
-            (row.rule.as_str(), row.schedule.as_str(), row.head.as_str()) == ("probability", "every", "full")
-                && (&row.method, row.rank, row.jump) == (&fused.method, fused.rank, fused.jump)
-        };
-        let full = rows.iter().find(same)?;
-        Some(format!(
-            " A look at every level with {} costs {} of the full model through the fused head, {} through the full \
-             one.",
-            name(fused),
-            percent(fused.looking),
-            percent(full.looking)
-        ))
-    });
+    let (fused, full) = (best(LookingHead::Fused)?, best(LookingHead::Full)?);
     let full = if full.exited > 0.0 {
         format!(
             "The best with the full head is {}, which {} at {}.",
@@ -91,24 +71,46 @@ fn sentence(rows: &[Exit], wanted: f64) -> Option<String> {
     Some(format!(
         "For {} agreement on training samples, the most is saved by {} with the fused head: it {} at {} agreement \
          on the test samples. {full}{}",
-        words::number(100.0 * wanted, 0, "%"),
+        number(100.0 * wanted, 0, "%"),
         name(fused),
         saved(fused),
         percent(fused.agreement),
-        beside.unwrap_or_default(),
+        every_level(rows).unwrap_or_default(),
+    ))
+}
+
+fn saved(row: &Exit) -> String {
+    let saved = 1.0 - row.operations;
+    if saved >= 0.0 { format!("saves {}", percent(saved)) } else { format!("costs {} more", percent(-saved)) }
+}
+
+/// What it costs to look at every level with the cheapest single jump, through either head.
+fn every_level(rows: &[&Exit]) -> Option<String> {
+    let looks = |head: LookingHead| {
+        rows.iter().copied().filter(move |row| {
+            (row.rule, row.schedule, row.head) == (ExitRule::Probability, LookSchedule::Every, head)
+        })
+    };
+    let fused = cheapest(looks(LookingHead::Fused).filter(|row| row.jump.is_some()))?;
+    let same = |row: &&Exit| (row.method, row.rank, row.jump) == (fused.method, fused.rank, fused.jump);
+    let full = looks(LookingHead::Full).find(same)?;
+    Some(format!(
+        " A look at every level with {} costs {} of the full model through the fused head, {} through the full one.",
+        name(fused),
+        percent(fused.looking),
+        percent(full.looking)
     ))
 }
 
 /// An agreement can be bought without looking at anything: some tokens, drawn by lot, get the most frequent
 /// one before the first block, and all others run through. What is saved must be more than that.
-fn beside_chance(rows: &[Exit], constant: f64) -> Option<String> {
-    let best: Vec<&Exit> = rows.iter().filter(|row| row.schedule == "best" && row.exited > 0.0).collect();
+fn beside_chance(calibrated: &[&Exit], constant: f64) -> Option<String> {
     let more = |row: &Exit| chance(row.agreement, constant) - row.operations;
-    let better = best
+    let better = calibrated
         .iter()
         .filter(|row| more(row) > 0.0 && chance(row.agreement_low, constant) > row.operations_high);
-    let (better, all) = (better.count(), best.len());
-    let top = best.iter().copied().max_by(|a, b| more(a).total_cmp(&more(b)))?;
+    let (better, all) = (better.count(), calibrated.len());
+    let top = calibrated.iter().copied().max_by(|a, b| more(a).total_cmp(&more(b)))?;
     let gain = more(top);
     let most = if gain > 0.0 {
         format!(
@@ -134,18 +136,14 @@ fn chance(agreement: f64, constant: f64) -> f64 {
 }
 
 /// Whether thresholds from training samples hold on the test samples.
-fn kept(rows: &[Exit]) -> Option<String> {
-    let best: Vec<&Exit> = rows.iter().filter(|row| row.schedule == "best" && row.exited > 0.0).collect();
-    let below: Vec<&&Exit> = best.iter().filter(|row| row.agreement_high < row.wanted).collect();
-    let worst = below.iter().max_by(|a, b| {
-        let short = |row: &Exit| row.wanted - row.agreement;
-        short(a).total_cmp(&short(b))
-    });
-    let all = best.len();
+fn kept(calibrated: &[&Exit]) -> Option<String> {
+    let all = calibrated.len();
     if all == 0 {
         return None;
     }
-    Some(match worst {
+    let below: Vec<&&Exit> = calibrated.iter().filter(|row| row.agreement_high < row.wanted).collect();
+    let short = |row: &Exit| row.wanted - row.agreement;
+    Some(match below.iter().max_by(|a, b| short(a).total_cmp(&short(b))) {
         None => format!(
             "All {all} calibrated thresholds keep the wanted agreement on the test samples, within the interval."
         ),
@@ -160,45 +158,38 @@ fn kept(rows: &[Exit]) -> Option<String> {
     })
 }
 
-fn table(rows: &[Exit], wanted: f64) -> Table {
-    let rows =
-        select(rows, wanted).into_iter().filter(|row| row.rule == "probability" || row.schedule == "best");
-    let cells = |row: &Exit| {
-        let looks = match (row.schedule.as_str(), row.exited > 0.0) {
-            ("every", _) => "every level".to_owned(),
-            (_, false) => "none".to_owned(),
-            _ => format!("from {}, every {}", row.from, row.every),
-        };
-        vec![
-            name(row),
-            row.rule.clone(),
-            row.head.clone(),
-            looks,
-            super::share(row.agreement, row.agreement_low, row.agreement_high),
-            row.precision.map_or(words::NONE.to_owned(), percent),
-            percent(row.exited),
-            number(row.blocks, 1, ""),
-            percent(row.looking),
-            super::share(1.0 - row.operations, 1.0 - row.operations_high, 1.0 - row.operations_low),
-        ]
-    };
-    let head = [
-        "shortcut",
-        "rule",
-        "head",
-        "looks",
-        "agreement ↑",
-        "precision of exits",
-        "exit early",
-        "blocks ↓",
-        "looking",
-        "saved ↑",
-    ];
-    let mut table = Table::new(
+fn table(rows: &[&Exit], wanted: f64) -> Table {
+    let rows = rows.iter().copied();
+    let rows = rows.filter(|row| row.rule == ExitRule::Probability || row.schedule == LookSchedule::Best);
+    let table = Table::new(
         format!("Dynamic exit for {} agreement on training samples", number(100.0 * wanted, 0, "%")),
-        &head,
-        rows.map(cells).collect(),
+        rows,
+        &[
+            ("shortcut", &|row: &&Exit| name(row)),
+            ("rule", &|row| row.rule.to_string()),
+            ("head", &|row| row.head.to_string()),
+            ("looks", &|row| looks(row)),
+            ("agreement ↑", &|row| {
+                Interval::new(row.agreement, row.agreement_low, row.agreement_high).percent()
+            }),
+            ("precision of exits", &|row| row.precision.map_or(words::NONE.to_owned(), percent)),
+            ("exit early", &|row| percent(row.exited)),
+            ("blocks ↓", &|row| number(row.blocks, 1, "")),
+            ("looking", &|row| percent(row.looking)),
+            ("saved ↑", &|row| {
+                Interval::new(1.0 - row.operations, 1.0 - row.operations_high, 1.0 - row.operations_low)
+                    .percent()
+            }),
+        ],
     );
-    table.folded = wanted != WANTED[1];
-    table
+    table.folded(wanted != WANTED[1])
+}
+
+/// Which levels are looked at.
+fn looks(row: &Exit) -> String {
+    match row.schedule {
+        LookSchedule::Every => "every level".to_owned(),
+        LookSchedule::Best if row.exited > 0.0 => format!("from {}, every {}", row.from, row.every),
+        LookSchedule::Best => "none".to_owned(),
+    }
 }

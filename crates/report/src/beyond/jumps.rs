@@ -1,9 +1,11 @@
 //! How many jumps, of which rank: what the parameters buy.
 
-use onejump_store::analyses::Subset;
+use onejump_store::analyses::{Criterion, Subset};
 
-use super::{Beyond, Section, Table, plain, setting, share};
+use crate::analyses::Analyses;
 use crate::figures::frontier::figure;
+use crate::interval::Measured;
+use crate::section::{Section, Table};
 use crate::words::{self, list, percent, points};
 
 /// Sizes that the table shows beside the whole set.
@@ -13,36 +15,18 @@ const SIZES: [u32; 7] = [1, 2, 3, 4, 5, 10, 20];
 const MOST: f64 = 0.9;
 
 /// The frontier, and the sets of several jumps.
-pub fn section(beyond: &Beyond) -> Option<Section> {
-    let figure = figure(&beyond.averages, &beyond.subsets)?;
+pub fn section(analyses: &Analyses) -> Option<Section> {
+    let figure = figure(&analyses.averages, &analyses.subsets)?;
     let mut paragraphs = Vec::new();
     let mut tables = Vec::new();
-    for (solver, rank) in beyond.sets() {
-        let of = |criterion: &str| -> Vec<&Subset> {
-            let same = |row: &&Subset| {
-                (row.solver.as_str(), row.rank, row.criterion.as_str()) == (solver, rank, criterion)
-            };
-            beyond.subsets.iter().filter(same).collect()
+    for set in analyses.sets() {
+        let rows = set.rows(&analyses.subsets);
+        let by = |criterion: Criterion| -> Vec<&Subset> {
+            rows.iter().copied().filter(|row| row.criterion == criterion).collect()
         };
-        let (by_kl, by_d) = (of("kl"), of("signed-square"));
-        let name = setting(solver, rank);
-        paragraphs.extend(sentence(&name, &by_d, &by_kl));
-        let all = by_d.len();
-        let rows = by_d.iter().filter(|row| SIZES.contains(&row.size) || row.size as usize == all);
-        let cells = |row: &&&Subset| {
-            let jumps: Vec<String> = row.jumps.iter().map(u32::to_string).collect();
-            let all = row.size as usize == all;
-            vec![
-                format!("{}{}", row.size, if row.exact { "" } else { " (greedy)" }),
-                if all { "all".to_owned() } else { jumps.join(", ") },
-                words::thousands(row.parameters),
-                share(row.precision_1, row.precision_1_low, row.precision_1_high),
-                plain(row.surprisal, row.surprisal_low, row.surprisal_high),
-            ]
-        };
-        let head = ["jumps", "which", "parameters", "precision@1 ↑", "surprisal ↓ (nats)"];
-        let caption = format!("Several jumps, chosen by their signed squares on training samples ({name})");
-        tables.push(Table::new(caption, &head, rows.map(|row| cells(&row)).collect()));
+        let by_d = by(Criterion::SignedSquare);
+        paragraphs.extend(sentence(&set.name(), &by_d, &by(Criterion::Kl)));
+        tables.push(table(&set.name(), &by_d));
     }
     Some(Section {
         id: "frontier",
@@ -53,25 +37,41 @@ pub fn section(beyond: &Beyond) -> Option<Section> {
     })
 }
 
+fn table(name: &str, subsets: &[&Subset]) -> Table {
+    let all = |row: &Subset| row.size as usize == subsets.len();
+    Table::new(
+        format!("Several jumps, chosen by their signed squares on training samples ({name})"),
+        subsets.iter().copied().filter(|row| SIZES.contains(&row.size) || all(row)),
+        &[
+            ("jumps", &|row: &&Subset| format!("{}{}", row.size, if row.exact { "" } else { " (greedy)" })),
+            ("which", &|row| if all(row) { "all".to_owned() } else { jumps(row).join(", ") }),
+            ("parameters", &|row| words::thousands(row.parameters)),
+            ("precision@1 ↑", &|row| row.precision().percent()),
+            ("surprisal ↓ (nats)", &|row| row.surprisal().plain()),
+        ],
+    )
+}
+
+fn jumps(row: &Subset) -> Vec<String> {
+    row.jumps.iter().map(u32::to_string).collect()
+}
+
 fn sentence(name: &str, by_d: &[&Subset], by_kl: &[&Subset]) -> Option<String> {
     let (one, two, all) = (by_d.first()?, by_d.get(1)?, by_d.last()?);
     let gain = all.precision_1 - one.precision_1;
     let most = by_d.iter().find(|row| row.precision_1 >= one.precision_1 + MOST * gain)?;
-    let jumps: Vec<String> = two.jumps.iter().map(u32::to_string).collect();
     let kl = by_kl.get(1).map_or(String::new(), |row| {
-        let jumps: Vec<String> = row.jumps.iter().map(u32::to_string).collect();
-        format!(" (by KL {}, with {})", list(&jumps), percent(row.precision_1))
+        format!(" (by KL {}, with {})", list(&jumps(row)), percent(row.precision_1))
     });
-    let size = |row: &Subset| words::count(row.size as usize, "jump");
     Some(format!(
         "At {name}, one jump has {} precision, the best two, {}, have {}{kl}, and all {} have {}: {} give {:.0}% of \
          the {} between one jump and all.",
         percent(one.precision_1),
-        list(&jumps),
+        list(&jumps(two)),
         percent(two.precision_1),
         all.size,
         percent(all.precision_1),
-        size(most),
+        words::count(most.size as usize, "jump"),
         100.0 * MOST,
         points(gain),
     ))

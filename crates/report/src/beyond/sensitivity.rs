@@ -1,112 +1,108 @@
 //! What depends on the questions that the paper leaves open.
 
+use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_store::analyses::FileAverage;
 
-use super::{Beyond, Section, Table, plain, share};
+use crate::analyses::distinct;
+use crate::interval::Measured;
+use crate::section::{Section, Table};
 use crate::words::{self, list, number, points};
 
-/// One row per variant: the choice, its D, and what one jump and the full set then get.
-pub fn section(beyond: &Beyond) -> Option<Section> {
-    let rows = &beyond.averages;
-    let mut labels: Vec<&str> = Vec::new();
-    for label in rows.iter().filter_map(|row| row.label.as_deref()) {
-        if !labels.contains(&label) {
-            labels.push(label);
-        }
+/// The one jump and the full set that were trained in one way.
+struct Variant<'a> {
+    /// What was done otherwise than in the base.
+    name: String,
+    one: &'a FileAverage,
+    full: &'a FileAverage,
+}
+
+impl<'a> Variant<'a> {
+    /// The variant of the rows that `keep` keeps, if both its methods are there.
+    fn find(name: String, rows: &'a [FileAverage], keep: impl Fn(&FileAverage) -> bool) -> Option<Self> {
+        let of = |kind| rows.iter().find(|row| row.method == kind && keep(row));
+        Some(Self { name, one: of(ShortcutKind::Ojfa)?, full: of(ShortcutKind::NNjtc)? })
     }
-    let ojfa = |label: Option<&str>| {
-        let same = |row: &&FileAverage| row.label.as_deref() == label && row.method == "ojfa";
-        rows.iter().find(|row| same(row) && (label.is_some() || row.solver.as_deref() == Some("closed-form")))
-    };
+
+    /// What was trained in closed form, with nothing else changed, at this rank.
+    fn plain(name: String, rows: &'a [FileAverage], rank: Option<u32>) -> Option<Self> {
+        Self::find(name, rows, |row| {
+            row.label.is_none() && row.solver == Some(Solver::ClosedForm) && row.rank == rank
+        })
+    }
+}
+
+/// One row per variant: the choice, its D, and what one jump and the full set then get.
+pub fn section(rows: &[FileAverage]) -> Option<Section> {
+    let labels = distinct(rows.iter().filter_map(|row| row.label.as_deref()));
     let first = labels.first()?;
     // The base that the variants are compared with has their rank.
-    let rank = ojfa(Some(first))?.rank;
-    let plain_rows = |solver: &'static str, rank: Option<u32>| {
-        move |row: &&FileAverage| {
-            row.label.is_none() && row.solver.as_deref() == Some(solver) && row.rank == rank
+    let labelled =
+        |row: &&FileAverage| row.label.as_deref() == Some(first) && row.method == ShortcutKind::Ojfa;
+    let rank = rows.iter().find(labelled)?.rank;
+    let (paragraph, table) = match variants(rows, &labels, rank) {
+        Some(variants) => (sentence(&variants), Some(table(&variants))),
+        None => {
+            let paragraph = format!(
+                "There are {} of rank {}, but no n-njtc in closed form with its one jump at that rank to compare \
+                 them with. `--rank` names the ranks of a run.",
+                words::count(labels.len(), "variant"),
+                rank.unwrap_or(0)
+            );
+            (paragraph, None)
         }
     };
-    let pair = |keep: &dyn Fn(&&FileAverage) -> bool| {
-        let of = |method: &str| rows.iter().filter(|row| row.method == method).find(keep);
-        of("ojfa").zip(of("n-njtc"))
-    };
-    let rank_words = format!("rank {}", rank.unwrap_or(0));
-    let Some(base) = pair(&plain_rows("closed-form", rank)) else {
-        return Some(Section {
-            paragraphs: vec![format!(
-                "There are {} of {rank_words}, but no n-njtc in closed form with its one jump at that rank to \
-                 compare them with. `--rank` names the ranks of a run.",
-                words::count(labels.len(), "variant")
-            )],
-            ..empty()
-        });
-    };
-    let mut found = vec![(format!("base: closed form, all samples, {rank_words}"), base)];
-    for label in &labels {
-        found
-            .extend(pair(&|row| row.label.as_deref() == Some(label)).map(|pair| ((*label).to_owned(), pair)));
-    }
-    // The sweep has every rank; the experiment's own are those that adam was run at too.
-    let of_adam = rows.iter().filter(|row| row.label.is_none() && row.solver.as_deref() == Some("adam"));
-    if let Some(other) = of_adam.filter_map(|row| row.rank).find(|other| Some(*other) != rank) {
-        let base = pair(&plain_rows("closed-form", Some(other)));
-        found.extend(base.map(|pair| (format!("rank {other}"), pair)));
-    }
-    let cells = |(name, (one, full)): &(String, (&FileAverage, &FileAverage))| {
-        let jump = |jump: Option<u32>| jump.map_or(words::NONE.to_owned(), |jump| jump.to_string());
-        vec![
-            name.clone(),
-            jump(one.jump),
-            jump(one.jump_eq5),
-            one.d.map_or(words::NONE.to_owned(), |d| number(d, 4, "")),
-            share(one.precision_1, one.precision_1_low, one.precision_1_high),
-            words::percent(one.precision_1_without_0),
-            plain(one.surprisal, one.surprisal_low, one.surprisal_high),
-            share(full.precision_1, full.precision_1_low, full.precision_1_high),
-            plain(full.surprisal, full.surprisal_low, full.surprisal_high),
-        ]
-    };
-    let head = [
-        "variant",
-        "jump",
-        "jump by Eq. 5",
-        "D",
-        "one jump: precision ↑",
-        "without position 0",
-        "one jump: surprisal ↓",
-        "full n-njtc: precision ↑",
-        "full n-njtc: surprisal ↓",
-    ];
-    let rows_of = found.iter().map(cells).collect();
     Some(Section {
-        paragraphs: vec![sentence(&found)],
-        tables: vec![Table::new("Each row changes one thing; all test samples", &head, rows_of)],
-        ..empty()
+        id: "sensitivity",
+        title: "What does it depend on?",
+        paragraphs: vec![paragraph],
+        figures: Vec::new(),
+        tables: table.into_iter().collect(),
     })
 }
 
-fn empty() -> Section {
-    Section {
-        id: "sensitivity",
-        title: "What does it depend on?",
-        paragraphs: Vec::new(),
-        figures: Vec::new(),
-        tables: Vec::new(),
-    }
+/// The base, what was labelled, and the run's other rank; none without a base.
+fn variants<'a>(rows: &'a [FileAverage], labels: &[&str], rank: Option<u32>) -> Option<Vec<Variant<'a>>> {
+    let base = format!("base: closed form, all samples, rank {}", rank.unwrap_or(0));
+    let mut found = vec![Variant::plain(base, rows, rank)?];
+    found.extend(labels.iter().filter_map(|&label| {
+        Variant::find(label.to_owned(), rows, |row| row.label.as_deref() == Some(label))
+    }));
+    // The sweep has every rank; the experiment's own are those that Adam was run at too.
+    let of_adam = rows.iter().filter(|row| row.label.is_none() && row.solver == Some(Solver::Adam));
+    let other = of_adam.filter_map(|row| row.rank).find(|other| Some(*other) != rank);
+    found.extend(other.and_then(|other| Variant::plain(format!("rank {other}"), rows, Some(other))));
+    Some(found)
 }
 
-fn sentence(found: &[(String, (&FileAverage, &FileAverage))]) -> String {
-    let [(_, (base, _)), variants @ ..] = found else { return String::new() };
+fn table(variants: &[Variant]) -> Table {
+    let jump = |jump: Option<u32>| jump.map_or(words::NONE.to_owned(), |jump| jump.to_string());
+    Table::new(
+        "Each row changes one thing; all test samples",
+        variants,
+        &[
+            ("variant", &|row: &&Variant| row.name.clone()),
+            ("jump", &|row| jump(row.one.jump)),
+            ("jump by Eq. 5", &|row| jump(row.one.jump_eq5)),
+            ("D", &|row| row.one.d.map_or(words::NONE.to_owned(), |d| number(d, 4, ""))),
+            ("one jump: precision ↑", &|row| row.one.precision().percent()),
+            ("without position 0", &|row| {
+                row.one.precision_1_without_0.map_or(words::NONE.to_owned(), words::percent)
+            }),
+            ("one jump: surprisal ↓", &|row| row.one.surprisal().plain()),
+            ("full n-njtc: precision ↑", &|row| row.full.precision().percent()),
+            ("full n-njtc: surprisal ↓", &|row| row.full.surprisal().plain()),
+        ],
+    )
+}
+
+fn sentence(found: &[Variant]) -> String {
+    let [base, variants @ ..] = found else { return String::new() };
+    let base = base.one;
     let other: Vec<String> = variants
         .iter()
-        .filter(|(_, (one, _))| one.jump != base.jump)
-        .map(|(name, (one, _))| format!("{name} (jump {})", one.jump.unwrap_or(0)))
+        .filter(|variant| variant.one.jump != base.jump)
+        .map(|variant| format!("{} (jump {})", variant.name, variant.one.jump.unwrap_or(0)))
         .collect();
-    let same_rank = variants.iter().filter(|(_, (one, _))| one.rank == base.rank);
-    let far = same_rank.max_by(|a, b| {
-        let apart = |one: &FileAverage| (one.precision_1 - base.precision_1).abs();
-        apart(a.1.0).total_cmp(&apart(b.1.0))
-    });
     let choice = if other.is_empty() {
         "Every variant chooses the same jump as the base.".to_owned()
     } else {
@@ -118,10 +114,14 @@ fn sentence(found: &[(String, (&FileAverage, &FileAverage))]) -> String {
             list(&other)
         )
     };
-    let moved = far.map_or(String::new(), |(name, (one, _))| {
+    let apart = |variant: &Variant| (variant.one.precision_1 - base.precision_1).abs();
+    let same_rank = variants.iter().filter(|variant| variant.one.rank == base.rank);
+    let far = same_rank.max_by(|a, b| apart(a).total_cmp(&apart(b)));
+    let moved = far.map_or(String::new(), |variant| {
         format!(
-            " At the same rank, the one jump’s precision moves most with “{name}”, by {}.",
-            points(one.precision_1 - base.precision_1)
+            " At the same rank, the one jump’s precision moves most with “{}”, by {}.",
+            variant.name,
+            points(variant.one.precision_1 - base.precision_1)
         )
     });
     format!("{choice}{moved}")
@@ -134,12 +134,21 @@ mod tests {
 
     #[test]
     fn variants_without_their_base_say_so() {
-        let mut tables = sample::beyond(12, &[5, 57]);
-        assert_eq!(section(&tables).unwrap().tables[0].rows.len(), 1 + 13 + 1);
-        tables.averages.retain(|row| row.label.is_some() || row.rank != Some(5));
-        let section = section(&tables).unwrap();
+        let mut rows = sample::analyses(12, &[5, 57]).averages;
+        assert_eq!(section(&rows).unwrap().tables[0].rows.len(), 1 + 13 + 1);
+        rows.retain(|row| row.label.is_some() || row.rank != Some(5));
+        let section = section(&rows).unwrap();
         assert!(section.tables.is_empty());
         let text = &section.paragraphs[0];
         assert!(text.starts_with("There are 13 variants of rank 5, but no n-njtc in closed form"), "{text}");
+    }
+
+    #[test]
+    fn a_run_of_samples_at_position_0_alone_has_dashes() {
+        let mut rows = sample::analyses(12, &[5]).averages;
+        rows.iter_mut().for_each(|row| row.precision_1_without_0 = None);
+        let table = &section(&rows).unwrap().tables[0];
+        let column = table.head.iter().position(|head| *head == "without position 0").unwrap();
+        assert!(table.rows.iter().all(|row| row[column] == words::NONE), "{table:?}");
     }
 }

@@ -1,24 +1,48 @@
 //! Every jump at every level, and whether the paper's score chooses well.
 
-use onejump_store::analyses::{Jump, Regret};
+use onejump_store::analyses::{Criterion, Jump, Measure, Regret};
 
-use super::{Beyond, Section, Table, plain, setting, share};
+use crate::analyses::{Analyses, JumpSet};
 use crate::figures::transfer::figure;
+use crate::interval::{Interval, Measured};
+use crate::section::{Section, Table};
 use crate::words::{self, nats, number, percent, points};
 
-/// A criterion: its name in the tables, in words, and its value of a jump, where more is better.
-type Criterion = (&'static str, &'static str, fn(&Jump) -> f64);
+/// In the order of the table.
+const CRITERIA: [Criterion; 4] = [Criterion::SignedSquare, Criterion::Cosine, Criterion::Mse, Criterion::Kl];
 
-const CRITERIA: [Criterion; 4] = [
-    ("signed-square", "D, the signed square", |jump| jump.train_signed_square),
-    ("cosine", "the plain cosine", |jump| jump.train_cosine),
-    ("mse", "the MSE", |jump| -jump.train_mse),
-    ("kl", "the KL divergence", |jump| -jump.train_kl),
-];
+/// In the order of the table.
+const MEASURES: [Measure; 3] = [Measure::Precision1, Measure::Surprisal, Measure::Kl];
+
+fn criterion_words(criterion: Criterion) -> &'static str {
+    match criterion {
+        Criterion::SignedSquare => "D, the signed square",
+        Criterion::Cosine => "the plain cosine",
+        Criterion::Mse => "the MSE",
+        Criterion::Kl => "the KL divergence",
+    }
+}
+
+/// A criterion's value of a jump, where more is better.
+fn score(criterion: Criterion, jump: &Jump) -> f64 {
+    match criterion {
+        Criterion::SignedSquare => jump.train_signed_square,
+        Criterion::Cosine => jump.train_cosine,
+        Criterion::Mse => -jump.train_mse,
+        Criterion::Kl => -jump.train_kl,
+    }
+}
+
+fn measure_words(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Precision1 => "precision",
+        Measure::Surprisal => "surprisal",
+        Measure::Kl => "KL",
+    }
+}
 
 /// The heat maps, the regret of each criterion, and what they say.
-pub fn section(beyond: &Beyond) -> Option<Section> {
-    let sets = beyond.sets();
+pub fn section(analyses: &Analyses) -> Option<Section> {
     let mut section = Section {
         id: "transfer",
         title: "Does one jump transfer, and does D choose it well?",
@@ -26,187 +50,187 @@ pub fn section(beyond: &Beyond) -> Option<Section> {
             "Every jump was applied at every exit level. The criteria are over the first {} training samples, the \
              same for all; regret is how much worse the chosen jump is on the test samples than the one that is \
              best there.",
-            words::thousands(u64::from(beyond.jumps.first()?.train_samples))
+            words::thousands(u64::from(analyses.jumps.first()?.train_samples))
         )],
         figures: Vec::new(),
         tables: Vec::new(),
     };
-    for (index, &(solver, rank)) in sets.iter().enumerate() {
-        let name = setting(solver, rank);
-        let jumps: Vec<&Jump> =
-            beyond.jumps.iter().filter(|row| (row.solver.as_str(), row.rank) == (solver, rank)).collect();
-        let regret: Vec<&Regret> =
-            beyond.regret.iter().filter(|row| (row.solver.as_str(), row.rank) == (solver, rank)).collect();
-        section.paragraphs.extend(sentences(&name, &jumps, &regret));
-        section.tables.push(regret_table(&name, &jumps, &regret));
-        section.tables.push(jump_table(&name, &jumps));
-        let rows: Vec<_> = beyond
-            .transfer
-            .iter()
-            .filter(|row| (row.solver.as_str(), row.rank) == (solver, rank))
-            .cloned()
-            .collect();
-        let suffix = if index == 0 { String::new() } else { format!("-r{rank}") };
-        section.figures.extend(figure(&rows, &suffix, &name));
+    for (index, set) in analyses.sets().into_iter().enumerate() {
+        let choices = Choices::of(set, analyses);
+        section.paragraphs.extend(choices.sentences());
+        section.tables.extend([choices.regret_table(), choices.jump_table()]);
+        section.figures.extend(figure(&set.rows(&analyses.transfer), &set.suffix(index == 0), &choices.name));
     }
     Some(section)
 }
 
-fn sentences(name: &str, jumps: &[&Jump], regret: &[&Regret]) -> Vec<String> {
-    let of = |criterion: &str, metric: &str| {
-        regret.iter().copied().find(|row| row.criterion == criterion && row.metric == metric)
-    };
-    let said = |criterion: &str| -> Option<String> {
-        let (precision, surprisal, kl) =
-            (of(criterion, "precision_1")?, of(criterion, "surprisal")?, of(criterion, "kl")?);
-        let part = |row: &Regret, what: &str, size: String| {
-            if row.jump == row.best_jump {
+/// What the criteria chose among one set of jumps.
+struct Choices<'a> {
+    /// The set's name.
+    name: String,
+    jumps: Vec<&'a Jump>,
+    regret: Vec<&'a Regret>,
+}
+
+impl<'a> Choices<'a> {
+    fn of(set: JumpSet, analyses: &'a Analyses) -> Self {
+        Self { name: set.name(), jumps: set.rows(&analyses.jumps), regret: set.rows(&analyses.regret) }
+    }
+
+    fn regret(&self, criterion: Criterion, measure: Measure) -> Option<&'a Regret> {
+        self.regret.iter().copied().find(|row| (row.criterion, row.metric) == (criterion, measure))
+    }
+
+    fn jump(&self, jump: u32) -> Option<&'a Jump> {
+        self.jumps.iter().copied().find(|row| row.jump == jump)
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let mut paragraphs = Vec::new();
+        if let (Some(d), Some(kl)) = (self.chosen_by(Criterion::SignedSquare), self.chosen_by(Criterion::Kl))
+        {
+            let name = &self.name;
+            paragraphs.push(format!("At {name}, D chose {d}. The lowest KL on training samples chose {kl}."));
+        }
+        let column = |value: &dyn Fn(&Jump) -> f64| -> Vec<f64> {
+            self.jumps.iter().map(|jump| value(jump)).collect()
+        };
+        let correlations = CRITERIA.map(|criterion| {
+            let scores = column(&|jump| score(criterion, jump));
+            let with = |measure: Vec<f64>| number(rank_correlation(&scores, &measure), 2, "");
+            let precision = with(column(&|jump| jump.precision_1));
+            let surprisal = with(column(&|jump| -jump.surprisal));
+            format!("{} {precision} and {surprisal}", criterion_words(criterion))
+        });
+        paragraphs.push(format!(
+            "How well a criterion orders all {} jumps, as rank correlations with their precision and with their low \
+             surprisal on the test samples: {}. {}",
+            self.jumps.len(),
+            words::list(&correlations),
+            self.verdict().unwrap_or_default()
+        ));
+        paragraphs
+    }
+
+    /// "jump 16, which is the best in precision, 0.01 nats behind jump 17 in surprisal, and …".
+    fn chosen_by(&self, criterion: Criterion) -> Option<String> {
+        let part = |measure: Measure| {
+            let row = self.regret(criterion, measure)?;
+            let size = match measure {
+                Measure::Precision1 => points(row.regret),
+                Measure::Surprisal | Measure::Kl => nats(row.regret),
+            };
+            let (what, best) = (measure_words(measure), row.best_jump);
+            Some(if row.jump == best {
                 format!("the best in {what}")
             } else if row.regret_low <= 0.0 {
-                format!("{size} behind jump {} in {what} (perhaps by chance)", row.best_jump)
+                format!("{size} behind jump {best} in {what} (perhaps by chance)")
             } else {
-                format!("{size} behind jump {} in {what}", row.best_jump)
-            }
+                format!("{size} behind jump {best} in {what}")
+            })
         };
         Some(format!(
             "jump {}, which is {}, {}, and {}",
-            precision.jump,
-            part(precision, "precision", points(precision.regret)),
-            part(surprisal, "surprisal", nats(surprisal.regret)),
-            part(kl, "KL", nats(kl.regret)),
+            self.regret(criterion, Measure::Precision1)?.jump,
+            part(Measure::Precision1)?,
+            part(Measure::Surprisal)?,
+            part(Measure::Kl)?,
         ))
-    };
-    let mut paragraphs = Vec::new();
-    if let (Some(d), Some(kl)) = (said("signed-square"), said("kl")) {
-        paragraphs.push(format!("At {name}, D chose {d}. The lowest KL on training samples chose {kl}."));
     }
-    let correlations: Vec<String> = CRITERIA
-        .iter()
-        .map(|(_, words, value)| {
-            let scores: Vec<f64> = jumps.iter().map(|jump| value(jump)).collect();
-            let precision: Vec<f64> = jumps.iter().map(|jump| jump.precision_1).collect();
-            let surprisal: Vec<f64> = jumps.iter().map(|jump| -jump.surprisal).collect();
-            let (a, b) = (rank_correlation(&scores, &precision), rank_correlation(&scores, &surprisal));
-            format!("{words} {} and {}", number(a, 2, ""), number(b, 2, ""))
-        })
-        .collect();
-    paragraphs.push(format!(
-        "How well a criterion orders all {} jumps, as rank correlations with their precision and with their low \
-         surprisal on the test samples: {}. {}",
-        jumps.len(),
-        words::list(&correlations),
-        verdict(&of)
-    ));
-    paragraphs
-}
 
-/// Whether D is a good criterion, by its regret in the paper's two measures, beside that of the KL
-/// divergence.
-fn verdict<'a>(of: &impl Fn(&str, &str) -> Option<&'a Regret>) -> String {
-    let measures = ["precision_1", "surprisal"];
-    let rows = |criterion: &str| measures.map(|metric| of(criterion, metric));
-    let ([Some(precision), Some(surprisal)], [Some(kl_precision), Some(kl_surprisal)]) =
-        (rows("signed-square"), rows("kl"))
-    else {
-        return String::new();
-    };
-    let quality = match [precision, surprisal].iter().filter(|row| row.regret_low > 0.0).count() {
-        0 => {
-            "D is a good criterion here: no jump is certainly better than its choice in precision or surprisal"
-        }
-        1 => "D is a fair criterion here: some jump is certainly better than its choice in one of the two",
-        _ => "D is a poor criterion here: other jumps are certainly better in precision and in surprisal",
-    };
-    let behind = |d: &Regret, kl: &Regret| d.regret > kl.regret;
-    let beside = if precision.jump == kl_precision.jump {
-        "chooses the same jump"
-    } else {
-        match (behind(precision, kl_precision), behind(surprisal, kl_surprisal)) {
-            (true, true) => "chooses better by both",
-            (false, false) => "does not choose better by either",
-            (true, false) => "chooses better by precision alone",
-            (false, true) => "chooses better by surprisal alone",
-        }
-    };
-    let squares = match of("cosine", "precision_1") {
-        Some(cosine) if cosine.jump == precision.jump => {
-            " The plain cosine chooses the same jump as D.".to_owned()
-        }
-        Some(cosine) => format!(" The plain cosine chooses jump {}.", cosine.jump),
-        None => String::new(),
-    };
-    format!("{quality}; the KL divergence, which needs the head, {beside}.{squares}")
-}
-
-fn regret_table(name: &str, jumps: &[&Jump], regret: &[&Regret]) -> Table {
-    let of = |criterion: &str, metric: &str| {
-        regret.iter().copied().find(|row| row.criterion == criterion && row.metric == metric)
-    };
-    let chosen = CRITERIA.iter().filter_map(|(criterion, words, _)| {
-        let row = of(criterion, "precision_1")?;
-        let cell = |metric: &str, show: fn(f64, f64, f64) -> String| {
-            of(criterion, metric)
-                .map_or(words::NONE.to_owned(), |row| show(row.regret, row.regret_low, row.regret_high))
+    /// Whether D is a good criterion, by its regret in the paper's two measures, beside that of the KL
+    /// divergence.
+    fn verdict(&self) -> Option<String> {
+        let precision = self.regret(Criterion::SignedSquare, Measure::Precision1)?;
+        let surprisal = self.regret(Criterion::SignedSquare, Measure::Surprisal)?;
+        let kl_precision = self.regret(Criterion::Kl, Measure::Precision1)?;
+        let kl_surprisal = self.regret(Criterion::Kl, Measure::Surprisal)?;
+        let quality = match [precision, surprisal].iter().filter(|row| row.regret_low > 0.0).count() {
+            0 => {
+                "D is a good criterion here: no jump is certainly better than its choice in precision or surprisal"
+            }
+            1 => {
+                "D is a fair criterion here: some jump is certainly better than its choice in one of the two"
+            }
+            _ => "D is a poor criterion here: other jumps are certainly better in precision and in surprisal",
         };
-        let value = jumps.iter().find(|jump| jump.jump == row.jump)?;
-        Some(vec![
-            (*words).to_owned(),
-            format!("jump {}", row.jump),
-            percent(value.precision_1),
-            cell("precision_1", share),
-            number(value.surprisal, 2, ""),
-            cell("surprisal", plain),
-            number(value.kl, 2, ""),
-            cell("kl", plain),
-        ])
-    });
-    let mut rows: Vec<Vec<String>> = chosen.collect();
-    let best = |metric: &str| of("signed-square", metric).map_or(0, |row| row.best_jump);
-    for (metric, words) in [("precision_1", "precision"), ("surprisal", "surprisal"), ("kl", "KL")] {
-        let jump = best(metric);
-        if let Some(value) = jumps.iter().find(|value| value.jump == jump) {
-            rows.push(vec![
-                format!("best in hindsight by {words}"),
-                format!("jump {jump}"),
-                percent(value.precision_1),
-                words::NONE.to_owned(),
-                number(value.surprisal, 2, ""),
-                words::NONE.to_owned(),
-                number(value.kl, 2, ""),
-                words::NONE.to_owned(),
-            ]);
-        }
+        let behind = |d: &Regret, kl: &Regret| d.regret > kl.regret;
+        let beside = if precision.jump == kl_precision.jump {
+            "chooses the same jump"
+        } else {
+            match (behind(precision, kl_precision), behind(surprisal, kl_surprisal)) {
+                (true, true) => "chooses better by both",
+                (false, false) => "does not choose better by either",
+                (true, false) => "chooses better by precision alone",
+                (false, true) => "chooses better by surprisal alone",
+            }
+        };
+        let squares = match self.regret(Criterion::Cosine, Measure::Precision1) {
+            Some(cosine) if cosine.jump == precision.jump => {
+                " The plain cosine chooses the same jump as D.".to_owned()
+            }
+            Some(cosine) => format!(" The plain cosine chooses jump {}.", cosine.jump),
+            None => String::new(),
+        };
+        Some(format!("{quality}; the KL divergence, which needs the head, {beside}.{squares}"))
     }
-    let head = [
-        "criterion on training samples",
-        "chooses",
-        "precision@1 ↑",
-        "regret",
-        "surprisal ↓",
-        "regret",
-        "KL ↓",
-        "regret",
-    ];
-    Table::new(format!("The choice of the one jump ({name}); regret with 95% intervals"), &head, rows)
-}
 
-fn jump_table(name: &str, jumps: &[&Jump]) -> Table {
-    let rows = jumps.iter().map(|jump| {
-        vec![
-            jump.jump.to_string(),
-            number(jump.train_signed_square, 4, ""),
-            number(jump.train_cosine, 4, ""),
-            format!("{:.3e}", jump.train_mse),
-            number(jump.train_kl, 3, ""),
-            share(jump.precision_1, jump.precision_1_low, jump.precision_1_high),
-            plain(jump.surprisal, jump.surprisal_low, jump.surprisal_high),
-            plain(jump.kl, jump.kl_low, jump.kl_high),
-        ]
-    });
-    let head = ["jump", "D", "cosine", "MSE", "KL (training)", "precision@1 ↑", "surprisal ↓", "KL ↓"];
-    let mut table = Table::new(format!("Every jump as the one jump ({name})"), &head, rows.collect());
-    table.folded = true;
-    table
+    /// A line for each criterion, and one for the best jump in hindsight by each measure.
+    fn regret_table(&self) -> Table {
+        /// A jump, how it was found, and the criterion by which.
+        struct Line<'a> {
+            found: String,
+            jump: &'a Jump,
+            criterion: Option<Criterion>,
+        }
+        let chosen = CRITERIA.into_iter().filter_map(|criterion| {
+            let jump = self.jump(self.regret(criterion, Measure::Precision1)?.jump)?;
+            Some(Line { found: criterion_words(criterion).to_owned(), jump, criterion: Some(criterion) })
+        });
+        let best = MEASURES.into_iter().filter_map(|measure| {
+            let jump = self.regret(Criterion::SignedSquare, measure).map_or(0, |row| row.best_jump);
+            let found = format!("best in hindsight by {}", measure_words(measure));
+            Some(Line { found, jump: self.jump(jump)?, criterion: None })
+        });
+        let regret = |line: &Line, measure: Measure, show: fn(Interval) -> String| {
+            let row = line.criterion.and_then(|criterion| self.regret(criterion, measure));
+            row.map_or(words::NONE.to_owned(), |row| {
+                show(Interval::new(row.regret, row.regret_low, row.regret_high))
+            })
+        };
+        Table::new(
+            format!("The choice of the one jump ({}); regret with 95% intervals", self.name),
+            chosen.chain(best),
+            &[
+                ("criterion on training samples", &|line: &Line| line.found.clone()),
+                ("chooses", &|line| format!("jump {}", line.jump.jump)),
+                ("precision@1 ↑", &|line| percent(line.jump.precision_1)),
+                ("regret", &|line| regret(line, Measure::Precision1, Interval::percent)),
+                ("surprisal ↓", &|line| number(line.jump.surprisal, 2, "")),
+                ("regret", &|line| regret(line, Measure::Surprisal, Interval::plain)),
+                ("KL ↓", &|line| number(line.jump.kl, 2, "")),
+                ("regret", &|line| regret(line, Measure::Kl, Interval::plain)),
+            ],
+        )
+    }
+
+    fn jump_table(&self) -> Table {
+        let table = Table::new(
+            format!("Every jump as the one jump ({})", self.name),
+            self.jumps.iter().copied(),
+            &[
+                ("jump", &|row: &&Jump| row.jump.to_string()),
+                ("D", &|row| number(row.train_signed_square, 4, "")),
+                ("cosine", &|row| number(row.train_cosine, 4, "")),
+                ("MSE", &|row| format!("{:.3e}", row.train_mse)),
+                ("KL (training)", &|row| number(row.train_kl, 3, "")),
+                ("precision@1 ↑", &|row| row.precision().percent()),
+                ("surprisal ↓", &|row| row.surprisal().plain()),
+                ("KL ↓", &|row| Interval::new(row.kl, row.kl_low, row.kl_high).plain()),
+            ],
+        );
+        table.folded(true)
+    }
 }
 
 /// Spearman's rank correlation; ties share their mean rank.

@@ -2,11 +2,11 @@
 
 use onejump_core::results::Metrics;
 
-use super::Figure;
+use super::figure::Figure;
 use super::frame::{Axes, widen};
 use super::panel::{Content, Panel, Series};
 use super::style::{self, Style};
-use crate::setting::{Curve, Samples, Setting};
+use crate::setting::{Curve, SampleSet, Setting};
 use crate::words::{nats, number, percent};
 
 /// The surprisal axis reaches this many times the constant baseline, unless OJFA or the full n-njtc
@@ -18,17 +18,34 @@ const SURPRISAL_LIMIT_AT_MOST: f64 = 3.0;
 /// The surprisal axis begins at 0 unless all values are above this share of its end.
 const SURPRISAL_FROM_0: f64 = 0.4;
 
-type Drawn<'a, 'b> = (&'b Curve<'a>, Style, String);
+/// A method with its look.
+struct Drawn<'a> {
+    curve: &'a Curve<'a>,
+    style: Style,
+    label: String,
+}
+
+impl<'a> Drawn<'a> {
+    /// The method under its own name.
+    fn new(curve: &'a Curve<'a>, style: Style) -> Self {
+        Self { curve, style, label: curve.label() }
+    }
+
+    /// The method under another name.
+    fn named(curve: &'a Curve<'a>, style: Style, label: &str) -> Self {
+        Self { curve, style, label: label.to_owned() }
+    }
+}
 
 /// OJFA, arbitrary single jumps and the joint shortcut.
 pub fn figure_2(setting: &Setting) -> Option<Figure> {
     let ojfa = setting.ojfa.as_ref()?;
     let mut drawn: Vec<Drawn> = Vec::new();
-    drawn.extend(setting.constant.iter().map(|curve| (curve, style::CONSTANT, curve.label())));
+    drawn.extend(setting.constant.iter().map(|curve| Drawn::new(curve, style::CONSTANT)));
     let arbitrary = setting.arbitrary.iter().enumerate();
-    drawn.extend(arbitrary.rev().map(|(index, curve)| (curve, style::arbitrary(index), curve.label())));
-    drawn.extend(setting.joint.iter().map(|curve| (curve, style::JOINT, "joint".to_owned())));
-    drawn.push((ojfa, style::OJFA, ojfa.label()));
+    drawn.extend(arbitrary.rev().map(|(index, curve)| Drawn::new(curve, style::arbitrary(index))));
+    drawn.extend(setting.joint.iter().map(|curve| Drawn::named(curve, style::JOINT, "joint")));
+    drawn.push(Drawn::new(ojfa, style::OJFA));
     let title = "OJFA, arbitrary jumps and joint training";
     Some(by_level(setting, 2, title, "The paper’s Fig. 2: one shortcut at every exit level.", &drawn))
 }
@@ -37,13 +54,15 @@ pub fn figure_2(setting: &Setting) -> Option<Figure> {
 pub fn figure_4(setting: &Setting) -> Option<Figure> {
     let ojfa = setting.ojfa.as_ref()?;
     let mut drawn: Vec<Drawn> = Vec::new();
-    drawn.extend(setting.constant.iter().map(|curve| (curve, style::CONSTANT, curve.label())));
-    drawn.extend(setting.jtc.iter().map(|curve| (curve, style::JTC, "jtc, a full matrix per level".into())));
-    drawn.extend(setting.identity.iter().map(|curve| (curve, style::IDENTITY, curve.label())));
+    drawn.extend(setting.constant.iter().map(|curve| Drawn::new(curve, style::CONSTANT)));
     drawn.extend(
-        setting.n_njtc.iter().map(|curve| (curve, style::N_NJTC, "n-njtc, one jump per level".into())),
+        setting.jtc.iter().map(|curve| Drawn::named(curve, style::JTC, "jtc, a full matrix per level")),
     );
-    drawn.push((ojfa, style::OJFA, ojfa.label()));
+    drawn.extend(setting.identity.iter().map(|curve| Drawn::new(curve, style::IDENTITY)));
+    drawn.extend(
+        setting.n_njtc.iter().map(|curve| Drawn::named(curve, style::N_NJTC, "n-njtc, one jump per level")),
+    );
+    drawn.push(Drawn::new(ojfa, style::OJFA));
     let title = "OJFA, identity and the full n-njtc";
     let caption = "The paper’s Fig. 4: the one jump beside a jump for every level.";
     Some(by_level(setting, 4, title, caption, &drawn))
@@ -51,49 +70,36 @@ pub fn figure_4(setting: &Setting) -> Option<Figure> {
 
 fn by_level(setting: &Setting, number: u8, title: &str, caption: &str, drawn: &[Drawn]) -> Figure {
     let series = |metric: fn(&Metrics) -> f64| -> Vec<Series> {
-        drawn
-            .iter()
-            .map(|(curve, style, label)| {
-                let values = curve.values(Samples::All, metric);
-                Series { label: label.clone(), style: *style, values }
-            })
-            .collect()
+        let one = |Drawn { curve, style, label }: &Drawn| {
+            let values = curve.values(SampleSet::All, metric);
+            Series { label: label.clone(), style: *style, values }
+        };
+        drawn.iter().map(one).collect()
     };
     let precision = series(|metrics| metrics.precision_1);
     let surprisal = series(|metrics| metrics.surprisal);
     let limit = surprisal_limit(setting, &surprisal);
     let surprisal_range = widen((surprisal_start(&surprisal, limit), limit));
-    let title = format!("{title} ({})", setting.name());
     let caption = format!(
         "{caption} All test samples; the dotted line is the constant baseline.{}{}",
         if surprisal_range.0 > 0.0 { " The surprisal axis does not begin at 0." } else { "" },
         beyond(&surprisal, surprisal_range.1)
     );
-    let panels = vec![
-        Panel {
-            axes: Axes {
-                title: "Precision@1",
-                unit: "share of samples · ↑ higher is better",
-                x: "exit level k",
-                tick: |value, step| super::number_tick(100.0 * value, 100.0 * step, "%"),
-            },
-            y: widen((0.0, greatest(&precision).max(1e-3))),
-            alt: alt("Precision", &precision, percent),
-            content: Content::Lines { series: precision.clone(), notes: Vec::new() },
-        },
-        Panel {
-            axes: Axes {
-                title: "Surprisal",
-                unit: "nats · ↓ lower is better",
-                x: "exit level k",
-                tick: |value, step| super::number_tick(value, step, ""),
-            },
-            y: surprisal_range,
-            alt: alt("Surprisal", &surprisal, nats),
-            content: Content::Lines { series: surprisal, notes: Vec::new() },
-        },
-    ];
-    Figure::new(format!("figure-{number}{}", setting.suffix()), title, caption, &precision, panels)
+    let panel =
+        |axes, y, alt, series| Panel { axes, y, alt, content: Content::Lines { series, notes: Vec::new() } };
+    let axes = Axes::percent("Precision@1", "share of samples · ↑ higher is better", "exit level k");
+    let range = widen((0.0, greatest(&precision).max(1e-3)));
+    let first = panel(axes, range, alt("Precision", &precision, percent), precision.clone());
+    let axes = Axes::plain("Surprisal", "nats · ↓ lower is better", "exit level k");
+    let second = panel(axes, surprisal_range, alt("Surprisal", &surprisal, nats), surprisal);
+    let figure = Figure {
+        stem: format!("figure-{number}{}", setting.suffix()),
+        title: format!("{title} ({})", setting.name()),
+        caption,
+        legend: Vec::new(),
+        panels: vec![first, second],
+    };
+    figure.with_legend(&precision)
 }
 
 /// Where the surprisal axis ends, so that bad methods do not flatten the others.
@@ -102,7 +108,7 @@ fn surprisal_limit(setting: &Setting, drawn: &[Series]) -> f64 {
     let constant = setting.constant.as_ref().map(|curve| curve.average.all.surprisal);
     let limit = constant.filter(|constant| *constant > 0.0).map_or(all, |constant| {
         let main = [&setting.ojfa, &setting.n_njtc].into_iter().flatten();
-        let main = main.flat_map(|curve| curve.values(Samples::All, |metrics| metrics.surprisal)).flatten();
+        let main = main.flat_map(|curve| curve.values(SampleSet::All, |metrics| metrics.surprisal)).flatten();
         let main = main.filter(|value| value.is_finite()).fold(0.0, f64::max);
         main.max(SURPRISAL_LIMIT * constant).min(SURPRISAL_LIMIT_AT_MOST * constant)
     });

@@ -50,6 +50,33 @@ pub struct Axes {
     pub tick: fn(f64, f64) -> String,
 }
 
+impl Axes {
+    /// Axes of shares, whose ticks are percentages.
+    pub const fn percent(title: &'static str, unit: &'static str, x: &'static str) -> Self {
+        Self { title, unit, x, tick: percent_tick }
+    }
+
+    /// Axes of plain numbers.
+    pub const fn plain(title: &'static str, unit: &'static str, x: &'static str) -> Self {
+        Self { title, unit, x, tick: plain_tick }
+    }
+}
+
+/// A share as a tick, with as many decimals as its step needs.
+pub fn percent_tick(value: f64, step: f64) -> String {
+    number_tick(100.0 * value, 100.0 * step, "%")
+}
+
+/// A number as a tick, with as many decimals as its step needs.
+pub fn plain_tick(value: f64, step: f64) -> String {
+    number_tick(value, step, "")
+}
+
+fn number_tick(value: f64, step: f64, unit: &str) -> String {
+    let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
+    crate::words::number(value, decimals, unit)
+}
+
 impl Frame {
     /// Pixels from the left.
     pub fn px(&self, x: f64) -> f64 {

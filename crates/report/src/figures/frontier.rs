@@ -1,145 +1,128 @@
 //! Average quality over shortcut parameters: all methods and sizes on one figure.
 
-use std::collections::BTreeMap;
+use onejump_core::shortcut::{ShortcutKind, Solver};
+use onejump_store::analyses::{Criterion, FileAverage, Subset};
 
-use onejump_store::analyses::{FileAverage, Subset};
-
-use super::Figure;
+use super::figure::Figure;
 use super::frame::{Axes, widen};
-use super::panel::{Content, Panel, Points};
+use super::panel::{Content, Curve, Panel, Point};
 use super::style::{self, Marker, Style};
+use crate::analyses::distinct;
+use crate::interval::{Interval, Measured};
 use crate::words::{nats, percent};
 
 /// The numbers of jumps that are drawn: more would hide each other's intervals.
 const SIZES: [u32; 10] = [1, 2, 3, 4, 6, 9, 14, 20, 30, 45];
 
-/// A value with its interval.
-type Measured = (f64, f64, f64);
-
 /// All files without a label, in closed form where there is one, and the sets of several jumps.
 pub fn figure(averages: &[FileAverage], subsets: &[Subset]) -> Option<Figure> {
-    // Of what both solvers found, the closed form; some kinds have gradient descent alone.
-    let exact = |row: &FileAverage| row.solver.as_deref() != Some("adam");
-    let only = |row: &FileAverage| !averages.iter().any(|other| other.method == row.method && exact(other));
-    let kept: Vec<&FileAverage> = averages
-        .iter()
-        .filter(|row| row.label.is_none() && row.parameters > 0 && (exact(row) || only(row)))
-        .collect();
-    let x = range(kept.iter().map(|row| row.parameters).chain(subsets.iter().map(|row| row.parameters)))?;
-    let precision = curves(
-        averages,
-        &kept,
-        subsets,
-        x,
-        |row| (row.precision_1, row.precision_1_low, row.precision_1_high),
-        |row| (row.precision_1, row.precision_1_low, row.precision_1_high),
-    );
-    let surprisal = curves(
-        averages,
-        &kept,
-        subsets,
-        x,
-        |row| (row.surprisal, row.surprisal_low, row.surprisal_high),
-        |row| (row.surprisal, row.surprisal_low, row.surprisal_high),
-    );
-    let legend: Vec<(Style, String)> =
-        precision.iter().map(|curve| (curve.style, curve.label.clone())).collect();
-    let limits = |curves: &[Points]| {
-        let values = || curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.1));
-        (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
-    };
+    let drawn = Drawn::new(averages, subsets)?;
+    let precision = drawn.curves(|row| row.precision());
+    let surprisal = drawn.curves(|row| row.surprisal());
     // The identity's surprisal would flatten the others.
-    let trained: Vec<Points> =
-        surprisal.iter().filter(|curve| curve.style.class != "identity").cloned().collect();
-    let ticks: Vec<(f64, String)> = (x.0.ceil() as i32..=x.1.floor() as i32)
-        .map(|power| (f64::from(power), power_of_ten(power)))
-        .collect();
-    let alt = |what: &str, curves: &[Points], value: fn(f64) -> String| {
-        let ends = curves.iter().filter_map(|curve| {
-            let (first, last) = (curve.points.first()?, curve.points.last()?);
-            Some(format!("{}: {} to {}", curve.label, value(first.1), value(last.1)))
-        });
-        format!("{what} from the fewest to the most parameters. {}.", ends.collect::<Vec<_>>().join("; "))
-    };
-    let panels = vec![
-        Panel {
-            axes: Axes {
-                title: "Average precision@1",
-                unit: "share of samples · ↑ higher is better",
-                x: "shortcut parameters",
-                tick: |value, step| super::number_tick(100.0 * value, 100.0 * step, "%"),
-            },
-            y: widen((0.0, limits(&precision).1)),
-            alt: alt("Precision", &precision, percent),
-            content: Content::Curves { curves: precision, x, ticks: ticks.clone() },
-        },
-        Panel {
-            axes: Axes {
-                title: "Average surprisal",
-                unit: "nats · ↓ lower is better",
-                x: "shortcut parameters",
-                tick: |value, step| super::number_tick(value, step, ""),
-            },
-            y: widen(limits(&trained)),
-            alt: alt("Surprisal", &surprisal, nats),
-            content: Content::Curves { curves: surprisal, x, ticks },
-        },
-    ];
+    let trained = surprisal.iter().filter(|curve| curve.style.class != style::IDENTITY.class);
+    let (_, most) = range(precision.iter());
+    let surprisal_range = widen(range(trained));
+    let legend = precision.iter().map(|curve| (curve.style, curve.label.clone())).collect();
+    let axes =
+        Axes::percent("Average precision@1", "share of samples · ↑ higher is better", "shortcut parameters");
+    let precision = drawn.panel(axes, widen((0.0, most)), alt("Precision", &precision, percent), precision);
+    let axes = Axes::plain("Average surprisal", "nats · ↓ lower is better", "shortcut parameters");
+    let surprisal = drawn.panel(axes, surprisal_range, alt("Surprisal", &surprisal, nats), surprisal);
     let caption = "Closed form where there is one, averages over the exit levels; along a line the rank grows, along a line of \
                    several jumps their number. Bars are 95% intervals of a bootstrap over the test sentences.";
-    let title = "What the parameters buy".to_owned();
-    Some(Figure::with_legend("frontier".into(), title, caption.into(), legend, panels))
+    Some(Figure {
+        stem: "frontier".to_owned(),
+        title: "What the parameters buy".to_owned(),
+        caption: caption.to_owned(),
+        legend,
+        panels: vec![precision, surprisal],
+    })
 }
 
-/// The horizontal range in powers of ten, a little wider than the values.
-fn range(parameters: impl Iterator<Item = u64>) -> Option<(f64, f64)> {
-    let logs: Vec<f64> = parameters.map(|count| (count as f64).log10()).collect();
-    let least = logs.iter().copied().reduce(f64::min)?;
-    let most = logs.iter().copied().reduce(f64::max)?;
-    Some((least - 0.1, most + 0.1))
-}
-
-fn curves(
-    averages: &[FileAverage],
-    kept: &[&FileAverage],
-    subsets: &[Subset],
+/// The rows that are drawn.
+struct Drawn<'a> {
+    identity: Option<&'a FileAverage>,
+    /// The files with parameters.
+    files: Vec<&'a FileAverage>,
+    subsets: &'a [Subset],
+    /// The horizontal range in powers of ten, a little wider than the values.
     x: (f64, f64),
-    of: impl Fn(&FileAverage) -> Measured,
-    of_set: impl Fn(&Subset) -> Measured,
-) -> Vec<Points> {
-    let mut curves = Vec::new();
-    if let Some(identity) = averages.iter().find(|row| row.method == "identity") {
-        let value = of(identity).0;
-        let style = Style { marker: Marker::None, ..style::IDENTITY };
-        let points = vec![(x.0, value, None), (x.1, value, None)];
-        curves.push(Points { label: "identity (no parameters)".into(), style, points });
+}
+
+impl<'a> Drawn<'a> {
+    fn new(averages: &'a [FileAverage], subsets: &'a [Subset]) -> Option<Self> {
+        // Of what both solvers found, the closed form; some kinds have gradient descent alone.
+        let exact = |row: &FileAverage| row.solver != Some(Solver::Adam);
+        let only =
+            |row: &FileAverage| !averages.iter().any(|other| other.method == row.method && exact(other));
+        let files: Vec<&FileAverage> = averages
+            .iter()
+            .filter(|row| row.label.is_none() && row.parameters > 0 && (exact(row) || only(row)))
+            .collect();
+        let parameters =
+            files.iter().map(|row| row.parameters).chain(subsets.iter().map(|row| row.parameters));
+        let logs: Vec<f64> = parameters.map(|count| (count as f64).log10()).collect();
+        let least = logs.iter().copied().reduce(f64::min)?;
+        let most = logs.iter().copied().reduce(f64::max)?;
+        let identity = averages.iter().find(|row| row.method == ShortcutKind::Identity);
+        Some(Self { identity, files, subsets, x: (least - 0.1, most + 0.1) })
     }
-    let point = |parameters: u64, (value, low, high): Measured| {
-        ((parameters as f64).log10(), value, Some((low, high)))
-    };
-    let mut methods: BTreeMap<&str, Vec<&FileAverage>> = BTreeMap::new();
-    for row in kept {
-        methods.entry(&row.method).or_default().push(row);
+
+    /// The lines of one measure: the identity's, one for each kind, one for the subsets of each rank.
+    fn curves(&self, measure: impl Fn(&dyn Measured) -> Interval) -> Vec<Curve> {
+        let point = |parameters: u64, row: &dyn Measured| {
+            let Interval { value, low, high } = measure(row);
+            Point { x: (parameters as f64).log10(), y: value, interval: Some((low, high)) }
+        };
+        let identity = self.identity.map(|identity| {
+            let y = measure(identity).value;
+            let style = Style { marker: Marker::None, ..style::IDENTITY };
+            let points = [self.x.0, self.x.1].map(|x| Point { x, y, interval: None }).into();
+            Curve { label: "identity (no parameters)".into(), style, points }
+        });
+        let mut kinds = distinct(self.files.iter().map(|row| row.method));
+        kinds.sort_unstable_by_key(|kind| kind.name());
+        let by_kind = kinds.into_iter().enumerate().map(|(index, kind)| {
+            let mut rows: Vec<_> = self.files.iter().copied().filter(|row| row.method == kind).collect();
+            rows.sort_by_key(|row| row.parameters);
+            let points = rows.into_iter().map(|row| point(row.parameters, row)).collect();
+            Curve { label: kind.to_string(), style: style::of_kind(kind, index), points }
+        });
+        let mut ranks = distinct(self.subsets.iter().map(|row| row.rank));
+        ranks.sort_unstable();
+        let by_rank = ranks.into_iter().enumerate().map(|(index, rank)| {
+            let rows = self.subsets.iter().filter(|row| {
+                row.rank == rank && row.criterion == Criterion::SignedSquare && SIZES.contains(&row.size)
+            });
+            let points = rows.map(|row| point(row.parameters, row)).collect();
+            let style = Style { dash: ["3 2", "7 2", "1 3", "9 4"][index % 4], ..style::SUBSETS };
+            Curve { label: format!("1, 2, 3 … jumps of rank {rank}"), style, points }
+        });
+        let by_rank = by_rank.filter(|curve| !curve.points.is_empty());
+        identity.into_iter().chain(by_kind).chain(by_rank).collect()
     }
-    for (index, (name, mut rows)) in methods.into_iter().enumerate() {
-        rows.sort_by_key(|row| row.parameters);
-        let points = rows.iter().map(|row| point(row.parameters, of(row))).collect();
-        curves.push(Points { label: name.to_owned(), style: style::of_method(name, index), points });
+
+    fn panel(&self, axes: Axes, y: (f64, f64), alt: String, curves: Vec<Curve>) -> Panel {
+        let powers = self.x.0.ceil() as i32..=self.x.1.floor() as i32;
+        let ticks = powers.map(|power| (f64::from(power), power_of_ten(power))).collect();
+        Panel { axes, y, alt, content: Content::Curves { curves, x: self.x, ticks } }
     }
-    let mut ranks: Vec<u32> = subsets.iter().map(|row| row.rank).collect();
-    ranks.sort_unstable();
-    ranks.dedup();
-    for (index, rank) in ranks.into_iter().enumerate() {
-        let rows = subsets.iter().filter(|row| row.rank == rank && row.criterion == "signed-square");
-        let rows = rows.filter(|row| SIZES.contains(&row.size));
-        let points: Vec<_> = rows.map(|row| point(row.parameters, of_set(row))).collect();
-        let dash = ["3 2", "7 2", "1 3", "9 4"][index % 4];
-        let style = Style { dash, ..style::SUBSETS };
-        if !points.is_empty() {
-            curves.push(Points { label: format!("1, 2, 3 … jumps of rank {rank}"), style, points });
-        }
-    }
-    curves
+}
+
+/// The least and the greatest value of these lines.
+fn range<'a>(curves: impl Iterator<Item = &'a Curve>) -> (f64, f64) {
+    let values = curves.flat_map(|curve| curve.points.iter().map(|point| point.y));
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), y| (least.min(y), most.max(y)))
+}
+
+/// The lines in words: where each begins and ends.
+fn alt(what: &str, curves: &[Curve], value: fn(f64) -> String) -> String {
+    let ends = curves.iter().filter_map(|curve| {
+        let (first, last) = (curve.points.first()?, curve.points.last()?);
+        Some(format!("{}: {} to {}", curve.label, value(first.y), value(last.y)))
+    });
+    format!("{what} from the fewest to the most parameters. {}.", ends.collect::<Vec<_>>().join("; "))
 }
 
 /// "1,000", "10,000", "1 million".

@@ -11,7 +11,7 @@ use super::style::{Marker, OJFA, Style, tenth};
 const STRIP_ROW: f64 = 9.0;
 /// The strip is at least so high, for what is written beside it.
 const STRIP_LEAST: f64 = 26.0;
-/// Markers on a line are at least this far apart, in levels per line.
+/// A line has at most about this many markers.
 const MARKERS: usize = 16;
 /// The opacity of the bars that were not chosen.
 const OTHER_BARS: f64 = 0.35;
@@ -25,6 +25,25 @@ pub struct Series {
     pub style: Style,
     /// The values at 0, 1, …; none where nothing was measured.
     pub values: Vec<Option<f64>>,
+}
+
+impl Series {
+    /// The line with markers at the chosen levels; values above the plot are marked at `strip`.
+    fn draw(&self, frame: &Frame, strip: f64, marked: impl Fn(usize) -> bool) -> Group {
+        let mut drawn = self.style.group().add(self.style.line(path(frame, &self.values)));
+        for (level, value) in self.values.iter().enumerate() {
+            let Some(value) = value.filter(|value| value.is_finite()) else { continue };
+            let (x, marker) = (frame.px(level as f64), self.style.marker);
+            if value > frame.y.1 {
+                let marker = if marker == Marker::None { Marker::Up } else { marker };
+                drawn = marker.at(x, strip, 2.6).into_iter().fold(drawn, Group::add);
+            } else if marked(level) {
+                let radius = self.style.width * 0.5 + 2.0;
+                drawn = marker.at(x, frame.py(value), radius).into_iter().fold(drawn, Group::add);
+            }
+        }
+        drawn
+    }
 }
 
 /// What a panel shows.
@@ -49,7 +68,7 @@ pub enum Content {
     /// Lines through points at any place.
     Curves {
         /// The lines; those later in the list lie above the earlier ones.
-        curves: Vec<Points>,
+        curves: Vec<Curve>,
         /// The horizontal range.
         x: (f64, f64),
         /// The ticks on it.
@@ -59,12 +78,20 @@ pub enum Content {
     Heat(Heat),
 }
 
-/// Place, value, and the ends of the value's interval where it has one.
-pub type Point = (f64, f64, Option<(f64, f64)>);
+/// A point of a line.
+#[derive(Debug, Clone, Copy)]
+pub struct Point {
+    /// Its place on the horizontal axis.
+    pub x: f64,
+    /// Its place on the vertical axis.
+    pub y: f64,
+    /// The ends of the value's interval where it has one.
+    pub interval: Option<(f64, f64)>,
+}
 
 /// A line through points.
 #[derive(Debug, Clone)]
-pub struct Points {
+pub struct Curve {
     /// What the legend calls it.
     pub label: String,
     /// How it looks.
@@ -97,17 +124,16 @@ impl Panel {
         }
     }
 
-    fn curves(&self, curves: &[Points], x: (f64, f64), ticks: &[(f64, String)]) -> Group {
+    fn curves(&self, curves: &[Curve], x: (f64, f64), ticks: &[(f64, String)]) -> Group {
         let frame = Frame { x, y: self.y, strip: 0.0 };
-        let inside = |&&(place, value, _): &&Point| {
-            (x.0..=x.1).contains(&place) && (self.y.0..=self.y.1).contains(&value)
-        };
+        let inside =
+            |point: &&Point| (x.0..=x.1).contains(&point.x) && (self.y.0..=self.y.1).contains(&point.y);
         let mut group = Group::new().add(frame.draw(&self.axes, ticks));
         for curve in curves {
             let mut drawn = curve.style.group();
             let mut data = Data::new();
-            for (index, &(place, value, interval)) in curve.points.iter().filter(inside).enumerate() {
-                let point = (tenth(frame.px(place)), tenth(frame.py(value)));
+            for (index, &Point { x, y, interval }) in curve.points.iter().filter(inside).enumerate() {
+                let point = (tenth(frame.px(x)), tenth(frame.py(y)));
                 data = if index == 0 { data.move_to(point) } else { data.line_to(point) };
                 if let Some((low, high)) = interval {
                     let end = |value: f64| tenth(frame.py(value.clamp(self.y.0, self.y.1)));
@@ -134,27 +160,12 @@ impl Panel {
             let text = format!("> {}", (self.axes.tick)(self.y.1, 1.0));
             group = group.add(write(&text, frame.left() - 7.0, y, "end", TEXT_SIZE - 1.0));
         }
-        let mut row = 0;
         let every = count.div_ceil(MARKERS).max(1);
+        let mut row = 0;
         for (index, one) in series.iter().enumerate() {
-            let mut drawn = one.style.group();
-            let beyond = |value: &Option<f64>| value.is_some_and(above);
-            let off_scale = one.values.iter().any(beyond);
-            drawn = drawn.add(one.style.line(path(&frame, &one.values)));
-            for (level, value) in one.values.iter().enumerate() {
-                let Some(value) = value.filter(|value| value.is_finite()) else { continue };
-                let (x, marker) = (frame.px(level as f64), one.style.marker);
-                if above(value) {
-                    let y = frame.top() - 9.0 - STRIP_ROW * row as f64;
-                    let marker = if marker == Marker::None { Marker::Up } else { marker };
-                    drawn = marker.at(x, y, 2.6).into_iter().fold(drawn, Group::add);
-                } else if level % every == index % every {
-                    let radius = one.style.width * 0.5 + 2.0;
-                    drawn = marker.at(x, frame.py(value), radius).into_iter().fold(drawn, Group::add);
-                }
-            }
-            row += usize::from(off_scale);
-            group = group.add(drawn);
+            let y = frame.top() - 9.0 - STRIP_ROW * row as f64;
+            group = group.add(one.draw(&frame, y, |level| level % every == index % every));
+            row += usize::from(one.values.iter().flatten().any(|&value| above(value)));
         }
         for (place, value, text) in notes {
             let (x, y) = (frame.px(*place as f64), frame.py(*value));
@@ -230,8 +241,8 @@ pub fn background(width: f64, height: f64) -> Rectangle {
     Rectangle::new().set("width", width).set("height", height).set("fill", "#ffffff")
 }
 
-/// A legend's sample of a line, so wide, around `y`.
-pub fn sample(style: &Style, x: f64, y: f64, width: f64) -> Group {
+/// The line that stands for a style in a legend: this wide, in the middle of `y`.
+pub fn legend_line(style: &Style, x: f64, y: f64, width: f64) -> Group {
     let line = style.line(Data::new().move_to((tenth(x), tenth(y))).line_to((tenth(x + width), tenth(y))));
     let group = style.group().add(line);
     style.marker.at(x + width / 2.0, y, style.width * 0.5 + 2.0).into_iter().fold(group, Group::add)

@@ -2,10 +2,10 @@
 
 use onejump_core::shortcut::{LevelConvention, SCORE_TEMPERATURE};
 
-use super::Figure;
+use super::figure::Figure;
 use super::frame::{Axes, widen};
 use super::panel::{Content, Panel, Series};
-use super::style;
+use super::style::{self, Style};
 use crate::setting::Setting;
 use crate::words::{self, number};
 
@@ -15,76 +15,97 @@ const NOTE_SPACE: f64 = 0.12;
 /// The softmax of the scores as in the paper, and the scores themselves.
 pub fn figure_3(setting: &Setting) -> Option<Figure> {
     let choice = setting.choice?;
+    let exit = Scores { levels: LevelConvention::Exit, jump: choice.jump_exit, values: &choice.d_exit };
+    let eq5 = Scores { levels: LevelConvention::Eq5, jump: choice.jump_eq5, values: &choice.d_eq5 };
     let (decided, other) = match choice.levels {
-        LevelConvention::Exit => (&choice.d_exit, &choice.d_eq5),
-        LevelConvention::Eq5 => (&choice.d_eq5, &choice.d_exit),
+        LevelConvention::Exit => (Scores { jump: choice.jump, ..exit }, eq5),
+        LevelConvention::Eq5 => (Scores { jump: choice.jump, ..eq5 }, exit),
     };
-    if decided.is_empty() || decided.iter().chain(other).any(|score| !score.is_finite()) {
+    if decided.values.is_empty() || decided.values.iter().chain(other.values).any(|score| !score.is_finite())
+    {
         return None;
     }
-    let blocks = decided.len();
-    let name = |convention: LevelConvention| {
-        let levels = convention.levels(blocks);
-        format!("D over levels {}–{}", levels.start, levels.end.saturating_sub(1))
-    };
-    let line = |label: String, style, values: &[f64]| Series {
-        label,
-        style,
-        values: values.iter().copied().map(Some).collect(),
-    };
-    let (rival, rival_jump) = match choice.levels {
-        LevelConvention::Exit => (LevelConvention::Eq5, choice.jump_eq5),
-        LevelConvention::Eq5 => (LevelConvention::Exit, choice.jump_exit),
-    };
     let series = vec![
-        line(format!("{} (best: jump {rival_jump})", name(rival)), style::OTHER_SCORE, other),
-        line(format!("{} (best: jump {}, chosen)", name(choice.levels), choice.jump), style::SCORE, decided),
-    ];
-    let weights = softmax(decided, SCORE_TEMPERATURE);
-    let all = || decided.iter().chain(other).copied();
-    let range = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
-    let at = |values: &[f64]| values.get(choice.jump).copied().unwrap_or_default();
-    let note = format!("jump {}: {}", choice.jump, number(at(&weights), 2, ""));
-    let panels = vec![
-        Panel {
-            axes: Axes {
-                title: "Softmax of the scores",
-                unit: "softmax(D / 0.0005) · the highest is chosen",
-                x: "jump m",
-                tick: |value, step| super::number_tick(value, step, ""),
-            },
-            y: (0.0, 1.0),
-            alt: format!("Softmax of the scores of jumps 0 to {}. {note}.", blocks - 1),
-            content: Content::Bars { values: weights, chosen: choice.jump, note },
-        },
-        Panel {
-            axes: Axes {
-                title: "Score D",
-                unit: "mean signed squared cosine · ↑ higher is better",
-                x: "jump m",
-                tick: |value, step| super::number_tick(value, step, ""),
-            },
-            y: widen((range.0, range.1 + NOTE_SPACE * (range.1 - range.0))),
-            alt: format!(
-                "{} of jumps 0 to {}, from {} to {}, highest for jump {}.",
-                name(choice.levels),
-                blocks - 1,
-                number(decided.iter().copied().fold(f64::INFINITY, f64::min), 3, ""),
-                number(at(decided), 3, ""),
-                choice.jump
-            ),
-            content: Content::Lines {
-                series: series.clone(),
-                notes: vec![(choice.jump, at(decided), format!("jump {}", choice.jump))],
-            },
-        },
+        other.line(style::OTHER_SCORE, format!("best: jump {}", other.jump)),
+        decided.line(style::SCORE, format!("best: jump {}, chosen", decided.jump)),
     ];
     let caption = format!(
         "The paper’s Fig. 3: a softmax at temperature {SCORE_TEMPERATURE} over the scores of the training \
          samples, beside the scores themselves, which the softmax hides where they are close below the best."
     );
-    let title = format!("Scores of the jumps (rank {}, {})", choice.rank, words::solver(choice.solver));
-    Some(Figure::new(format!("figure-3{}", setting.suffix()), title, caption, &series, panels))
+    let figure = Figure {
+        stem: format!("figure-3{}", setting.suffix()),
+        title: format!("Scores of the jumps ({})", words::setting(choice.solver, choice.rank)),
+        caption,
+        legend: Vec::new(),
+        panels: vec![decided.weights(), decided.beside(other, series.clone())],
+    };
+    Some(figure.with_legend(&series))
+}
+
+/// The scores of all jumps under one convention.
+#[derive(Clone, Copy)]
+struct Scores<'a> {
+    levels: LevelConvention,
+    /// The jump that it chooses.
+    jump: usize,
+    /// D by jump.
+    values: &'a [f64],
+}
+
+impl Scores<'_> {
+    fn name(self) -> String {
+        let levels = self.levels.levels(self.values.len());
+        format!("D over levels {}–{}", levels.start, levels.end.saturating_sub(1))
+    }
+
+    fn line(self, style: Style, note: String) -> Series {
+        let values = self.values.iter().copied().map(Some).collect();
+        Series { label: format!("{} ({note})", self.name()), style, values }
+    }
+
+    /// The value of the chosen jump.
+    fn best(self, values: &[f64]) -> f64 {
+        values.get(self.jump).copied().unwrap_or_default()
+    }
+
+    /// The softmax of the scores.
+    fn weights(self) -> Panel {
+        let weights = softmax(self.values, SCORE_TEMPERATURE);
+        let note = format!("jump {}: {}", self.jump, number(self.best(&weights), 2, ""));
+        Panel {
+            axes: Axes::plain(
+                "Softmax of the scores",
+                "softmax(D / 0.0005) · the highest is chosen",
+                "jump m",
+            ),
+            y: (0.0, 1.0),
+            alt: format!("Softmax of the scores of jumps 0 to {}. {note}.", self.values.len() - 1),
+            content: Content::Bars { values: weights, chosen: self.jump, note },
+        }
+    }
+
+    /// The scores themselves, beside those of the other convention.
+    fn beside(self, other: Self, series: Vec<Series>) -> Panel {
+        let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let low = least(self.values).min(least(other.values));
+        let high = most(self.values).max(most(other.values));
+        let best = self.best(self.values);
+        Panel {
+            axes: Axes::plain("Score D", "mean signed squared cosine · ↑ higher is better", "jump m"),
+            y: widen((low, high + NOTE_SPACE * (high - low))),
+            alt: format!(
+                "{} of jumps 0 to {}, from {} to {}, highest for jump {}.",
+                self.name(),
+                self.values.len() - 1,
+                number(least(self.values), 3, ""),
+                number(best, 3, ""),
+                self.jump
+            ),
+            content: Content::Lines { series, notes: vec![(self.jump, best, format!("jump {}", self.jump))] },
+        }
+    }
 }
 
 /// softmax(scores / temperature).

@@ -1,6 +1,7 @@
 //! How methods look: Okabe and Ito's colours, which differ for colour-blind readers too, and a
 //! dash pattern and a marker each, which differ in grey.
 
+use onejump_core::shortcut::ShortcutKind;
 use svg::node::element::{Circle, Group, Path};
 
 /// Text, axes and the constant baseline, where no style sheet says otherwise.
@@ -100,17 +101,17 @@ pub fn arbitrary(index: usize) -> Style {
     }
 }
 
-/// The look of a kind of shortcut by its name; of the n-th other kind where the name is new.
-pub fn of_method(name: &str, other: usize) -> Style {
-    match name {
-        "ojfa" => OJFA,
-        "n-njtc" => N_NJTC,
-        "identity" => IDENTITY,
-        "jtc" => Style { marker: Marker::Square, ..JTC },
-        "joint" => JOINT,
-        "joint-norms" => JOINT_NORMS,
-        "one-jump" => ONE_JUMP,
-        _ => arbitrary(other + 2),
+/// The look of a kind of shortcut; of the n-th of the kinds that have no look of their own.
+pub fn of_kind(kind: ShortcutKind, other: usize) -> Style {
+    match kind {
+        ShortcutKind::Ojfa => OJFA,
+        ShortcutKind::NNjtc => N_NJTC,
+        ShortcutKind::Identity => IDENTITY,
+        ShortcutKind::Jtc => Style { marker: Marker::Square, ..JTC },
+        ShortcutKind::Joint => JOINT,
+        ShortcutKind::JointNorms => JOINT_NORMS,
+        ShortcutKind::OneJump => ONE_JUMP,
+        ShortcutKind::Njtc | ShortcutKind::TunedLens => arbitrary(other + 2),
     }
 }
 

@@ -1,10 +1,13 @@
 //! Invented tables of every further analysis, as many rows as `cargo xtask reproduce --beyond` makes.
 
-use onejump_core::shortcut::{ShortcutKind, parameters};
-use onejump_store::analyses::{Difference, Exit, FileAverage, Jump, Regret, Subset, Transfer};
+use onejump_core::shortcut::{ShortcutKind, Solver, parameters};
+use onejump_report::analyses::Analyses;
+use onejump_store::analyses::{
+    Criterion, Difference, Exit, ExitRule, FileAverage, Jump, LookSchedule, LookingHead, Measure, Regret,
+    Subset, Transfer,
+};
 
-use super::{BEST_JUMP, HIDDEN_SIZE};
-use crate::beyond::Beyond;
+use super::shape::{BEST_JUMP, HIDDEN_SIZE};
 
 /// Ranks of the sweep beside the run's own.
 const SWEEP: [usize; 6] = [1, 4, 16, 64, 256, 576];
@@ -29,6 +32,16 @@ const VARIANTS: [&str; 13] = [
     "positions, seed 4",
 ];
 
+/// What the single shortcuts are compared with.
+const OTHERS: [ShortcutKind; 6] = [
+    ShortcutKind::Identity,
+    ShortcutKind::Jtc,
+    ShortcutKind::Njtc,
+    ShortcutKind::NNjtc,
+    ShortcutKind::Joint,
+    ShortcutKind::JointNorms,
+];
+
 /// Half the width of every invented interval.
 const HALF: f64 = 0.012;
 
@@ -38,9 +51,9 @@ fn measured(quality: f64) -> (f64, f64, f64) {
     (precision, 7.0 - 6.0 * quality, 5.0 - 4.5 * quality)
 }
 
-/// The tables of a run with `blocks` blocks at these ranks, which are also [`super::run`]'s.
-pub fn beyond(blocks: usize, ranks: &[usize]) -> Beyond {
-    let mut tables = Beyond::default();
+/// The tables of a run with `blocks` blocks at these ranks, which are also [`super::run()`]'s.
+pub fn analyses(blocks: usize, ranks: &[usize]) -> Analyses {
+    let mut tables = Analyses::default();
     for &rank in ranks {
         set(&mut tables, blocks, rank);
     }
@@ -54,8 +67,8 @@ fn strength(rank: usize) -> f64 {
 }
 
 /// One set of jumps: the matrix, its averages, the choices, the sets of several.
-fn set(tables: &mut Beyond, blocks: usize, rank: usize) {
-    let solver = || "closed-form".to_owned();
+fn set(tables: &mut Analyses, blocks: usize, rank: usize) {
+    let solver = Solver::ClosedForm;
     let quality = |jump: usize, level: usize| {
         let (at, depth) = (jump as f64 / blocks as f64, level as f64 / blocks as f64);
         strength(rank) + 0.4 * depth - 0.5 * (depth - at).powi(2) - 0.2 * (at - BEST_JUMP).powi(2)
@@ -68,8 +81,8 @@ fn set(tables: &mut Beyond, blocks: usize, rank: usize) {
             let (precision_1, surprisal, kl) = measured(quality);
             sum += quality;
             tables.transfer.push(Transfer {
-                method: "n-njtc".into(),
-                solver: solver(),
+                method: ShortcutKind::NNjtc,
+                solver,
                 rank: rank as u32,
                 jump: jump as u32,
                 level: level as u32,
@@ -84,7 +97,7 @@ fn set(tables: &mut Beyond, blocks: usize, rank: usize) {
         let mean = sum / blocks as f64;
         let (precision_1, surprisal, kl) = measured(mean);
         tables.jumps.push(Jump {
-            solver: solver(),
+            solver,
             rank: rank as u32,
             jump: jump as u32,
             train_samples: 3000,
@@ -102,11 +115,11 @@ fn set(tables: &mut Beyond, blocks: usize, rank: usize) {
             kl_low: kl - HALF,
             kl_high: kl + HALF,
         });
-        for criterion in ["signed-square", "kl"] {
+        for criterion in [Criterion::SignedSquare, Criterion::Kl] {
             tables.subsets.push(Subset {
-                solver: solver(),
+                solver,
                 rank: rank as u32,
-                criterion: criterion.into(),
+                criterion,
                 size: jump as u32 + 1,
                 exact: jump < 5,
                 jumps: (0..=jump as u32).collect(),
@@ -123,15 +136,17 @@ fn set(tables: &mut Beyond, blocks: usize, rank: usize) {
             });
         }
     }
-    for (index, criterion) in ["signed-square", "cosine", "mse", "kl"].into_iter().enumerate() {
-        for metric in ["precision_1", "surprisal", "kl"] {
+    for (index, criterion) in
+        [Criterion::SignedSquare, Criterion::Cosine, Criterion::Mse, Criterion::Kl].into_iter().enumerate()
+    {
+        for metric in [Measure::Precision1, Measure::Surprisal, Measure::Kl] {
             let regret = 0.01 * index as f64;
             tables.regret.push(Regret {
-                solver: solver(),
+                solver,
                 rank: rank as u32,
-                criterion: criterion.into(),
+                criterion,
                 jump: (blocks / 2 + index).min(blocks - 1) as u32,
-                metric: metric.into(),
+                metric,
                 value: 0.3 - regret,
                 best_jump: (blocks / 2) as u32,
                 best: 0.3,
@@ -143,15 +158,15 @@ fn set(tables: &mut Beyond, blocks: usize, rank: usize) {
     }
 }
 
-fn averages(tables: &mut Beyond, blocks: usize, ranks: &[usize]) {
-    let mut add = |label: Option<&str>, kind: ShortcutKind, solver: &str, rank: Option<usize>| {
+fn averages(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
+    let mut add = |label: Option<&str>, kind: ShortcutKind, solver: Solver, rank: Option<usize>| {
         let gain = if kind == ShortcutKind::Identity { 0.0 } else { strength(rank.unwrap_or(HIDDEN_SIZE)) };
         let (precision_1, surprisal, kl) = measured(gain);
         let trained = kind != ShortcutKind::Identity;
         tables.averages.push(FileAverage {
             label: label.map(str::to_owned),
-            method: kind.name().into(),
-            solver: trained.then(|| solver.to_owned()),
+            method: kind,
+            solver: trained.then_some(solver),
             rank: rank.map(|rank| rank as u32),
             jump: (kind == ShortcutKind::Ojfa).then_some((blocks / 2) as u32),
             jump_eq5: (kind == ShortcutKind::Ojfa).then_some((blocks / 2) as u32),
@@ -160,7 +175,7 @@ fn averages(tables: &mut Beyond, blocks: usize, ranks: &[usize]) {
             precision_1,
             precision_1_low: precision_1 - HALF,
             precision_1_high: precision_1 + HALF,
-            precision_1_without_0: precision_1 - 0.01,
+            precision_1_without_0: Some(precision_1 - 0.01),
             surprisal,
             surprisal_low: surprisal - HALF,
             surprisal_high: surprisal + HALF,
@@ -169,9 +184,9 @@ fn averages(tables: &mut Beyond, blocks: usize, ranks: &[usize]) {
             kl_high: kl + HALF,
         });
     };
-    add(None, ShortcutKind::Identity, "", None);
-    add(None, ShortcutKind::Jtc, "closed-form", None);
-    add(None, ShortcutKind::TunedLens, "adam", None);
+    add(None, ShortcutKind::Identity, Solver::ClosedForm, None);
+    add(None, ShortcutKind::Jtc, Solver::ClosedForm, None);
+    add(None, ShortcutKind::TunedLens, Solver::Adam, None);
     for &rank in ranks.iter().chain(&SWEEP) {
         for kind in [
             ShortcutKind::Njtc,
@@ -180,30 +195,32 @@ fn averages(tables: &mut Beyond, blocks: usize, ranks: &[usize]) {
             ShortcutKind::JointNorms,
             ShortcutKind::Ojfa,
         ] {
-            add(None, kind, "closed-form", Some(rank));
+            add(None, kind, Solver::ClosedForm, Some(rank));
         }
         for kind in [ShortcutKind::NNjtc, ShortcutKind::Joint, ShortcutKind::OneJump, ShortcutKind::Ojfa] {
             if ranks.contains(&rank) {
-                add(None, kind, "adam", Some(rank));
+                add(None, kind, Solver::Adam, Some(rank));
             }
         }
     }
     for label in VARIANTS {
         for kind in [ShortcutKind::NNjtc, ShortcutKind::Ojfa] {
-            add(Some(label), kind, "closed-form", ranks.first().copied());
+            add(Some(label), kind, Solver::ClosedForm, ranks.first().copied());
         }
     }
     for &rank in ranks {
-        for (method, solver) in [("ojfa", "closed-form"), ("ojfa", "adam"), ("one-jump", "adam")] {
-            for (index, other) in
-                ["identity", "jtc", "njtc", "n-njtc", "joint", "joint-norms"].iter().enumerate()
-            {
+        for (method, solver) in [
+            (ShortcutKind::Ojfa, Solver::ClosedForm),
+            (ShortcutKind::Ojfa, Solver::Adam),
+            (ShortcutKind::OneJump, Solver::Adam),
+        ] {
+            for (index, &other) in OTHERS.iter().enumerate() {
                 let precision_1 = 0.02 * (index as f64 - 2.5);
                 tables.differences.push(Difference {
-                    solver: Some(solver.into()),
+                    solver: Some(solver),
                     rank: Some(rank as u32),
-                    method: method.into(),
-                    other: (*other).into(),
+                    method,
+                    other,
                     precision_1,
                     precision_1_low: precision_1 - HALF,
                     precision_1_high: precision_1 + HALF,
@@ -216,29 +233,38 @@ fn averages(tables: &mut Beyond, blocks: usize, ranks: &[usize]) {
     }
 }
 
-fn exits(tables: &mut Beyond, blocks: usize, ranks: &[usize]) {
-    let single =
-        [("n-njtc", None), ("joint", None), ("joint-norms", None), ("one-jump", None), ("ojfa", Some(22))];
-    let mut methods = vec![("identity", None, None), ("jtc", None, None), ("tuned-lens", None, None)];
-    methods.extend(ranks.iter().flat_map(|&rank| single.map(|(name, jump)| (name, jump, Some(rank as u32)))));
+fn exits(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
+    let ranked = [
+        (ShortcutKind::NNjtc, None),
+        (ShortcutKind::Joint, None),
+        (ShortcutKind::JointNorms, None),
+        (ShortcutKind::OneJump, None),
+        (ShortcutKind::Ojfa, Some(22)),
+    ];
+    let unranked = [ShortcutKind::Identity, ShortcutKind::Jtc, ShortcutKind::TunedLens];
+    let mut methods = unranked.map(|kind| (kind, None, None)).to_vec();
+    methods.extend(ranks.iter().flat_map(|&rank| ranked.map(|(kind, jump)| (kind, jump, Some(rank as u32)))));
     for (index, (method, jump, rank)) in methods.into_iter().enumerate() {
-        let heads: &[&str] = if rank.is_some() { &["fused", "full"] } else { &["full"] };
-        for (head, rule, schedule, wanted) in heads.iter().flat_map(|head| {
-            ["probability", "gap"].into_iter().flat_map(move |rule| {
-                let schedules = ["every", "best"].into_iter();
-                schedules.flat_map(move |schedule| WANTED.map(|wanted| (*head, rule, schedule, wanted)))
+        let heads = [LookingHead::Fused, LookingHead::Full];
+        let heads = heads.into_iter().filter(|&head| rank.is_some() || head == LookingHead::Full);
+        let rules = [ExitRule::Probability, ExitRule::Gap];
+        let schedules = [LookSchedule::Every, LookSchedule::Best];
+        for (head, rule, schedule, wanted) in heads.flat_map(|head| {
+            rules.into_iter().flat_map(move |rule| {
+                let schedules = schedules.into_iter();
+                schedules.flat_map(move |schedule| WANTED.map(|wanted| (head, rule, schedule, wanted)))
             })
         }) {
-            let looking = if head == "fused" { 0.02 } else { 0.9 };
+            let looking = if head == LookingHead::Fused { 0.02 } else { 0.9 };
             let operations = 1.0 + looking - (1.0 - wanted) * (0.6 + 0.03 * index as f64);
             tables.exit.push(Exit {
-                method: method.into(),
-                solver: (method != "identity").then(|| "closed-form".into()),
+                method,
+                solver: (method != ShortcutKind::Identity).then_some(Solver::ClosedForm),
                 rank,
                 jump,
-                rule: rule.into(),
-                head: head.into(),
-                schedule: schedule.into(),
+                rule,
+                head,
+                schedule,
                 from: 3,
                 every: 2,
                 wanted,

@@ -1,22 +1,12 @@
-//! An invented run, for tests, for examples, and for looking at the report's design without a model.
-//!
-//! The numbers follow simple curves that resemble a small model's; nothing was measured.
+//! The tables of the paper's own comparisons.
 
-use onejump_core::results::{Average, Choice, Method, Metrics, Summary};
+use onejump_core::results::{Average, Choice, Method, MethodName, Metrics, Summary};
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver, parameters};
+use onejump_report::analyses::Analyses;
+use onejump_report::run::Run;
 use onejump_store::tables::PerLevel;
 
-use crate::beyond::Beyond;
-use crate::run::Run;
-
-mod beyond;
-
-pub use beyond::beyond;
-
-const HIDDEN_SIZE: usize = 576;
-
-/// Where the single jumps are best, as a share of the depth.
-const BEST_JUMP: f64 = 0.53;
+use super::shape::{BEST_JUMP, HIDDEN_SIZE};
 
 /// A run of a model with `blocks` blocks, evaluated at these ranks with both solvers.
 ///
@@ -24,25 +14,28 @@ const BEST_JUMP: f64 = 0.53;
 /// If `blocks` is 0.
 pub fn run(blocks: usize, ranks: &[usize]) -> Run {
     let mut made = Made { blocks, averages: Vec::new(), levels: Vec::new() };
-    made.method("constant", None, None, None, 0, |_| (0.0, false));
-    made.method("identity", None, None, None, 0, |depth| (1.35 * depth.powi(6) - 0.18, true));
+    made.method(Method::untrained(MethodName::Constant), |_| (0.0, false));
+    let identity = MethodName::Kind(ShortcutKind::Identity);
+    made.method(Method::untrained(identity), |depth| (1.35 * depth.powi(6) - 0.18, true));
     let mut choices = Vec::new();
     for solver in [Solver::ClosedForm, Solver::Adam] {
         let worse = if solver == Solver::Adam { 0.02 } else { 0.0 };
-        let count = parameters(ShortcutKind::Jtc, HIDDEN_SIZE, 0, blocks);
-        made.method("jtc", Some(solver), None, None, count, |depth| {
-            (0.1 + 0.65 * depth.powi(3) - worse, false)
-        });
+        let trained = |name, kind, rank: Option<usize>, jump| {
+            let parameters = parameters(kind, HIDDEN_SIZE, rank.unwrap_or(0), blocks);
+            Method { name, solver: Some(solver), rank, jump, parameters }
+        };
+        let jtc = trained(MethodName::Kind(ShortcutKind::Jtc), ShortcutKind::Jtc, None, None);
+        made.method(jtc, |depth| (0.1 + 0.65 * depth.powi(3) - worse, false));
         for &rank in ranks {
             let gain = 0.02 * (rank as f64).ln() - worse;
             let full = move |depth: f64| gain + 0.11 * depth + 0.02 * (9.0 * depth).sin();
-            let mut of = |name: &str, kind, jump, quality: &dyn Fn(f64) -> f64| {
-                let count = parameters(kind, HIDDEN_SIZE, rank, blocks);
-                made.method(name, Some(solver), Some(rank), jump, count, |depth| (quality(depth), false));
+            let mut of = |kind: ShortcutKind, quality: &dyn Fn(f64) -> f64| {
+                let method = trained(MethodName::Kind(kind), kind, Some(rank), None);
+                made.method(method, |depth| (quality(depth), false));
             };
-            of("njtc", ShortcutKind::Njtc, None, &|depth| full(depth) - 0.03);
-            of("n-njtc", ShortcutKind::NNjtc, None, &full);
-            of("joint", ShortcutKind::Joint, None, &|depth| full(0.4) - 0.02 + 0.03 * depth);
+            of(ShortcutKind::Njtc, &|depth| full(depth) - 0.03);
+            of(ShortcutKind::NNjtc, &full);
+            of(ShortcutKind::Joint, &|depth| full(0.4) - 0.02 + 0.03 * depth);
             let single = |jump: usize| {
                 let at = jump as f64 / blocks as f64;
                 move |depth: f64| {
@@ -50,9 +43,12 @@ pub fn run(blocks: usize, ranks: &[usize]) -> Run {
                 }
             };
             let jump = (blocks as f64 * BEST_JUMP).round() as usize;
-            of("ojfa", ShortcutKind::Ojfa, Some(jump), &single(jump));
-            for jump in [2, blocks / 7, blocks - 4] {
-                of(&format!("jump-{jump}"), ShortcutKind::Ojfa, Some(jump), &single(jump));
+            let arbitrary = [2, blocks / 7, blocks - 4].map(|jump| (MethodName::Jump(jump), jump));
+            let ojfa = (MethodName::Kind(ShortcutKind::Ojfa), jump);
+            for (name, jump) in std::iter::once(ojfa).chain(arbitrary) {
+                let quality = single(jump);
+                let method = trained(name, ShortcutKind::Ojfa, Some(rank), Some(jump));
+                made.method(method, |depth| (quality(depth), false));
             }
             let score = |jump: usize, shift: f64| {
                 0.42 + gain - 0.3 * ((jump as f64 + shift) / blocks as f64 - BEST_JUMP).powi(2)
@@ -75,7 +71,7 @@ pub fn run(blocks: usize, ranks: &[usize]) -> Run {
     Run {
         summary,
         levels: made.levels,
-        beyond: Beyond::default(),
+        analyses: Analyses::default(),
         config: Some("model = \"smollm2-135m\"\nseed = 0\n".into()),
     }
 }
@@ -108,20 +104,11 @@ struct Made {
 impl Made {
     /// Adds a method whose `quality` at a depth in 0..1 is its gain over the constant, and whether its
     /// distributions are overconfident.
-    fn method(
-        &mut self,
-        name: &str,
-        solver: Option<Solver>,
-        rank: Option<usize>,
-        jump: Option<usize>,
-        parameters: u64,
-        quality: impl Fn(f64) -> (f64, bool),
-    ) {
-        let method = Method { method: name.to_owned(), solver, rank, jump, parameters };
+    fn method(&mut self, method: Method, quality: impl Fn(f64) -> (f64, bool)) {
         let start = self.levels.len();
         for level in 0..self.blocks {
             let (gain, overconfident) = quality(level as f64 / self.blocks as f64);
-            let with_geometry = name != "constant";
+            let with_geometry = method.name != MethodName::Constant;
             let all = metrics(0.09 + gain, gain, overconfident, with_geometry);
             let without_0 =
                 Some(metrics(0.05 + 0.98 * gain, 0.98 * gain - 0.01, overconfident, with_geometry));
@@ -147,5 +134,19 @@ fn metrics(precision: f64, gain: f64, overconfident: bool, with_geometry: bool) 
         mat_surprisal: 0.9 * surprisal.max(0.1),
         cosine: with_geometry.then_some((0.4 + gain).clamp(-1.0, 1.0)),
         relative_mse: with_geometry.then_some((0.9 - gain).max(0.05)),
+    }
+}
+
+/// Gives every row of a method the same precision and surprisal.
+///
+/// # Panics
+/// If there can be no method of this name.
+#[cfg(test)]
+pub fn set(run: &mut Run, method: &str, precision_1: f64, surprisal: f64) {
+    let name: MethodName = method.parse().unwrap();
+    let averages = run.summary.averages.iter_mut().map(|row| (row.method.name, &mut row.all));
+    let levels = run.levels.iter_mut().map(|row| (row.method.name, &mut row.all));
+    for (_, metrics) in averages.chain(levels).filter(|(found, _)| *found == name) {
+        *metrics = Metrics { precision_1, surprisal, ..*metrics };
     }
 }

@@ -1,0 +1,12 @@
+//! An invented run, for tests and for looking at the report's design without a model.
+//!
+//! The numbers follow simple curves that resemble a small model's; nothing was measured.
+
+mod analyses;
+mod run;
+mod shape;
+
+pub use analyses::analyses;
+pub use run::run;
+#[cfg(test)]
+pub use run::set;

@@ -1,0 +1,90 @@
+//! The words in the columns of the analyses' tables.
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, VariantArray};
+
+/// What a jump is chosen by, on training samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, VariantArray)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Criterion {
+    /// The highest D, the mean of sgn(C)·C²: the paper's (Eq. 5).
+    SignedSquare,
+    /// The highest mean of C.
+    Cosine,
+    /// The lowest mean of ‖ĥ − h_K‖².
+    Mse,
+    /// The lowest mean KL divergence from the true distribution.
+    Kl,
+}
+
+/// What a chosen jump is measured by, on test samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, VariantArray)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Measure {
+    /// Precision@1: more is better.
+    #[serde(rename = "precision_1")]
+    #[strum(serialize = "precision_1")]
+    Precision1,
+    /// Surprisal: less is better.
+    Surprisal,
+    /// The KL divergence from the true distribution: less is better.
+    Kl,
+}
+
+/// When a level is sure enough to exit at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, VariantArray)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum ExitRule {
+    /// Din et al. (2023), after Schuster et al. (2022): the gap between the two largest probabilities is
+    /// over 0.9·λ + 0.1·exp(−τ·t/N), for position t of N tokens, with τ = 4.
+    Gap,
+    /// The largest probability is λ or more.
+    Probability,
+}
+
+/// How a level is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, VariantArray)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum LookingHead {
+    /// P = B·diag(g)·Eᵀ, prepared once.
+    Fused,
+    /// The approximation, then the model's own head.
+    Full,
+}
+
+/// Which levels are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, VariantArray)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum LookSchedule {
+    /// Every exit level.
+    Every,
+    /// Those of the schedule that is cheapest on the training samples.
+    Best,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words that scripts rely on, and that the report prints.
+    #[test]
+    fn words_are_pinned() {
+        fn words<W: VariantArray + Serialize + ToString>() -> String {
+            let word = |word: &W| {
+                assert_eq!(serde_json::to_value(word).unwrap(), word.to_string());
+                word.to_string()
+            };
+            W::VARIANTS.iter().map(word).collect::<Vec<_>>().join(" ")
+        }
+        assert_eq!(words::<Criterion>(), "signed-square cosine mse kl");
+        assert_eq!(words::<Measure>(), "precision_1 surprisal kl");
+        assert_eq!(words::<ExitRule>(), "gap probability");
+        assert_eq!(words::<LookingHead>(), "fused full");
+        assert_eq!(words::<LookSchedule>(), "every best");
+    }
+}
