@@ -13,6 +13,7 @@
 //! | write a file so that nobody sees half of it | [`files`] |
 //! | keep a second writer out | [`lock`] |
 //! | tell how far the work is, stop when asked to | [`observe`] |
+//! | ask how much memory is left | [`memory::available`] |
 //! | survive a parser that panics | [`guard`] |
 //! | find what is shared by all checkouts | [`cache`] |
 //! | what is promised about files | [`reliability`] |
@@ -33,6 +34,7 @@ pub mod guard;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
+pub mod memory;
 pub mod numbers;
 pub mod observe;
 #[doc = include_str!("reliability.md")]
