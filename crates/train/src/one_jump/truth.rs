@@ -14,7 +14,7 @@ const CHUNK: i64 = 128;
 
 /// The true distributions of N samples, as far as training needs them.
 #[derive(Debug)]
-pub struct Truth {
+pub struct TrueDistributions {
     /// The [`TOP`] most likely tokens of each sample, most likely first, (N, T) i64.
     pub tokens: Tensor,
     /// Their probabilities, (N, T) f32.
@@ -23,7 +23,7 @@ pub struct Truth {
     pub mean: Tensor,
 }
 
-impl Truth {
+impl TrueDistributions {
     /// The head's distributions at final hidden states (N, H).
     ///
     /// # Errors
