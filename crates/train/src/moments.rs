@@ -32,7 +32,7 @@ pub struct Moments {
     pub y_squared: f64,
 }
 
-/// Targets y (N, H) of many inputs, and what is the same for all of them.
+/// Targets y (N, H), and the sums over them, which are the same whatever the inputs.
 #[derive(Debug)]
 pub struct TargetRows {
     rows: Vec<f32>,
@@ -85,7 +85,7 @@ impl Moments {
         })
     }
 
-    /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
+    /// The same moments; the tensors are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
         Self {
             samples: self.samples,

@@ -23,7 +23,7 @@ use crate::config::Config;
 const SHARE: f64 = 0.75;
 
 /// Copies of one level's states (N, H) that a descent makes beside a window: targets, and rows as they are read.
-const LEVELS_BESIDE: usize = 4;
+const LEVELS_BESIDE: usize = 8;
 
 /// Matrices (H, H) in f64 beside a window: moments, axes, and what their computation takes.
 const MATRICES_BESIDE: usize = 16;

@@ -55,7 +55,7 @@ pub(crate) fn train(job: &Job, sets: &[Set]) -> Result<Vec<TrainedSet>, TrainErr
 
 fn closed_forms(job: &Job, sets: &[Set], together: bool) -> Result<LevelByLevel, TrainError> {
     let ridge = job.config.ridge;
-    // With fewer samples than H the moments are singular, and matrices of the samples' size do.
+    // With fewer samples than H the moments are singular; the samples' own inner products, N×N, hold the same.
     let few = job.hidden.samples() < job.hidden.hidden_size();
     let fit = |set: usize, level: &Level| {
         let Set { kind, rank } = sets[set];

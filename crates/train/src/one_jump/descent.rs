@@ -8,8 +8,8 @@
 //! - ∂L/∂u = (∂L/∂v − (∂L/∂v·v)·v·B·Bᵀ/H)/s, as s follows u;
 //! - ∂L/∂B = ∂L/∂P·E·diag(g) − vᵀ·diag(∂L/∂v·v)·v·B/H, as s follows B.
 //!
-//! A step looks at [`VOCABULARY`] tokens: half of them the most probable ones, the other half drawn from
-//! the rest, each of which stands for as many as were not drawn.
+//! A step looks at [`VOCABULARY`] tokens: half of them are the most probable ones, the other half is drawn from
+//! the rest, and each drawn token stands for an equal share of the rest.
 
 use onejump_core::observe::{Observer, Task};
 use onejump_core::seed::{self, Purpose};
@@ -25,7 +25,7 @@ use crate::one_jump::truth::{TOP, TrueDistributions};
 use crate::optimiser::{Adam, decay, finite, reorder};
 use crate::passes::{Passes, Window};
 
-/// Tokens that a step looks at, of a larger vocabulary.
+/// So many tokens does a step look at where the vocabulary is larger.
 pub const VOCABULARY: usize = 8192;
 
 /// Decay of Adam's second moment: a training has a few hundred steps, not thousands.

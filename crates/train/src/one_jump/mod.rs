@@ -35,8 +35,8 @@
 //! | 120 steps on that, over 8,192 tokens | 35.8 % | 4.29 |
 //! | 120 steps on the divergence, over 8,192 tokens | 36.4 % | 3.81 |
 //! | 200 steps on the divergence, all tokens: 8 times slower | 37.2 % | 3.77 |
-//! | 200 steps, drawn tokens for themselves alone | 36.5 % | 3.84 |
-//! | 200 steps, drawn tokens for all that were not | 36.7 % | 3.79 |
+//! | 200 steps, each drawn token stands for itself alone | 36.5 % | 3.84 |
+//! | 200 steps, the drawn tokens stand for all of the rest | 36.7 % | 3.79 |
 //! | 200 steps without the constant | 36.0 % | 4.03 |
 //! | 400 steps at a relative rate of 0.05 | 37.9 % | 3.85 |
 //!
