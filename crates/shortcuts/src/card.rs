@@ -32,13 +32,13 @@ impl Word for Target {
     const WHAT: &'static str = "target";
 }
 
-/// What [`Card::samples`] says where nothing else is said.
+/// [`Card::samples`] where every sample was used.
 pub const ALL_SAMPLES: &str = "all";
 
 /// Everything that a reader must know of the maps in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
-    /// ShortcutKind of shortcut.
+    /// The kind of shortcut.
     pub kind: ShortcutKind,
     /// The model, as the user named it.
     pub model: String,
@@ -128,7 +128,7 @@ impl Card {
             ("training_loss", list(&self.training_loss)),
             ("onejump", env!("CARGO_PKG_VERSION").to_owned()),
         ]);
-        // What is as usual is not said.
+        // Only what differs from the default is written.
         if self.samples != ALL_SAMPLES {
             metadata.insert("samples", self.samples.clone());
         }

@@ -10,9 +10,10 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use tch::Tensor;
 
-use crate::ShortcutError;
+use crate::batch_norm::BatchNorm;
 use crate::card::Card;
-use crate::map::{Map, Norm};
+use crate::error::{ModelShape, ShortcutError};
+use crate::map::Map;
 use crate::safetensors as format;
 
 /// The maps of a file with their card.
@@ -37,20 +38,15 @@ impl ShortcutFile {
     /// The map that is applied at an exit level.
     ///
     /// # Errors
-    /// [`ShortcutError::Mismatch`] if there is no such level.
+    /// [`ShortcutError::NoSuchLevel`] if the model has no such exit level.
     pub fn map_at(&self, level: usize) -> Result<&Map, ShortcutError> {
         let blocks = self.card.blocks;
         if level >= blocks {
-            return Err(ShortcutError::Mismatch(format!(
-                "level {level} is not an exit level of a model of {blocks} blocks (0 to {})",
-                blocks.saturating_sub(1)
-            )));
+            return Err(ShortcutError::NoSuchLevel { level, blocks });
         }
         match &self.maps {
             Maps::One(map) => Ok(map),
-            Maps::PerLevel(maps) => maps
-                .get(level)
-                .ok_or_else(|| ShortcutError::Mismatch(format!("there is no shortcut for level {level}"))),
+            Maps::PerLevel(maps) => maps.get(level).ok_or(ShortcutError::NoMap { level }),
         }
     }
 
@@ -115,7 +111,7 @@ impl ShortcutFile {
     /// Refuses a file that was made for another model or hidden size.
     ///
     /// # Errors
-    /// [`ShortcutError::Content`] that names both.
+    /// [`ShortcutError::OtherShape`] or [`ShortcutError::OtherModel`].
     pub fn check_model(
         &self,
         path: &Path,
@@ -124,29 +120,19 @@ impl ShortcutFile {
         blocks: usize,
     ) -> Result<(), ShortcutError> {
         let card = &self.card;
-        if (card.hidden_size, card.blocks) != (hidden_size, blocks) {
-            return Err(ShortcutError::content(
-                path,
-                format!(
-                    "is for H = {} and {} blocks; the hidden states have H = {hidden_size} and {blocks} blocks",
-                    card.hidden_size, card.blocks
-                ),
-            ));
+        let expected = ModelShape { hidden_size: card.hidden_size, blocks: card.blocks };
+        let found = ModelShape { hidden_size, blocks };
+        if expected != found {
+            return Err(ShortcutError::OtherShape { path: path.to_owned(), expected, found });
         }
         if card.model_sha256 != model_sha256 {
-            return Err(ShortcutError::content(
-                path,
-                format!(
-                    "was trained on another checkpoint ({}) than the hidden states come from",
-                    card.model
-                ),
-            ));
+            return Err(ShortcutError::OtherModel { path: path.to_owned(), model: card.model.clone() });
         }
         Ok(())
     }
 }
 
-/// Leaves one `a` and one `b`, the same at every level, without the level in their names.
+/// Replaces the matrices of all levels, which are the same ones, by one `a` and one `b`.
 fn share_matrices(tensors: &mut BTreeMap<String, &Tensor>) {
     for name in ["a", "b"] {
         let first = tensors.get(&format!("{}{name}", level_prefix(0))).copied();
@@ -187,7 +173,7 @@ impl Reader<'_> {
         }
         let matrices = if self.card.kind == ShortcutKind::JointNorms { "" } else { prefix };
         let norm = if self.card.kind.has_norm() {
-            Some(Norm {
+            Some(BatchNorm {
                 weight: vector("norm.weight")?,
                 bias: vector("norm.bias")?,
                 running_mean: vector("norm.running_mean")?,
@@ -205,8 +191,9 @@ impl Reader<'_> {
     }
 
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ShortcutError> {
+        let missing = |_| ShortcutError::MissingTensor { path: self.path.to_owned(), name: name.to_owned() };
+        let view: TensorView = self.tensors.tensor(name).map_err(missing)?;
         let wrong = |reason: String| ShortcutError::content(self.path, format!("tensor '{name}' {reason}"));
-        let view: TensorView = self.tensors.tensor(name).map_err(|_| wrong("is missing".into()))?;
         if view.shape() != shape || view.dtype() != Dtype::F32 {
             return Err(wrong(format!(
                 "is {:?} of shape {:?}, expected F32 of shape {shape:?}",
@@ -273,7 +260,7 @@ mod tests {
             let bias = (kind == ShortcutKind::TunedLens).then(|| values(&[h], start));
             return Map::Full { w: values(&[h, h], start), bias };
         }
-        let norm = kind.has_norm().then(|| Norm {
+        let norm = kind.has_norm().then(|| BatchNorm {
             weight: values(&[h], start),
             bias: values(&[h], start + 1.0),
             running_mean: values(&[h], start + 2.0),
@@ -316,7 +303,9 @@ mod tests {
                 let written = written.map_at(level).unwrap();
                 assert_eq!(read.apply(&hidden).unwrap(), written.apply(&hidden).unwrap());
             }
-            assert!(read.map_at(3).unwrap_err().to_string().contains("0 to 2"));
+            let error = read.map_at(3).unwrap_err();
+            assert!(matches!(error, ShortcutError::NoSuchLevel { level: 3, blocks: 3 }));
+            assert!(error.to_string().contains("0 to 2"), "{error}");
             read.write(&path).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), bytes);
         }
@@ -386,9 +375,10 @@ mod tests {
         let mut wrong = file(ShortcutKind::NNjtc);
         wrong.card.blocks = 4;
         wrong.write(&path).unwrap();
-        assert!(
-            ShortcutFile::read(&path).unwrap_err().to_string().contains("'level.3.norm.weight' is missing")
-        );
+        let error = ShortcutFile::read(&path).unwrap_err();
+        let ShortcutError::MissingTensor { name, .. } = &error else { panic!("{error}") };
+        assert_eq!(name, "level.3.norm.weight");
+        assert!(error.to_string().ends_with("x.safetensors: tensor 'level.3.norm.weight' is missing"));
         let mut nan = file(ShortcutKind::Joint);
         if let Maps::One(map) = &mut nan.maps
             && let Map::LowRank { a, .. } = map.as_mut()
@@ -397,8 +387,12 @@ mod tests {
         }
         assert!(nan.write(&path).unwrap_err().to_string().contains("'a' would hold NaN"));
         let other = file(ShortcutKind::Joint);
-        let error = other.check_model(&path, "m", 8, 3).unwrap_err().to_string();
-        assert!(error.contains("H = 4") && error.contains("H = 8"), "{error}");
-        assert!(other.check_model(&path, "z", 4, 3).unwrap_err().to_string().contains("another checkpoint"));
+        let error = other.check_model(&path, "m", 8, 3).unwrap_err();
+        assert!(matches!(error, ShortcutError::OtherShape { .. }));
+        let said = "is for H = 4 and 3 blocks; the hidden states have H = 8 and 3 blocks";
+        assert!(error.to_string().contains(said), "{error}");
+        let error = other.check_model(&path, "z", 4, 3).unwrap_err();
+        assert!(matches!(error, ShortcutError::OtherModel { .. }));
+        assert!(error.to_string().contains("was trained on another checkpoint (tiny) than"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | apply a map to hidden states | [`map::Map`] |
+//! | fold a BatchNorm into a scale and a shift | [`batch_norm::BatchNorm`] |
 //! | read or write a file of maps | [`file::ShortcutFile`] |
 //! | what a file says of itself | [`card::Card`] |
 //!
@@ -18,10 +19,11 @@
 //!
 //! This crate knows nothing of models, of Parquet, or of how a map was trained.
 
+pub mod batch_norm;
 pub mod card;
 mod error;
 pub mod file;
 pub mod map;
 mod safetensors;
 
-pub use error::ShortcutError;
+pub use error::{ModelShape, ShortcutError};

@@ -3,21 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::ShortcutError;
-
-/// BatchNorm with its running statistics: (h − mean) / √(var + ε) ⊙ weight + bias.
-#[derive(Debug)]
-pub struct Norm {
-    /// (H).
-    pub weight: Tensor,
-    /// (H).
-    pub bias: Tensor,
-    /// (H).
-    pub running_mean: Tensor,
-    /// (H).
-    pub running_var: Tensor,
-    /// ε.
-    pub eps: f64,
-}
+use crate::batch_norm::BatchNorm;
 
 /// A map from (N, H) to (N, H).
 #[derive(Debug)]
@@ -32,7 +18,7 @@ pub enum Map {
     /// ĥ = norm(h)·A·B (Eq. 1), or without the norm.
     LowRank {
         /// Absent in njtc.
-        norm: Option<Norm>,
+        norm: Option<BatchNorm>,
         /// (H, r).
         a: Tensor,
         /// (r, H).
@@ -59,27 +45,6 @@ impl Projection {
     }
 }
 
-impl Norm {
-    fn shallow_clone(&self) -> Self {
-        Self {
-            weight: self.weight.shallow_clone(),
-            bias: self.bias.shallow_clone(),
-            running_mean: self.running_mean.shallow_clone(),
-            running_var: self.running_var.shallow_clone(),
-            eps: self.eps,
-        }
-    }
-
-    /// scale = weight / √(var + ε) and shift = bias − mean ⊙ scale, in f64: norm(h) = h ⊙ scale + shift.
-    fn affine(&self) -> Result<(Tensor, Tensor), ShortcutError> {
-        let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
-        let deviation = double(&self.running_var)?.f_add_scalar(self.eps)?.f_sqrt()?;
-        let scale = double(&self.weight)?.f_div(&deviation)?;
-        let shift = double(&self.bias)?.f_sub(&double(&self.running_mean)?.f_mul(&scale)?)?;
-        Ok((scale, shift))
-    }
-}
-
 impl Map {
     /// The same map; the tensors are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
@@ -88,7 +53,7 @@ impl Map {
                 Self::Full { w: w.shallow_clone(), bias: bias.as_ref().map(Tensor::shallow_clone) }
             }
             Self::LowRank { norm, a, b } => Self::LowRank {
-                norm: norm.as_ref().map(Norm::shallow_clone),
+                norm: norm.as_ref().map(BatchNorm::shallow_clone),
                 a: a.shallow_clone(),
                 b: b.shallow_clone(),
             },
@@ -114,14 +79,11 @@ impl Map {
     /// ĥ of hidden states: (N, H) -> (N, H).
     ///
     /// # Errors
-    /// [`ShortcutError`] if `hidden` has another width.
+    /// [`ShortcutError::HiddenSize`] if `hidden` has another width.
     pub fn apply(&self, hidden: &Tensor) -> Result<Tensor, ShortcutError> {
-        let width = hidden.size().last().copied().unwrap_or(0);
-        if width != self.hidden_size() as i64 {
-            return Err(ShortcutError::Mismatch(format!(
-                "a shortcut for H = {} cannot take hidden states of H = {width}",
-                self.hidden_size()
-            )));
+        let found = hidden.size().last().copied().unwrap_or(0) as usize;
+        if found != self.hidden_size() {
+            return Err(ShortcutError::HiddenSize { expected: self.hidden_size(), found });
         }
         Ok(match self {
             Self::Full { w, bias: None } => hidden.f_mm(w)?,
@@ -133,8 +95,8 @@ impl Map {
         })
     }
 
-    /// The first half of a low-rank map, in f32; none for a full map. Computed in f64, because
-    /// BatchNorm's shift is a difference of large numbers where a few states are huge.
+    /// The first half of a low-rank map, in f32; none for a full map. It is computed in f64, as
+    /// [`BatchNorm::folded`] is.
     ///
     /// # Errors
     /// [`ShortcutError::Torch`] if the tensors do not fit together.
@@ -143,10 +105,10 @@ impl Map {
         let (matrix, constant) = match norm {
             None => (a.shallow_clone(), Tensor::f_zeros([1, a.size()[1]], (Kind::Float, a.device()))?),
             Some(norm) => {
-                let (scale, shift) = norm.affine()?;
+                let folded = norm.folded()?;
                 let a = a.f_to_kind(Kind::Double)?;
-                let constant = shift.f_unsqueeze(0)?.f_mm(&a)?; // (1, H)·(H, r)
-                (scale.f_unsqueeze(1)?.f_mul(&a)?, constant)
+                let constant = folded.shift.f_unsqueeze(0)?.f_mm(&a)?; // (1, H)·(H, r)
+                (folded.scale.f_unsqueeze(1)?.f_mul(&a)?, constant)
             }
         };
         Ok(Some(Projection {
@@ -199,7 +161,7 @@ mod tests {
     fn a_low_rank_map_is_norm_then_a_then_b() {
         let filled =
             |value: f32, size: &[i64]| Tensor::full(size, f64::from(value), (Kind::Float, tch::Device::Cpu));
-        let norm = Norm {
+        let norm = BatchNorm {
             weight: filled(2.0, &[2]),
             bias: filled(0.5, &[2]),
             running_mean: filled(1.0, &[2]),
@@ -214,7 +176,7 @@ mod tests {
         let mapped = map.apply(&Tensor::from_slice(&[1f32, 3.0]).reshape([1, 2])).unwrap();
         // norm: 0.5 and 2.5; sum 3.
         assert_eq!(Vec::<f32>::try_from(mapped.reshape([2])).unwrap(), [30.0, 0.0]);
-        let error = map.apply(&filled(0.0, &[1, 3])).unwrap_err().to_string();
-        assert!(error.contains("H = 2") && error.contains("H = 3"), "{error}");
+        let error = map.apply(&filled(0.0, &[1, 3])).unwrap_err();
+        assert!(matches!(error, ShortcutError::HiddenSize { expected: 2, found: 3 }), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! Writing safetensors so that equal content gives equal bytes.
 //!
-//! The library writes the metadata in the order of a hash map, which differs from run to run; the
-//! format is a length, a JSON header and the data, so that is written here, in the order of names.
-//! Reading is the library's.
+//! The `safetensors` crate writes the metadata in the order of a hash map, which differs from run to run.
+//! The format is a length, a JSON header and the data: this module writes them in the order of names. Files are read
+//! with the crate.
 
 use std::collections::BTreeMap;
 use std::io::Write;

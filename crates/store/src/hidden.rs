@@ -1,6 +1,7 @@
 //! A folder of hidden states: its manifest, and its parts read as one table.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
@@ -118,12 +119,23 @@ impl HiddenStates {
     /// # Errors
     /// [`StoreError`] if the level does not exist, a part is damaged, or a state is not finite.
     pub fn level(&self, level: usize) -> Result<Vec<f32>, StoreError> {
+        self.level_rows(level, 0..self.samples())
+    }
+
+    /// The states of one level for some of the samples that are used, (rows, H) row-major. Only the parts that hold
+    /// them are read, one level of them.
+    ///
+    /// # Errors
+    /// As [`Self::level`].
+    ///
+    /// # Panics
+    /// If there are fewer samples.
+    pub fn level_rows(&self, level: usize, samples: Range<usize>) -> Result<Vec<f32>, StoreError> {
         if level > self.blocks() {
             return Err(StoreError::NoLevel { dir: self.dir.clone(), level, blocks: self.blocks() });
         }
         let hidden_size = self.hidden_size();
-        let parts = self.read_parts(|path| part::read_level(path, level, hidden_size))?;
-        self.whole(parts, hidden_size)
+        self.read_rows(samples, hidden_size, |path| part::read_level(path, level, hidden_size))
     }
 
     /// The sampled position of each sample, in the order of the samples.
@@ -131,8 +143,7 @@ impl HiddenStates {
     /// # Errors
     /// [`StoreError`] if a part is damaged.
     pub fn positions(&self) -> Result<Vec<u32>, StoreError> {
-        let parts = self.read_parts(part::read_positions)?;
-        self.whole(parts, 1)
+        self.read_rows(0..self.samples(), 1, part::read_positions)
     }
 
     /// How many tokens the sentence of each sample has, in the order of the samples.
@@ -143,38 +154,59 @@ impl HiddenStates {
         let lengths = |path: &Path| {
             Ok(part::read_token_ids(path)?.iter().map(|ids| ids.len() as u32).collect::<Vec<_>>())
         };
-        let parts = self.read_parts(lengths)?;
-        self.whole(parts, 1)
+        self.read_rows(0..self.samples(), 1, lengths)
     }
 
-    fn read_parts<T: Send>(
+    /// `width` values for each of some samples, which `read` takes from the parts that hold them.
+    fn read_rows<T: Copy + Send>(
         &self,
+        samples: Range<usize>,
+        width: usize,
         read: impl Fn(&Path) -> Result<Vec<T>, StoreError> + Sync,
-    ) -> Result<Vec<Vec<T>>, StoreError> {
-        self.manifest.parts.par_iter().map(|part| read(&self.dir.join(&part.file))).collect()
+    ) -> Result<Vec<T>, StoreError> {
+        // Rows of the folder: all of a range, or the kept ones of it.
+        let (kept, range) = match &self.kept {
+            None => (None, samples),
+            Some(kept) => {
+                let kept = &kept[samples];
+                let range = kept.first().map_or(0..0, |first| *first..kept[kept.len() - 1] + 1);
+                (Some(kept), range)
+            }
+        };
+        let mut parts = Vec::new();
+        let mut end = 0;
+        for part in &self.manifest.parts {
+            let start = end;
+            end += part.samples;
+            let rows = range.start.max(start)..range.end.min(end);
+            if !rows.is_empty() {
+                parts.push((part, start, rows));
+            }
+        }
+        let read = |(part, ..): &(&Part, usize, Range<usize>)| self.read_part(part, width, &read);
+        let values: Vec<Vec<T>> = parts.par_iter().map(read).collect::<Result<_, _>>()?;
+        let mut wanted = Vec::with_capacity(range.len() * width);
+        for ((_, start, rows), values) in parts.iter().zip(values) {
+            wanted.extend_from_slice(&values[(rows.start - start) * width..(rows.end - start) * width]);
+        }
+        let Some(kept) = kept else { return Ok(wanted) };
+        let row = |&row: &usize| wanted[(row - range.start) * width..][..width].iter().copied();
+        Ok(kept.iter().flat_map(row).collect())
     }
 
-    /// Joins the parts, whose rows must be as many as the manifest says, and keeps the samples that are used.
-    fn whole<T: Copy>(&self, parts: Vec<Vec<T>>, width: usize) -> Result<Vec<T>, StoreError> {
-        for (part, rows) in self.manifest.parts.iter().zip(&parts) {
-            if rows.len() != part.samples * width {
-                return Err(StoreError::Rows {
-                    path: self.dir.join(&part.file),
-                    found: rows.len() / width,
-                    expected: part.samples,
-                });
-            }
+    /// What `read` takes from a part, if it is as much as the manifest says.
+    fn read_part<T>(
+        &self,
+        part: &Part,
+        width: usize,
+        read: impl Fn(&Path) -> Result<Vec<T>, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let path = self.dir.join(&part.file);
+        let values = read(&path)?;
+        if values.len() != part.samples * width {
+            return Err(StoreError::Rows { path, found: values.len() / width, expected: part.samples });
         }
-        let mut whole = Vec::with_capacity(self.manifest.inputs.samples * width);
-        for part in parts {
-            whole.extend(part);
-        }
-        match &self.kept {
-            None => Ok(whole),
-            Some(kept) => {
-                Ok(kept.iter().flat_map(|&row| whole[row * width..][..width].iter().copied()).collect())
-            }
-        }
+        Ok(values)
     }
 }
 
@@ -190,4 +222,34 @@ pub(crate) fn check_file(dir: &Path, part: &Part) -> Result<(), StoreError> {
         Ok(_) => return Ok(()),
     };
     Err(StoreError::Part { path, fault })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::tests::{H, SAMPLES, folder};
+
+    /// Five samples in parts of two: ranges begin and end within parts, and parts beside them are not opened.
+    #[test]
+    fn some_rows_of_a_level_are_those_of_the_whole_level() {
+        let dir = folder(|number, rows| {
+            rows.levels[1] = (0..rows.levels[1].len()).map(|place| (number * 10 + place) as f32).collect();
+            rows.positions[0] = u32::from(number > 0);
+        });
+        let all = HiddenStates::open(dir.path()).unwrap();
+        let some = all.clone().select(Selection { first: Some(4), without_position_0: true }).unwrap();
+        for (states, samples) in [(&all, SAMPLES), (&some, 3)] {
+            let whole = states.level(1).unwrap();
+            assert_eq!(whole.len(), samples * H);
+            for start in 0..=samples {
+                for end in start..=samples {
+                    let rows = states.level_rows(1, start..end).unwrap();
+                    assert_eq!(rows, whole[start * H..end * H], "{start}..{end}");
+                }
+            }
+        }
+        std::fs::remove_file(dir.path().join(&all.manifest.parts[0].file)).unwrap();
+        assert_eq!(all.level_rows(1, 2..5).unwrap().len(), 3 * H);
+        assert!(all.level_rows(1, 1..5).is_err());
+    }
 }

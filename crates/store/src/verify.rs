@@ -179,7 +179,7 @@ impl fmt::Display for Verified {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use onejump_core::files;
     use onejump_core::manifest::FORMAT;
 
@@ -187,12 +187,12 @@ mod tests {
     use crate::hidden::HiddenStates;
     use crate::part::{PartRows, write_part};
 
-    const H: usize = 2;
-    const SAMPLES: usize = 5;
+    pub(crate) const H: usize = 2;
+    pub(crate) const SAMPLES: usize = 5;
     const PER_PART: usize = 2;
 
     /// Three parts of a model with one block.
-    fn folder(change: impl Fn(usize, &mut PartRows)) -> tempfile::TempDir {
+    pub(crate) fn folder(change: impl Fn(usize, &mut PartRows)) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let mut parts = Vec::new();
         for number in 0..SAMPLES.div_ceil(PER_PART) {

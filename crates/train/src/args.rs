@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_shortcuts::card::Target;
+use onejump_store::hidden::Selection;
+use onejump_train::{Config, DescentOptions};
 
 /// Train shortcuts on stored hidden states, one per exit level (or one for all: joint), and write
 /// them as safetensors.
@@ -62,4 +64,31 @@ pub struct Args {
     /// adam: seed of the initial weights and of the order of the samples
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// adam, for joint and one-jump: let the states of all exit levels take this much memory; more are read in
+    /// windows of samples, in another order [default: what is free]
+    #[arg(long, value_name = "GB")]
+    pub memory_limit: Option<f64>,
+}
+
+impl Args {
+    /// What to train and how; the first kind decides what the defaults are.
+    pub fn config(&self) -> Config {
+        let config = Config::new(&self.hidden, self.kind[0]);
+        Config {
+            solver: self.solver.unwrap_or(config.solver),
+            ridge: self.ridge,
+            target: self.target,
+            selection: Selection { first: self.first, without_position_0: self.without_position_0 },
+            label: self.label.clone(),
+            adam: DescentOptions {
+                epochs: self.epochs.unwrap_or(config.adam.epochs),
+                batch_size: self.batch_size.unwrap_or(config.adam.batch_size),
+                learning_rate: self.learning_rate.unwrap_or(config.adam.learning_rate),
+                seed: self.seed,
+            },
+            model: self.model.clone(),
+            memory: self.memory_limit.map(|gigabytes| (gigabytes * 1e9) as u64),
+            ..config
+        }
+    }
 }

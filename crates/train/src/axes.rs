@@ -2,11 +2,12 @@
 //! square 1; and the way back to a shortcut.
 
 use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind};
-use onejump_shortcuts::map::{Map, Norm};
+use onejump_shortcuts::batch_norm::BatchNorm;
+use onejump_shortcuts::map::Map;
 use tch::{Kind as Dtype, Tensor};
 
 use crate::TrainError;
-use crate::closed_form::{constant_bias, eigen, single};
+use crate::linear::{constant_bias, eigen, single};
 use crate::moments::Moments;
 
 /// z = ((x − mean) ⊙ scale)·V for a kind with BatchNorm, (x ⊙ scale)·V for one without.
@@ -23,6 +24,8 @@ pub(crate) struct Axes {
 
 /// Where descents on the same targets begin.
 pub struct Start {
+    /// H.
+    pub(crate) hidden: usize,
     /// r.
     pub(crate) rank: usize,
     /// Root of the targets' mean square.
@@ -52,12 +55,12 @@ impl Start {
         let lengths = values.f_narrow(0, first, rank as i64)?.f_clamp_min(0.0)?.f_sqrt()?;
         let directions = vectors.f_narrow(1, first, rank as i64)?.f_mul(&lengths)?.f_transpose(0, 1)?;
         let directions = Vec::<f32>::try_from(single(&directions)?.f_reshape([-1])?)?;
-        Ok(Self { rank, scale, directions })
+        Ok(Self { hidden: hidden as usize, rank, scale, directions })
     }
 }
 
-/// What a descent found in these coordinates.
-pub(crate) struct Found {
+/// What a descent found, in these coordinates.
+pub(crate) struct TurnedMap {
     /// (H, r), or W (H, H).
     pub a: Tensor,
     /// (r, H).
@@ -84,21 +87,32 @@ impl Axes {
         Ok(Self { mean, variance, scale, axes, target_scale: start.scale })
     }
 
-    /// x -> z, (N, H) f32. Computed in f64: the mean of a few huge states cancels.
+    /// x -> z, (N, H) f32.
     pub fn inputs(&self, inputs: &Tensor) -> Result<Tensor, TrainError> {
-        let (rows, hidden) = inputs.size2()?;
-        let turned = Tensor::f_empty([rows, hidden], (Dtype::Float, inputs.device()))?;
+        let turned = Tensor::f_empty(inputs.size(), (Dtype::Float, inputs.device()))?;
+        self.turn(inputs, &turned)?;
+        Ok(turned)
+    }
+
+    /// x -> z, (N, H) f32, in the place of x.
+    pub fn turn_in_place(&self, inputs: &Tensor) -> Result<(), TrainError> {
+        self.turn(inputs, inputs)
+    }
+
+    /// Computed in f64: the mean of a few huge states cancels.
+    fn turn(&self, from: &Tensor, into: &Tensor) -> Result<(), TrainError> {
+        let rows = from.size2()?.0;
         let axes = single(&self.axes)?;
         for start in (0..rows).step_by(CHUNK as usize) {
             let count = CHUNK.min(rows - start);
-            let mut x = inputs.f_narrow(0, start, count)?.f_to_kind(Dtype::Double)?;
+            let mut x = from.f_narrow(0, start, count)?.f_to_kind(Dtype::Double)?;
             if let Some(mean) = &self.mean {
                 x = x.f_sub(mean)?;
             }
             let scaled = single(&x.f_mul(&self.scale.f_transpose(0, 1)?)?)?;
-            let _ = scaled.f_mm_out(&turned.f_narrow(0, start, count)?, &axes)?;
+            let _ = scaled.f_mm_out(&into.f_narrow(0, start, count)?, &axes)?;
         }
-        Ok(turned)
+        Ok(())
     }
 
     /// Targets of mean square 1, (N, H) f32.
@@ -112,7 +126,7 @@ impl Axes {
     }
 
     /// The shortcut that does in the model's coordinates what `found` does in these.
-    pub fn fold(&self, found: Found) -> Result<Map, TrainError> {
+    pub fn fold(&self, found: TurnedMap) -> Result<Map, TrainError> {
         let double = |tensor: &Tensor| tensor.f_to_kind(Dtype::Double);
         let a = double(&found.a)?;
         let Some(b) = &found.b else {
@@ -131,7 +145,7 @@ impl Axes {
             Some(mean) => single(mean)?,
             None => single(&self.variance.f_zeros_like()?)?,
         };
-        let norm = Norm {
+        let norm = BatchNorm {
             weight: single(&self.variance.f_ones_like()?)?,
             bias: single(&constant_bias(&turned, &constant)?)?,
             running_mean: mean,

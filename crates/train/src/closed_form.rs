@@ -9,17 +9,13 @@
 use std::borrow::Borrow;
 
 use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind};
-use onejump_shortcuts::map::{Map, Norm};
+use onejump_shortcuts::batch_norm::BatchNorm;
+use onejump_shortcuts::map::Map;
 use tch::Tensor;
 
 use crate::TrainError;
+use crate::linear::{column_scale, constant_bias, leading, single, solve};
 use crate::moments::Moments;
-
-/// Eigenvalues below this share of the largest are taken as 0: H·ε of f64, with a margin of 10.
-pub(crate) const CUTOFF: f64 = 1e-12;
-
-/// A Cholesky factor whose smallest pivot is this small a share of the largest is not trusted.
-const SAFE_PIVOT: f64 = 1e-5;
 
 /// Rows whose error is computed at a time.
 const CHUNK: i64 = 256;
@@ -72,7 +68,7 @@ fn normalised(moments: &Moments, rank: usize, ridge: f64) -> Result<Map, TrainEr
 /// The levels are taken one after the other: no more than one level's moments are in memory.
 ///
 /// # Errors
-/// [`TrainError`] if a level's moments cannot be had, or are not finite.
+/// [`TrainError`] if a level's moments are an error, or not finite.
 pub fn with_norm_per_level(
     levels: impl IntoIterator<Item = Result<impl Borrow<Moments>, TrainError>>,
     rank: usize,
@@ -133,7 +129,7 @@ pub(crate) fn assemble(
     mean_y: &Tensor,
 ) -> Result<Map, TrainError> {
     let a0 = mean_y.f_unsqueeze(0)?.f_mm(b)?; // (1, r)
-    let norm = Norm {
+    let norm = BatchNorm {
         weight: mean_x.f_ones_like()?.f_to_kind(tch::Kind::Float)?,
         bias: single(&constant_bias(a, &a0)?)?,
         running_mean: single(mean_x)?,
@@ -143,93 +139,28 @@ pub(crate) fn assemble(
     Ok(Map::LowRank { norm: Some(norm), a: single(a)?, b: single(&b.f_transpose(0, 1)?)? })
 }
 
-/// What scales columns of very different mean squares (H) to 1 before a solution; 1 for those of zeros.
-pub(crate) fn column_scale(second: &Tensor) -> Result<Tensor, TrainError> {
-    let scale = second.f_clamp_min(f64::MIN_POSITIVE)?.f_rsqrt()?;
-    Ok(scale.f_masked_fill(&second.f_le(0.0)?, 1.0)?)
-}
-
-/// The shortest β (H) with β·A = a₀: a₀·(AᵀA)⁻¹·Aᵀ, for A (H, r) and a₀ (1, r).
-pub(crate) fn constant_bias(a: &Tensor, a0: &Tensor) -> Result<Tensor, TrainError> {
-    let inner = solve(&a.f_transpose(0, 1)?.f_mm(a)?, &a0.f_transpose(0, 1)?, 0.0)?; // (r, 1)
-    Ok(a.f_mm(&inner)?.f_squeeze_dim(1)?)
-}
-
-/// (G + ridge·mean(diag G)·I)⁻¹·C for a symmetric G ≥ 0; the pseudo-inverse where G is singular.
-pub(crate) fn solve(gram: &Tensor, cross: &Tensor, ridge: f64) -> Result<Tensor, TrainError> {
-    let mut gram = gram.shallow_clone();
-    if ridge > 0.0 {
-        let size = gram.size2()?.0;
-        let weight = gram.f_trace()?.double_value(&[]) / size as f64 * ridge;
-        gram = gram.f_add(&Tensor::f_eye(size, (gram.kind(), gram.device()))?.f_mul_scalar(weight)?)?;
-    }
-    let (factor, info) = gram.f_linalg_cholesky_ex(false, false)?;
-    let pivots = factor.f_diagonal(0, 0, 1)?;
-    let extreme = |tensor: Tensor| tensor.double_value(&[]);
-    let (smallest, largest) = (extreme(pivots.f_min()?), extreme(pivots.f_max()?));
-    if info.int64_value(&[]) == 0 && smallest > SAFE_PIVOT * largest {
-        return Ok(cross.f_cholesky_solve(&factor, false)?);
-    }
-    let (values, vectors) = eigen(&gram)?;
-    let floor = extreme(values.f_max()?) * CUTOFF;
-    let inverse = values.f_reciprocal()?.f_masked_fill(&values.f_le(floor)?, 0.0)?;
-    let projected = vectors.f_transpose(0, 1)?.f_mm(cross)?.f_mul(&inverse.f_unsqueeze(1)?)?;
-    Ok(vectors.f_mm(&projected)?)
-}
-
-/// The eigenvectors of the `rank` largest eigenvalues of a symmetric matrix, (H, r), largest first.
-pub(crate) fn leading(matrix: &Tensor, rank: usize) -> Result<Tensor, TrainError> {
-    let (_, vectors) = eigen(matrix)?;
-    let (size, rank) = (vectors.size2()?.0, rank as i64);
-    oriented(&vectors.f_narrow(1, size - rank, rank)?.f_flip([1i64])?)
-}
-
-/// The columns with signs that make their largest components positive: an eigenvector's sign is arbitrary,
-/// and equal inputs should give equal files.
-pub(crate) fn oriented(vectors: &Tensor) -> Result<Tensor, TrainError> {
-    let (_, place) = vectors.f_abs()?.f_max_dim(0, true)?;
-    Ok(vectors.f_mul(&vectors.f_gather(0, &place, false)?.f_sign()?)?)
-}
-
-/// Eigenvalues in ascending order and their vectors, of the symmetric part of a matrix.
-pub(crate) fn eigen(matrix: &Tensor) -> Result<(Tensor, Tensor), TrainError> {
-    if matrix.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
-        return Err(TrainError::Diverged("the hidden states' second moments are not finite".into()));
-    }
-    let symmetric = matrix.f_add(&matrix.f_transpose(0, 1)?)?.f_mul_scalar(0.5)?;
-    Ok(symmetric.f_linalg_eigh("L")?)
-}
-
 /// E‖ĥ − y‖² of a map over the samples, from their moments: E‖y‖² − 2·E(ĥ·y) + E‖ĥ‖².
 ///
 /// # Errors
-/// [`TrainError::Torch`] if the map has another hidden size.
+/// [`TrainError`] if the map has another hidden size.
 pub fn loss(map: &Map, moments: &Moments) -> Result<f64, TrainError> {
     let n = moments.samples;
     let double = |tensor: &Tensor| tensor.f_to_kind(tch::Kind::Double);
-    // ĥ = x·W + w, with W (H, H) as M·B.
+    // ĥ = u·B with u = x·M + c; a full map has no B.
     let (matrix, constant, b) = match map {
-        Map::Full { w, .. } => (double(w)?, None, None),
-        Map::LowRank { norm, a, b } => {
-            let (scale, shift) = match norm {
-                Some(norm) => {
-                    let deviation = double(&norm.running_var)?.f_add_scalar(norm.eps)?.f_sqrt()?;
-                    let scale = double(&norm.weight)?.f_div(&deviation)?;
-                    let shift = double(&norm.bias)?.f_sub(&double(&norm.running_mean)?.f_mul(&scale)?)?;
-                    (scale, Some(shift))
-                }
-                None => (Tensor::f_ones([a.size()[0]], (tch::Kind::Double, a.device()))?, None),
-            };
-            let a = double(a)?;
-            let constant = match shift {
-                Some(shift) => Some(shift.f_unsqueeze(0)?.f_mm(&a)?), // (1, r)
-                None => None,
-            };
-            (scale.f_unsqueeze(1)?.f_mul(&a)?, constant, Some(double(b)?))
+        Map::Full { w, bias } => {
+            let constant = bias.as_ref().map(|bias| double(bias)?.f_unsqueeze(0)).transpose()?; // (1, H)
+            (double(w)?, constant, None)
+        }
+        Map::LowRank { norm: None, a, b } => (double(a)?, None, Some(double(b)?)),
+        Map::LowRank { norm: Some(norm), a, b } => {
+            let (folded, a) = (norm.folded()?, double(a)?);
+            let constant = folded.shift.f_unsqueeze(0)?.f_mm(&a)?; // (1, r)
+            (folded.scale.f_unsqueeze(1)?.f_mul(&a)?, Some(constant), Some(double(b)?))
         }
     };
     let sum = |tensor: Tensor| Ok::<f64, TrainError>(tensor.f_sum(tch::Kind::Double)?.double_value(&[]));
-    // In the r coordinates u = x·M + c: E[uᵀu] and E[uᵀy].
+    // E[uᵀu] and E[uᵀy].
     let xm = moments.x.f_unsqueeze(0)?.f_mm(&matrix)?.f_div_scalar(n)?; // E[x]·M
     let mut uu = matrix.f_transpose(0, 1)?.f_mm(&moments.xx)?.f_mm(&matrix)?.f_div_scalar(n)?;
     let mut uy = matrix.f_transpose(0, 1)?.f_mm(&moments.xy)?.f_div_scalar(n)?;
@@ -247,10 +178,10 @@ pub fn loss(map: &Map, moments: &Moments) -> Result<f64, TrainError> {
     Ok(moments.y_squared / n - 2.0 * product + square)
 }
 
-/// E‖ĥ − y‖² of a map over samples `inputs` and `targets` (N, H): where their moments are not at hand.
+/// E‖ĥ − y‖² of a map over samples `inputs` and `targets` (N, H), computed row by row: it needs no moments.
 ///
 /// # Errors
-/// [`TrainError::Torch`] if the shapes do not fit.
+/// [`TrainError`] if the shapes do not fit.
 pub fn squared_error(map: &Map, inputs: &Tensor, targets: &Tensor) -> Result<f64, TrainError> {
     let (samples, mut sum) = (inputs.size2()?.0, 0.0);
     for start in (0..samples).step_by(CHUNK as usize) {
@@ -261,6 +192,39 @@ pub fn squared_error(map: &Map, inputs: &Tensor, targets: &Tensor) -> Result<f64
     Ok(sum / samples as f64)
 }
 
-pub(crate) fn single(tensor: &Tensor) -> Result<Tensor, TrainError> {
-    Ok(tensor.f_to_kind(tch::Kind::Float)?.f_contiguous()?)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moments::TargetRows;
+    use onejump_tensor::rows::values;
+    use tch::{Device, Kind};
+
+    /// Rounding alone separates the two: ĥ in f32 has 24 bits, so 1e-6 of the targets' mean square.
+    #[test]
+    fn the_loss_from_moments_is_that_of_the_rows_for_every_kind_of_map() {
+        tch::manual_seed(5);
+        let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu));
+        let (samples, hidden, rank) = (300, 8, 3);
+        let (x, y) = (random(&[samples, hidden]) * 2.0 + 1.0, random(&[samples, hidden]) - 0.5);
+        let targets = TargetRows::new(values(&y).unwrap(), hidden as usize);
+        let moments = Moments::of(&values(&x).unwrap(), &targets).unwrap();
+        let norm = || BatchNorm {
+            weight: random(&[hidden]),
+            bias: random(&[hidden]),
+            running_mean: random(&[hidden]),
+            running_var: random(&[hidden]).square(),
+            eps: BATCH_NORM_EPS,
+        };
+        let (w, bias) = (random(&[hidden, hidden]), random(&[hidden]));
+        let (a, b) = (random(&[hidden, rank]), random(&[rank, hidden]));
+        for map in [
+            Map::Full { w: w.shallow_clone(), bias: None },
+            Map::Full { w, bias: Some(bias) },
+            Map::LowRank { norm: None, a: a.shallow_clone(), b: b.shallow_clone() },
+            Map::LowRank { norm: Some(norm()), a, b },
+        ] {
+            let (ours, plain) = (loss(&map, &moments).unwrap(), squared_error(&map, &x, &y).unwrap());
+            assert!((ours - plain).abs() < 1e-6 * plain, "{map:?}: {ours} {plain}");
+        }
+    }
 }

@@ -10,7 +10,8 @@ use onejump_shortcuts::map::Map;
 use tch::{Kind as Dtype, Tensor};
 
 use crate::TrainError;
-use crate::closed_form::{CUTOFF, assemble, column_scale, eigen, oriented, single};
+use crate::closed_form::assemble;
+use crate::linear::{CUTOFF, column_scale, eigen, oriented, single};
 
 /// The best map of a kind for inputs and targets, (N, H) f32 each. `ridge` as in
 /// [`closed_form::fit`](crate::closed_form::fit).
@@ -109,7 +110,7 @@ fn leading(f: &Tensor, rank: usize) -> Result<Tensor, TrainError> {
 mod tests {
     use super::*;
     use crate::closed_form;
-    use crate::moments::{Moments, Targets};
+    use crate::moments::{Moments, TargetRows};
     use onejump_tensor::rows::values;
     use tch::Device;
 
@@ -120,7 +121,7 @@ mod tests {
         let random = |rows, columns| Tensor::randn([rows, columns], (Dtype::Float, Device::Cpu));
         let (samples, hidden) = (7, 12);
         let (x, y) = (random(samples, hidden) * 3.0 + 1.0, random(samples, hidden) + 0.5);
-        let targets = Targets::new(values(&y).unwrap(), hidden as usize);
+        let targets = TargetRows::new(values(&y).unwrap(), hidden as usize);
         let moments = Moments::of(&values(&x).unwrap(), &targets).unwrap();
         for kind in [ShortcutKind::NNjtc, ShortcutKind::Njtc, ShortcutKind::Jtc] {
             for (rank, ridge) in [(2, 0.0), (2, 0.1), (10, 0.0)] {

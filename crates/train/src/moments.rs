@@ -32,9 +32,9 @@ pub struct Moments {
     pub y_squared: f64,
 }
 
-/// Targets y (N, H) of many inputs, and what is the same for all of them.
+/// Targets y (N, H), and the sums over them, which are the same whatever the inputs.
 #[derive(Debug)]
-pub struct Targets {
+pub struct TargetRows {
     rows: Vec<f32>,
     hidden: usize,
     /// Σ y, (H).
@@ -43,7 +43,7 @@ pub struct Targets {
     squared: f64,
 }
 
-impl Targets {
+impl TargetRows {
     /// Rows (N, H).
     ///
     /// # Panics
@@ -68,7 +68,7 @@ impl Moments {
     ///
     /// # Panics
     /// If the two have different sizes.
-    pub fn of(inputs: &[f32], targets: &Targets) -> Result<Self, TrainError> {
+    pub fn of(inputs: &[f32], targets: &TargetRows) -> Result<Self, TrainError> {
         let hidden = targets.hidden;
         let (upper, cross) = rayon::join(
             || matrix(hidden, |columns| simd::gram(inputs, hidden, columns)),
@@ -85,7 +85,7 @@ impl Moments {
         })
     }
 
-    /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
+    /// The same moments; the tensors are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
         Self {
             samples: self.samples,
@@ -150,7 +150,7 @@ mod tests {
         for (samples, hidden) in [(50, 8), (131, 13), (1, 3), (4, 1), (3, 530)] {
             let random = || Tensor::randn([samples, hidden], (Kind::Float, Device::Cpu));
             let (x, y) = (random(), random());
-            let targets = Targets::new(values(&y).unwrap(), hidden as usize);
+            let targets = TargetRows::new(values(&y).unwrap(), hidden as usize);
             let moments = Moments::of(&values(&x).unwrap(), &targets).unwrap();
             let (x, y) = (x.to_kind(Kind::Double), y.to_kind(Kind::Double));
             for (ours, plain) in [

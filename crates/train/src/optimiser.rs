@@ -1,8 +1,14 @@
-//! Adam (Kingma and Ba 2015) on one flat vector of parameters, so that a step is a handful of operations.
+//! Adam (Kingma and Ba 2015) on one flat vector of parameters, so that a step is a handful of operations; its rate and
+//! the order of its samples.
 
+use std::f64::consts::PI;
+
+use onejump_core::seed;
+use rand_chacha::rand_core::Rng;
 use tch::Tensor;
 
 use crate::TrainError;
+use crate::config::DescentOptions;
 
 const BETA_1: f64 = 0.9;
 const EPS: f64 = 1e-8;
@@ -45,4 +51,30 @@ impl Adam {
         let _ = self.parameters.f_sub_(&self.first.f_div(&denominator)?.f_mul_scalar(length)?)?;
         Ok(())
     }
+}
+
+/// Half a cosine: 1 at the start of a training, 0 at its end.
+pub(crate) fn decay(progress: f64) -> f64 {
+    0.5 * (1.0 + (PI * progress).cos())
+}
+
+/// Puts the numbers below `count` in a random order, which is drawn from the last order of as many.
+pub(crate) fn reorder(order: &mut Vec<i64>, count: i64, random: &mut impl Rng) {
+    if order.len() != count as usize {
+        *order = (0..count).collect();
+    }
+    for last in (1..order.len()).rev() {
+        order.swap(last, seed::below(random, last as u64 + 1) as usize);
+    }
+}
+
+/// Refuses an epoch's loss that is no number.
+pub(crate) fn finite(loss: f64, epoch: usize, options: &DescentOptions) -> Result<(), TrainError> {
+    if loss.is_finite() {
+        return Ok(());
+    }
+    Err(TrainError::Diverged(format!(
+        "gradient descent diverged in epoch {epoch}: the loss is {loss}; lower --learning-rate {}",
+        options.learning_rate
+    )))
 }

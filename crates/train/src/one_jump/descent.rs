@@ -8,8 +8,8 @@
 //! - ∂L/∂u = (∂L/∂v − (∂L/∂v·v)·v·B·Bᵀ/H)/s, as s follows u;
 //! - ∂L/∂B = ∂L/∂P·E·diag(g) − vᵀ·diag(∂L/∂v·v)·v·B/H, as s follows B.
 //!
-//! A step looks at [`VOCABULARY`] tokens: half of them the most probable ones, the other half drawn from
-//! the rest, each of which stands for as many as were not drawn.
+//! A step looks at [`VOCABULARY`] tokens: half of them are the most probable ones, the other half is drawn from
+//! the rest, and each drawn token stands for an equal share of the rest.
 
 use onejump_core::observe::{Observer, Task};
 use onejump_core::seed::{self, Purpose};
@@ -18,13 +18,14 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
-use crate::adam::{Options, decay, shuffle};
-use crate::closed_form::single;
+use crate::config::DescentOptions;
+use crate::linear::single;
 use crate::one_jump::quadratic::Coordinates;
-use crate::one_jump::truth::{TOP, Truth};
-use crate::optimiser::Adam;
+use crate::one_jump::truth::{TOP, TrueDistributions};
+use crate::optimiser::{Adam, decay, finite, reorder};
+use crate::passes::{Passes, Window};
 
-/// Tokens that a step looks at, of a larger vocabulary.
+/// So many tokens does a step look at where the vocabulary is larger.
 pub const VOCABULARY: usize = 8192;
 
 /// Decay of Adam's second moment: a training has a few hundred steps, not thousands.
@@ -33,18 +34,17 @@ const BETA_2: f64 = 0.99;
 /// Added to the mean square of an approximation before its root: it may be 0.
 const TINY: f64 = 1e-12;
 
-/// The options as a line for the file's metadata.
-pub(crate) fn describe(options: &Options, vocab_size: usize) -> String {
+/// What a step looks at, as the beginning of a line for the file's metadata.
+pub(crate) fn describe(vocab_size: usize) -> String {
     format!(
-        "divergence over the {} most likely tokens, {} tokens a step, β₂ {BETA_2}, relative rate, {}",
+        "divergence over the {} most likely tokens, {} tokens a step, β₂ {BETA_2}, relative rate",
         (TOP as usize).min(vocab_size),
         VOCABULARY.min(vocab_size),
-        options.describe()
     )
 }
 
 /// What a descent found: u = x·A + constant, ĥ = u·B.
-pub(crate) struct Found {
+pub(crate) struct DescendedJump {
     /// (H, r) f64.
     pub a: Tensor,
     /// (r, H) f64.
@@ -55,57 +55,46 @@ pub(crate) struct Found {
     pub curve: Vec<f64>,
 }
 
-/// Descends from `start` (A and B). `states` (K·N, H) are of length about 1; sample i is row i of each
-/// level's N rows and of `truth`.
+/// Descends from `start` (A and B). The states of `passes` are of length about 1; `truth` is of all samples.
 pub(crate) fn descend(
-    states: &Tensor,
-    truth: &Truth,
+    passes: &mut Passes,
+    truth: &TrueDistributions,
     head: &Head,
     coordinates: &Coordinates,
     start: &(Tensor, Tensor),
-    options: &Options,
+    options: &DescentOptions,
     observer: &dyn Observer,
-) -> Result<Found, TrainError> {
-    let (pairs, samples) = (states.size2()?.0, truth.tokens.size2()?.0);
-    let batch_size = (options.batch_size as i64).min(pairs);
-    let mut model = Model::new(coordinates, start)?;
+) -> Result<DescendedJump, TrainError> {
+    let mut jump = JumpParameters::new(coordinates, start)?;
     let mut vocabulary = Vocabulary::new(head, &truth.mean, options.seed)?;
-    let mut order: Vec<i64> = (0..pairs).collect();
+    let mut order = Vec::new();
     let mut random = seed::stream(options.seed, Purpose::Order, 0);
-    let rate = options.learning_rate * model.initial_size;
-    let batches = pairs / batch_size;
+    let rate = options.learning_rate * jump.initial_size;
+    let batches = passes.batches();
     let steps = batches as usize * options.epochs;
+    let batch_size = passes.batch_size();
     let meter = observer.begin(Task { name: "train", unit: "steps", total: steps as u64 });
     let (mut step, mut curve) = (0, Vec::with_capacity(options.epochs));
-    for epoch in 0..options.epochs {
-        shuffle(&mut order, &mut random);
+    for epoch in 1..=options.epochs {
         let mut total = 0.0;
-        for batch in order.chunks_exact(batch_size as usize) {
-            observer.check()?;
-            let rows = Tensor::f_from_slice(batch)?;
-            let own = rows.f_remainder(samples)?;
-            let batch = Batch {
-                x: states.f_index_select(0, &rows)?,
-                tokens: truth.tokens.f_index_select(0, &own)?,
-                probabilities: truth.probabilities.f_index_select(0, &own)?,
-            };
-            total += model.gradients(&batch, &vocabulary.draw()?, head)?;
-            model.adam.update(rate * decay(step as f64 / steps as f64))?;
-            step += 1;
-            meter.advance(1);
-        }
+        passes.again(|window| {
+            reorder(&mut order, window.states.size2()?.0, &mut random);
+            for rows in order.chunks_exact(batch_size as usize) {
+                observer.check()?;
+                let batch = Batch::of(rows, window, truth)?;
+                total += jump.gradients(&batch, &vocabulary.draw()?, head)?;
+                jump.adam.update(rate * decay(step as f64 / steps as f64))?;
+                step += 1;
+                meter.advance(1);
+            }
+            Ok(())
+        })?;
         let loss = total / batches as f64;
-        if !loss.is_finite() {
-            return Err(TrainError::Diverged(format!(
-                "gradient descent diverged in epoch {}: the loss is {loss}; lower --learning-rate {}",
-                epoch + 1,
-                options.learning_rate
-            )));
-        }
+        finite(loss, epoch, options)?;
         curve.push(loss);
     }
     drop(meter);
-    model.found(curve)
+    jump.found(curve)
 }
 
 /// Pairs of a sample and an exit level.
@@ -116,6 +105,19 @@ struct Batch {
     tokens: Tensor,
     /// (n, T).
     probabilities: Tensor,
+}
+
+impl Batch {
+    /// Some rows of a window; row i is of the sample i mod the window's samples.
+    fn of(rows: &[i64], window: &Window, truth: &TrueDistributions) -> Result<Self, TrainError> {
+        let rows = Tensor::f_from_slice(rows)?;
+        let samples = rows.f_remainder(window.samples)?.f_add_scalar(window.first)?;
+        Ok(Self {
+            x: window.states.f_index_select(0, &rows)?,
+            tokens: truth.tokens.f_index_select(0, &samples)?,
+            probabilities: truth.probabilities.f_index_select(0, &samples)?,
+        })
+    }
 }
 
 /// The tokens of a step.
@@ -171,7 +173,7 @@ impl<'a> Vocabulary<'a> {
 }
 
 /// A', B' and the constant in one flat vector, in the coordinates of the descent.
-struct Model {
+struct JumpParameters {
     adam: Adam,
     parameters: Views,
     slopes: Views,
@@ -202,7 +204,7 @@ impl Views {
     }
 }
 
-impl Model {
+impl JumpParameters {
     /// The start in these coordinates, with columns of A' and rows of B' of length about 1: the length of
     /// an approximation does not matter.
     fn new(coordinates: &Coordinates, start: &(Tensor, Tensor)) -> Result<Self, TrainError> {
@@ -254,9 +256,9 @@ impl Model {
         Ok(loss)
     }
 
-    fn found(&self, curve: Vec<f64>) -> Result<Found, TrainError> {
+    fn found(&self, curve: Vec<f64>) -> Result<DescendedJump, TrainError> {
         let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
-        Ok(Found {
+        Ok(DescendedJump {
             a: double(&self.input)?.f_mm(&double(&self.parameters.a)?)?,
             b: double(&self.parameters.b)?.f_mm(&double(&self.output)?)?,
             constant: double(&self.parameters.constant)?.f_squeeze_dim(0)?,
@@ -303,7 +305,7 @@ mod tests {
             Norm::Layer { weight: random(&[hidden]), bias: random(&[hidden]), eps },
         ] {
             let head = Head { norm, unembedding: random(&[vocab, hidden]) };
-            let truth = Truth::of(&random(&[samples, hidden]), &head, &Silent).unwrap();
+            let truth = TrueDistributions::of(&random(&[samples, hidden]), &head, &Silent).unwrap();
             let white = |scale: f64| {
                 let matrix = random(&[hidden, hidden]) * scale;
                 let symmetric = &matrix + matrix.transpose(0, 1);
@@ -312,7 +314,7 @@ mod tests {
             let coordinates = Coordinates { input: white(0.5), output: white(0.5) };
             let start = [&[hidden, rank], &[rank, hidden]].map(|size| random(size).to_kind(Kind::Double));
             let [a, b] = start;
-            let mut model = Model::new(&coordinates, &(a, b)).unwrap();
+            let mut model = JumpParameters::new(&coordinates, &(a, b)).unwrap();
             model.adam.parameters.narrow(0, 2 * hidden * rank, rank).copy_(&random(&[rank]));
             let batch = Batch {
                 x: random(&[samples, hidden]),

@@ -10,8 +10,8 @@ use onejump_tensor::rows::values;
 use tch::{Kind, Tensor};
 
 use crate::TrainError;
-use crate::closed_form::{CUTOFF, eigen, leading, single, solve};
-use crate::moments::{Moments, Targets};
+use crate::linear::{CUTOFF, eigen, leading, single, solve};
+use crate::moments::{Moments, TargetRows};
 
 /// Rows of the unembedding that are converted to f64 at a time.
 const CHUNK: i64 = 4096;
@@ -33,18 +33,25 @@ pub struct Quadratic {
 }
 
 impl Quadratic {
-    /// The moments of states (K, N, H) and targets (N, H), and the metric for the mean distribution (V).
+    /// The moments of the states (N, H) of every exit level and targets (N, H), and the metric for the mean
+    /// distribution (V).
     ///
     /// # Errors
-    /// [`TrainError`] if the shapes do not fit together.
-    pub fn of(states: &Tensor, targets: &Tensor, head: &Head, mean: &Tensor) -> Result<Self, TrainError> {
+    /// [`TrainError`] if the states of a level are an error, or the shapes do not fit together.
+    pub fn of(
+        levels: impl IntoIterator<Item = Result<Tensor, TrainError>>,
+        targets: &Tensor,
+        head: &Head,
+        mean: &Tensor,
+    ) -> Result<Self, TrainError> {
         let centred = head.norm.centred(targets)?;
         let directions = centred.f_mul(&head.norm.inverse_scale(&centred)?)?;
-        let targets = Targets::new(values(&directions)?, directions.size2()?.1 as usize);
-        let mut moments: Option<Moments> = None;
-        for level in 0..states.size()[0] {
-            let inputs = values(&unit(&states.f_select(0, level)?)?)?;
+        let targets = TargetRows::new(values(&directions)?, directions.size2()?.1 as usize);
+        let (mut moments, mut count): (Option<Moments>, _) = (None, 0.0);
+        for states in levels {
+            let inputs = values(&unit(&states?)?)?;
             let level = Moments::of(&inputs, &targets)?;
+            count += 1.0;
             match &mut moments {
                 Some(moments) => moments.add(&level)?,
                 None => moments = Some(level),
@@ -54,7 +61,7 @@ impl Quadratic {
         let metric = metric(head, mean)?;
         let y = directions.f_to_kind(Kind::Double)?;
         let squares = y.f_mm(&metric)?.f_mul(&y)?.f_sum(Kind::Double)?.double_value(&[]);
-        Ok(Self { target_square: squares * states.size()[0] as f64, moments, metric })
+        Ok(Self { target_square: squares * count, moments, metric })
     }
 
     /// The best A (H, r) and B (r, H), f64. `ridge` adds ridge·mean(diag G) to the diagonal of G.

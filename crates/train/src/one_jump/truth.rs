@@ -14,7 +14,7 @@ const CHUNK: i64 = 128;
 
 /// The true distributions of N samples, as far as training needs them.
 #[derive(Debug)]
-pub struct Truth {
+pub struct TrueDistributions {
     /// The [`TOP`] most likely tokens of each sample, most likely first, (N, T) i64.
     pub tokens: Tensor,
     /// Their probabilities, (N, T) f32.
@@ -23,7 +23,7 @@ pub struct Truth {
     pub mean: Tensor,
 }
 
-impl Truth {
+impl TrueDistributions {
     /// The head's distributions at final hidden states (N, H).
     ///
     /// # Errors
@@ -32,23 +32,21 @@ impl Truth {
         let (samples, vocab) = (states.size2()?.0, head.vocab_size() as i64);
         let meter = observer.begin(Task { name: "truth", unit: "samples", total: samples as u64 });
         let mut sum = Tensor::f_zeros([vocab], (Kind::Double, states.device()))?;
-        let (mut tokens, mut probabilities) = (Vec::new(), Vec::new());
-        let mut start = 0;
-        while start < samples {
+        // Whole from the start: a small result that stays behind each batch's large logits would leave gaps in the heap
+        // that no later batch fits into.
+        let top = TOP.min(vocab);
+        let empty = |kind| Tensor::f_empty([samples, top], (kind, states.device()));
+        let (tokens, probabilities) = (empty(Kind::Int64)?, empty(Kind::Float)?);
+        for start in (0..samples).step_by(CHUNK as usize) {
             observer.check()?;
             let rows = CHUNK.min(samples - start);
             let distribution = head.logits(&states.f_narrow(0, start, rows)?)?.f_softmax(-1, None)?; // (n, V)
             sum += distribution.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Double)?;
-            let (top, ids) = distribution.f_topk(TOP.min(vocab), -1, true, true)?;
-            tokens.push(ids);
-            probabilities.push(top);
+            let (largest, ids) = distribution.f_topk(top, -1, true, true)?;
+            tokens.f_narrow(0, start, rows)?.f_copy_(&ids)?;
+            probabilities.f_narrow(0, start, rows)?.f_copy_(&largest)?;
             meter.advance(rows as u64);
-            start += rows;
         }
-        Ok(Self {
-            tokens: Tensor::f_cat(&tokens, 0)?,
-            probabilities: Tensor::f_cat(&probabilities, 0)?,
-            mean: sum.f_div_scalar(samples as f64)?,
-        })
+        Ok(Self { tokens, probabilities, mean: sum.f_div_scalar(samples as f64)? })
     }
 }

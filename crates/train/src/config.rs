@@ -1,0 +1,141 @@
+//! What to train and how.
+
+use std::path::PathBuf;
+
+use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
+use onejump_shortcuts::card::Target;
+use onejump_store::hidden::{HiddenStates, Selection};
+
+use crate::TrainError;
+
+/// What to train and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// A folder of hidden states.
+    pub hidden: PathBuf,
+    /// What to train.
+    pub kind: ShortcutKind,
+    /// How.
+    pub solver: Solver,
+    /// r; ⌊H/100⌋ by default.
+    pub rank: Option<usize>,
+    /// Weight of the closed form's ridge term, relative to the mean square of the inputs.
+    pub ridge: f64,
+    /// What the maps approximate.
+    pub target: Target,
+    /// Which samples they are trained on.
+    pub selection: Selection,
+    /// A name for the file's rows in tables.
+    pub label: Option<String>,
+    /// Options of gradient descent.
+    pub adam: DescentOptions,
+    /// The model that the states come from: a one-jump is fitted to its head. Other kinds need none.
+    pub model: Option<String>,
+    /// Bytes that the states of all exit levels together may take while gradient descent reads them, which joint and
+    /// one-jump do. Where they are more, the descent reads a window of samples at a time. What the machine has free,
+    /// by default.
+    pub memory: Option<u64>,
+}
+
+impl Config {
+    /// Every option at its default: a one-jump by gradient descent, the others in closed form.
+    pub fn new(hidden: impl Into<PathBuf>, kind: ShortcutKind) -> Self {
+        Self {
+            hidden: hidden.into(),
+            kind,
+            solver: default_solver(kind),
+            rank: None,
+            ridge: 0.0,
+            target: Target::default(),
+            selection: Selection::default(),
+            label: None,
+            adam: DescentOptions::of(kind),
+            model: None,
+            memory: None,
+        }
+    }
+
+    /// The rank, once every option makes sense for these states.
+    pub(crate) fn validated_rank(&self, hidden: &HiddenStates) -> Result<usize, TrainError> {
+        let usage = |reason: String| Err(TrainError::Usage(reason));
+        if !ShortcutKind::TRAINED.contains(&self.kind) {
+            let known = ShortcutKind::TRAINED.map(ShortcutKind::name).join(", ");
+            return usage(format!("'{}' is not trained; known: {known}", self.kind));
+        }
+        let size = hidden.hidden_size();
+        let rank = self.rank.unwrap_or_else(|| default_rank(size));
+        if rank == 0 || rank > size {
+            return usage(format!("rank {rank} is impossible: it must be 1 to H = {size}"));
+        }
+        if self.ridge < 0.0 || !self.ridge.is_finite() {
+            return usage(format!("a ridge of {} is impossible: it must be 0 or more", self.ridge));
+        }
+        if self.ridge > 0.0 && self.solver == Solver::Adam {
+            return usage("--ridge belongs to the closed form; leave it out with --solver adam".into());
+        }
+        if self.kind == ShortcutKind::JointNorms && self.solver == Solver::Adam {
+            return usage("joint-norms has the closed form alone; leave out --solver adam".into());
+        }
+        let adam = &self.adam;
+        if self.solver == Solver::Adam
+            && (adam.epochs == 0
+                || adam.batch_size < 2
+                || adam.learning_rate <= 0.0
+                || !adam.learning_rate.is_finite())
+        {
+            return usage(
+                "gradient descent needs 1 epoch, 2 samples in a batch, and a learning rate above 0".into(),
+            );
+        }
+        if hidden.samples() < 2 {
+            return usage(format!(
+                "{} has {} samples; training needs 2",
+                self.hidden.display(),
+                hidden.samples()
+            ));
+        }
+        Ok(rank)
+    }
+}
+
+/// The solver of a kind where none is asked for.
+pub fn default_solver(kind: ShortcutKind) -> Solver {
+    if kind == ShortcutKind::OneJump { Solver::Adam } else { Solver::ClosedForm }
+}
+
+/// Options of gradient descent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DescentOptions {
+    /// Passes over the training samples.
+    pub epochs: usize,
+    /// Samples in a step.
+    pub batch_size: usize,
+    /// Learning rate of the first step; it falls to 0 along half a cosine.
+    pub learning_rate: f64,
+    /// Seed of the initial weights and of the order of the samples.
+    pub seed: u64,
+}
+
+impl DescentOptions {
+    /// The paper's descent on Eq. 2; the paper does not say how many passes it took. The learning rate is
+    /// for targets scaled to a mean square of 1.
+    pub const EQ_2: Self = Self { epochs: 10, batch_size: 64, learning_rate: 1e-2, seed: 0 };
+
+    /// A one-jump's descent on the divergence; its samples are pairs of a sample and an exit level, and its
+    /// learning rate is relative to the size of the initial values.
+    pub const DIVERGENCE: Self = Self { epochs: 2, batch_size: 1024, learning_rate: 0.05, seed: 0 };
+
+    /// The defaults for a kind.
+    pub fn of(kind: ShortcutKind) -> Self {
+        if kind == ShortcutKind::OneJump { Self::DIVERGENCE } else { Self::EQ_2 }
+    }
+
+    /// The options as a line for the file's metadata. `windows` is in how many the samples were read.
+    pub fn describe(&self, windows: usize) -> String {
+        let windows = if windows > 1 { format!(", {windows} windows of samples") } else { String::new() };
+        format!(
+            "epochs {}, batch size {}, learning rate {} with cosine decay to 0{windows}",
+            self.epochs, self.batch_size, self.learning_rate
+        )
+    }
+}

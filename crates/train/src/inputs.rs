@@ -1,0 +1,24 @@
+//! Stored states as tensors.
+
+use onejump_shortcuts::card::Target;
+use onejump_store::hidden::HiddenStates;
+use onejump_tensor::rows::tensor;
+use tch::Tensor;
+
+use crate::TrainError;
+
+/// The states of a level as a tensor, (N, H) f32.
+pub(crate) fn level(hidden: &HiddenStates, level: usize) -> Result<Tensor, TrainError> {
+    Ok(tensor(&hidden.level(level)?, hidden.hidden_size())?)
+}
+
+/// What the maps approximate, from the final hidden states (N, H).
+pub(crate) fn targets(target: Target, states: Tensor) -> Result<Tensor, TrainError> {
+    Ok(match target {
+        Target::PreNorm => states,
+        Target::Normed => {
+            let scale = states.f_square()?.f_mean_dim([1i64].as_slice(), true, None)?.f_rsqrt()?; // (N, 1)
+            states.f_mul(&scale)?
+        }
+    })
+}

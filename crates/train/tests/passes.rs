@@ -1,0 +1,128 @@
+//! Gradient descent on states that do not fit in memory: it reads a window of the samples at a time.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use onejump_core::files::sha256_file;
+use onejump_core::layout::part_file;
+use onejump_core::manifest::{FORMAT, HiddenManifest, Part};
+use onejump_core::observe::Silent;
+use onejump_core::shortcut::{ShortcutKind, Solver};
+use onejump_models::head::Head;
+use onejump_models::norm::Norm;
+use onejump_shortcuts::file::ShortcutFile;
+use onejump_store::hidden::HiddenStates;
+use onejump_store::part::{PartRows, StoreDtype, write_part};
+use onejump_tensor::rows::values;
+use onejump_train::one_jump::{self, OneJump};
+use onejump_train::{Config, train};
+use tch::{Device, Kind, Tensor};
+
+const N: usize = 1200;
+const K: usize = 3;
+const H: usize = 16;
+const V: i64 = 60;
+const RANK: usize = 3;
+const PER_PART: usize = 500;
+
+/// Bytes of the states of all exit levels.
+const WHOLE: u64 = (K * N * H * 4) as u64;
+
+/// States that tend from level to level to a random rotation of what they were, with noise.
+fn write_states(dir: &Path) {
+    tch::manual_seed(3);
+    let random = |rows: usize| Tensor::randn([rows as i64, H as i64], (Kind::Float, Device::Cpu));
+    let rotation = random(H) / 4.0;
+    let mut levels = vec![random(N) + 0.3];
+    for level in 0..K {
+        levels.push(&levels[level] * 0.6 + levels[level].mm(&rotation) * 0.6 + random(N) * 0.1);
+    }
+    let mut parts = Vec::new();
+    for (number, start) in (0..N).step_by(PER_PART).enumerate() {
+        let samples = PER_PART.min(N - start);
+        let rows = |level: &Tensor| values(&level.narrow(0, start as i64, samples as i64)).unwrap();
+        let rows = PartRows {
+            sample_ids: (start..start + samples).map(|sample| sample as u64).collect(),
+            sentences: vec![None; samples],
+            token_ids: vec![vec![1, 2]; samples],
+            positions: vec![1; samples],
+            levels: levels.iter().map(rows).collect(),
+        };
+        let file = part_file(number);
+        let path = dir.join(&file);
+        write_part(&path, &rows, H, StoreDtype::F32).unwrap();
+        let bytes = std::fs::metadata(&path).unwrap().len();
+        parts.push(Part { file, samples, bytes, sha256: sha256_file(&path).unwrap() });
+    }
+    let inputs = serde_json::json!({
+        "model": "tiny", "architecture": "llama", "model_sha256": "", "hidden_size": H, "blocks": K,
+        "vocab_size": V, "sentences": "", "sentences_sha256": "", "samples": N, "truncated": 0,
+        "seed": 0, "position_0": true, "bos": false, "dtype": "f32", "store_dtype": "f32", "onejump": "",
+        "libtorch": "",
+    });
+    let inputs = serde_json::from_value(inputs).unwrap();
+    let parts_total = parts.len();
+    let manifest = HiddenManifest { format: FORMAT, inputs, samples_per_part: PER_PART, parts, parts_total };
+    manifest.write(dir).unwrap();
+}
+
+fn config(dir: &Path, kind: ShortcutKind, memory: Option<u64>, seed: u64) -> Config {
+    let mut config = Config::new(dir, kind);
+    (config.solver, config.rank, config.memory) = (Solver::Adam, Some(RANK), memory);
+    config.adam.seed = seed;
+    config
+}
+
+/// Another order of the pairs changes the last digits of what a descent finds (measured: 1e-5 of the loss). 1 % leaves
+/// room for another machine, and does not hide pairs of states with other samples' targets: no map explains those.
+#[test]
+fn a_joint_map_from_windows_is_as_good_as_from_all_states() {
+    let dir = tempfile::tempdir().unwrap();
+    write_states(dir.path());
+    let joint = |memory| -> ShortcutFile {
+        train(&config(dir.path(), ShortcutKind::Joint, memory, 0), &Silent).unwrap()
+    };
+    let whole = joint(None);
+    let options = whole.card.adam.clone().unwrap();
+    assert!(!options.contains("windows"), "{options}");
+    assert_eq!(joint(Some(WHOLE)).card, whole.card);
+    let in_windows = joint(Some(WHOLE / 5));
+    let options = in_windows.card.adam.unwrap();
+    assert!(options.ends_with(", 5 windows of samples"), "{options}");
+    let (ours, theirs) = (in_windows.card.training_loss[0], whole.card.training_loss[0]);
+    println!("joint: {ours} in windows, {theirs} at once");
+    assert!((ours / theirs - 1.0).abs() < 0.01, "{ours} {theirs}");
+}
+
+/// Measured: the divergence falls by 0.15 nats, and windows differ by 0.004 from that. 0.02 leaves room for another
+/// machine, and does not hide true distributions of other samples: with those it would hardly fall.
+#[test]
+fn a_one_jump_from_windows_is_as_good_as_from_all_states() {
+    let dir = tempfile::tempdir().unwrap();
+    write_states(dir.path());
+    let hidden = HiddenStates::open(dir.path()).unwrap();
+    tch::manual_seed(4);
+    let norm = Norm::Rms { weight: Tensor::ones([H as i64], (Kind::Float, Device::Cpu)), eps: 1e-5 };
+    let head = Head { norm, unembedding: Tensor::randn([V, H as i64], (Kind::Float, Device::Cpu)) };
+    let fit = |memory, seed| -> OneJump {
+        let mut config = config(dir.path(), ShortcutKind::OneJump, memory, seed);
+        (config.adam.epochs, config.adam.batch_size) = (10, 64);
+        one_jump::fit(&hidden, &head, RANK, &config, &Silent).unwrap()
+    };
+    let whole = fit(None, 0);
+    assert_eq!(whole.windows, 1);
+    let curve = whole.curve.clone().unwrap();
+    assert!(whole.loss < 0.97 * curve[0], "{curve:?}");
+    let again = fit(Some(WHOLE), 0);
+    assert_eq!(again.curve, whole.curve);
+    let in_windows = fit(Some(WHOLE / 5), 0);
+    assert_eq!(in_windows.windows, 5);
+    println!("one-jump: {} in windows, {} at once, from {}", in_windows.loss, whole.loss, curve[0]);
+    assert!((in_windows.loss - whole.loss).abs() < 0.02, "{} {}", in_windows.loss, whole.loss);
+    // ĥ is as long as h_K, whichever windows its length was measured on.
+    let states = Tensor::from_slice(&hidden.level(1).unwrap()).view([-1, H as i64]);
+    let length = |jump: &OneJump| jump.map.apply(&states).unwrap().norm().double_value(&[]);
+    let (ours, theirs) = (length(&in_windows), length(&whole));
+    assert!((ours / theirs - 1.0).abs() < 0.02, "{ours} {theirs}");
+}
