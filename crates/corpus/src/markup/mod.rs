@@ -16,9 +16,7 @@ use std::time::Duration;
 use parse_wiki_text_2::{Configuration, ConfigurationSource};
 
 pub use guard::MarkupError;
-
-/// Stands where something was taken out of a sentence.
-pub const HOLE: char = '\u{FFFC}';
+pub use prose::HOLE;
 
 /// An article that takes longer is passed over; ordinary ones take milliseconds.
 const MAX_PARSE_TIME: Duration = Duration::from_secs(10);

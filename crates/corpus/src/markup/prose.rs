@@ -1,6 +1,7 @@
 //! The text of an article as it grows, paragraph by paragraph.
 
-use super::HOLE;
+/// Stands where something was taken out of a sentence.
+pub const HOLE: char = '\u{FFFC}';
 
 /// A line without a full stop is prose that was wrapped by hand if it is at least this long; a shorter one is a
 /// caption or a heading.

@@ -3,10 +3,6 @@
 //! The list is short on purpose: an unknown template costs no more than the sentence around it. How these
 //! templates show was checked against their documentation.
 
-use parse_wiki_text_2::Parameter;
-
-use super::walk::inline;
-
 /// How a template shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Treatment {
@@ -121,30 +117,36 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
+/// The arguments of a template as text; none for one that cannot be shown as such.
+#[derive(Debug, Default)]
+pub(super) struct Arguments {
+    /// Those without a name, in order.
+    pub positional: Vec<Option<String>>,
+    /// The names and values of the others, in order.
+    pub named: Vec<(Option<String>, Option<String>)>,
+}
+
+impl Arguments {
+    /// A positional argument, counted from 0.
+    pub fn at(&self, index: usize) -> Option<String> {
+        self.positional.get(index).cloned().flatten()
+    }
+}
+
 /// `{{As of|2010|5|lc=y}}`; with a day, or with anything unusual, there is no text.
-pub(super) fn as_of(
-    name: &str,
-    parameters: &[Parameter<'_>],
-    year: Option<String>,
-    month: Option<String>,
-) -> Option<String> {
+pub(super) fn as_of(name: &str, arguments: &Arguments) -> Option<String> {
     let mut start =
         if name.trim_start().starts_with('a') && name.contains("asof") { "as of" } else { "As of" };
-    let mut positional = 0;
-    for parameter in parameters {
-        let Some(key) = &parameter.name else {
-            positional += 1;
-            continue;
-        };
-        match inline(key)?.trim() {
-            "lc" if !inline(&parameter.value)?.trim().is_empty() => start = "as of",
+    for (key, value) in &arguments.named {
+        match key.as_ref()?.trim() {
+            "lc" if !value.as_ref()?.trim().is_empty() => start = "as of",
             "lc" | "url" | "title" => {}
-            "alt" => return inline(&parameter.value).map(|text| text.trim().to_owned()),
+            "alt" => return value.as_ref().map(|text| text.trim().to_owned()),
             _ => return None,
         }
     }
-    let year = year?.trim().to_owned();
-    match (positional, month) {
+    let year = arguments.at(0)?.trim().to_owned();
+    match (arguments.positional.len(), arguments.at(1)) {
         (1, _) => Some(format!("{start} {year}")),
         (2, Some(month)) => {
             let month = month.trim();
@@ -159,8 +161,8 @@ pub(super) fn as_of(
 }
 
 /// `{{chem|H|2|O}}` as `H2O`; a charge would need a raised sign.
-pub(super) fn arguments_joined(arguments: impl Iterator<Item = Option<String>>) -> Option<String> {
-    let joined = arguments.collect::<Option<Vec<_>>>()?.concat();
+pub(super) fn arguments_joined(arguments: Vec<Option<String>>) -> Option<String> {
+    let joined = arguments.into_iter().collect::<Option<Vec<_>>>()?.concat();
     joined
         .chars()
         .all(|character| character.is_alphanumeric() || "()[]".contains(character))

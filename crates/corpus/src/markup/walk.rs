@@ -2,9 +2,8 @@
 
 use parse_wiki_text_2::{Node, Parameter};
 
-use super::HOLE;
-use super::prose::{Prose, superscript};
-use super::templates::{Treatment, arguments_joined, as_of, treatment};
+use super::prose::{HOLE, Prose, superscript};
+use super::templates::{Arguments, Treatment, arguments_joined, as_of, treatment};
 
 /// Sections without prose of their own.
 #[rustfmt::skip]
@@ -146,20 +145,21 @@ impl Walk {
         if treatment != Treatment::Note && self.prose.at_line_start() && ends_line(following) {
             return self.prose.end_paragraph();
         }
-        let positional = || parameters.iter().filter(|parameter| parameter.name.is_none());
-        let argument = |index: usize| positional().nth(index).and_then(|found| inline(&found.value));
+        // Most templates are invisible or notes: their arguments need not be read.
+        let arguments = || arguments(parameters);
         let text = match treatment {
             Treatment::Invisible => return,
             Treatment::Note => return self.prose.note(),
             Treatment::Literal(text) => Some(text.to_owned()),
-            Treatment::Argument(index) => argument(index),
-            Treatment::LastArgument => positional().count().checked_sub(1).and_then(argument),
-            Treatment::Circa => {
-                argument(0).filter(|_| positional().count() == 1).map(|year| format!("c. {year}"))
-            }
-            Treatment::AsOf => as_of(&name, parameters, argument(0), argument(1)),
-            Treatment::Joined => arguments_joined(positional().map(|parameter| inline(&parameter.value))),
-            Treatment::Superscript => argument(0).and_then(|text| superscript(&text)),
+            Treatment::Argument(index) => arguments().at(index),
+            Treatment::LastArgument => arguments().positional.last().cloned().flatten(),
+            Treatment::Circa => match &arguments().positional[..] {
+                [year] => year.as_ref().map(|year| format!("c. {year}")),
+                _ => None,
+            },
+            Treatment::AsOf => as_of(&name, &arguments()),
+            Treatment::Joined => arguments_joined(arguments().positional),
+            Treatment::Superscript => arguments().at(0).and_then(|text| superscript(&text)),
             Treatment::Hole => None,
         };
         match text {
@@ -174,6 +174,17 @@ pub(super) fn inline(nodes: &[Node<'_>]) -> Option<String> {
     let mut paragraphs = paragraphs(nodes);
     let text = paragraphs.pop().unwrap_or_default();
     (paragraphs.is_empty() && !text.contains(HOLE)).then_some(text)
+}
+
+fn arguments(parameters: &[Parameter<'_>]) -> Arguments {
+    let mut arguments = Arguments::default();
+    for Parameter { name, value, .. } in parameters {
+        match name {
+            None => arguments.positional.push(inline(value)),
+            Some(name) => arguments.named.push((inline(name), inline(value))),
+        }
+    }
+    arguments
 }
 
 /// Whether nothing but spaces, comments and other templates follow on the line.
