@@ -9,7 +9,7 @@ use onejump_exit::SharedHead;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::truth::{Truth, read_expected, write_expected};
-use onejump_tensor::rows::tensor;
+use onejump_tensor::rows::{tensor, values};
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
@@ -83,7 +83,7 @@ impl States {
             let n = CHUNK.min(count - start);
             let logits = self.finals.normed_targets.f_narrow(0, start, n)?.f_mm(&transposed)?; // (n, V)
             let expected = logits.f_softmax(1, Kind::Float)?.f_mm(unembedding)?; // (n, H)
-            rows.extend(Vec::<f32>::try_from(expected.f_view([-1])?)?);
+            rows.extend(values(&expected)?);
             meter.advance(n as u64);
             start += n;
         }

@@ -46,7 +46,7 @@ impl FinalStates {
         let chosen = self.head.head().unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
         let logits = self.normed_targets.f_narrow(0, start, rows)?.f_mul(&chosen)?;
         let logits = logits.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
-        let logits = Vec::<f32>::try_from(logits)?;
+        let logits = values(&logits)?;
         let totals = &truth.logsumexp[start as usize..start as usize + tokens.len()];
         Ok(totals.iter().zip(logits).map(|(&total, logit)| f64::from(total) - f64::from(logit)).collect())
     }

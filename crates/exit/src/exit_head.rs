@@ -118,7 +118,7 @@ impl ExitHead {
     pub fn logits_of(&self, approximated: &Approximated, tokens: &[i64]) -> Result<Vec<f32>, ExitError> {
         let chosen = self.head.unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
         let products = approximated.normed.f_mul(&chosen)?;
-        Ok(Vec::<f32>::try_from(products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)?)
+        Ok(values(&products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)?)
     }
 
     /// Scans all logits of each sample; `tokens` and `references` are as [`ExitHead::logits_of`] has them.

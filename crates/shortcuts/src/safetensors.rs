@@ -9,8 +9,9 @@ use std::io::Write;
 use std::path::Path;
 
 use onejump_core::files::{self, FileError};
+use onejump_tensor::rows::values;
 use serde_json::{Map, json};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::ShortcutError;
 
@@ -28,8 +29,7 @@ pub(crate) fn write(
     let mut data = Vec::new();
     for (name, tensor) in tensors {
         let start = data.len();
-        let flat = tensor.f_to_kind(Kind::Float)?.f_contiguous()?.f_reshape([-1])?;
-        for value in Vec::<f32>::try_from(flat)? {
+        for value in values(tensor)? {
             data.extend_from_slice(&value.to_le_bytes());
         }
         header.insert(

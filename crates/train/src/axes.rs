@@ -4,6 +4,7 @@
 use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind};
 use onejump_shortcuts::batch_norm::BatchNorm;
 use onejump_shortcuts::map::Map;
+use onejump_tensor::rows;
 use tch::{Kind as Dtype, Tensor};
 
 use crate::TrainError;
@@ -54,7 +55,7 @@ impl Start {
         let first = hidden - rank as i64;
         let lengths = values.f_narrow(0, first, rank as i64)?.f_clamp_min(0.0)?.f_sqrt()?;
         let directions = vectors.f_narrow(1, first, rank as i64)?.f_mul(&lengths)?.f_transpose(0, 1)?;
-        let directions = Vec::<f32>::try_from(single(&directions)?.f_reshape([-1])?)?;
+        let directions = rows::values(&directions)?;
         Ok(Self { hidden: hidden as usize, rank, scale, directions })
     }
 }
