@@ -34,7 +34,7 @@ pub enum FetchError {
     },
     /// A file is no model.
     #[error(
-        "{}: is neither a directory nor a .gguf file; give the directory that holds config.json",
+        "{}: is neither a directory nor a GGUF file; give the directory that holds config.json",
         path.display()
     )]
     NotACheckpoint {

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use onejump_core::observe::Observer;
+use onejump_core::sniff::{self, Odd};
 
 use crate::builtin::{BUILTIN_MODELS, BuiltinModel};
 use crate::hub::Id;
 use crate::{FetchError, checkpoint};
 
-/// The directory or `.gguf` file of a model. What does not lie on this machine is downloaded, and `observer` sees how
+/// The directory or GGUF file of a model. What does not lie on this machine is downloaded, and `observer` sees how
 /// far it is.
 ///
 /// # Errors
@@ -20,11 +21,16 @@ pub fn model(name: &str, observer: &dyn Observer) -> Result<PathBuf, FetchError>
         return if path.is_file() { Ok(path) } else { builtin.fetch(observer) };
     }
     let path = PathBuf::from(name);
-    if path.is_dir() || path.is_file() && path.extension().is_some_and(|ending| ending == "gguf") {
+    if path.is_dir() {
         return Ok(path);
     }
     if path.is_file() {
-        return Err(FetchError::NotACheckpoint { path });
+        // The content decides, not the name: Ollama's files have no ending.
+        return match sniff::refusal(&path) {
+            _ if sniff::file(&path) == Some(Odd::Gguf) => Ok(path),
+            Some(refusal) => Err(refusal.into()),
+            None => Err(FetchError::NotACheckpoint { path }),
+        };
     }
     match Id::parse(name) {
         Some(id) => checkpoint::from_hub(&id, observer),
