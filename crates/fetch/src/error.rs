@@ -41,6 +41,14 @@ pub enum FetchError {
         /// The file.
         path: PathBuf,
     },
+    /// A directory holds GGUF files instead of a checkpoint.
+    #[error("{}: has no config.json, but GGUF files; give the path of one, such as {file}", path.display())]
+    FolderOfGguf {
+        /// The directory.
+        path: PathBuf,
+        /// The name of a GGUF file in it.
+        file: String,
+    },
     /// The weights of a directory are in no format that is read.
     #[error(
         "{}: has only pytorch_model.bin, a format that can run code; convert it with transformers: \

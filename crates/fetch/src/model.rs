@@ -1,6 +1,7 @@
 //! What a model's name stands for: a built-in model, a path, or a repository on the hub.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use onejump_core::observe::Observer;
 use onejump_core::sniff::{self, Odd};
@@ -22,7 +23,12 @@ pub fn model(name: &str, observer: &dyn Observer) -> Result<PathBuf, FetchError>
     }
     let path = PathBuf::from(name);
     if path.is_dir() {
-        return Ok(path);
+        return match gguf_inside(&path) {
+            Some(file) if !path.join(checkpoint::CONFIG).is_file() => {
+                Err(FetchError::FolderOfGguf { path, file })
+            }
+            _ => Ok(path),
+        };
     }
     if path.is_file() {
         // The content decides, not the name: Ollama's files have no ending.
@@ -39,4 +45,10 @@ pub fn model(name: &str, observer: &dyn Observer) -> Result<PathBuf, FetchError>
             Err(FetchError::UnknownModel { name: name.to_owned(), known })
         }
     }
+}
+
+/// The first GGUF file of a folder, by name.
+fn gguf_inside(folder: &Path) -> Option<String> {
+    let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().display().to_string());
+    names.filter(|name| name.to_lowercase().ends_with(".gguf")).min()
 }

@@ -117,16 +117,17 @@ impl GgufFile {
     fn warn_of_assumption(&self) -> Result<(), GgufError> {
         let pre = self.pre()?;
         let split = match pre {
-            "llama-bpe" => "Llama 3's, by its token <|begin_of_text|>",
-            "qwen2" => "Qwen's, by its vocabulary",
+            "llama-bpe" => "Llama 3's",
+            "qwen2" => "Qwen's",
             _ => "GPT-2's",
         };
         let named = self.value("tokenizer.ggml.pre").is_some();
         if pre == "default" || !named && pre != "gpt-2" {
-            let says = if named { "says only 'default' for" } else { "lacks the metadata" };
+            let says = if named { "has only 'default' as" } else { "lacks" };
             tracing::warn!(
-                "the GGUF file {says} tokenizer.ggml.pre (how a text is split); assumed is {split} split. Token ids can \
-                 differ from the model's own: a newer GGUF file, or its Hugging Face directory, is safer"
+                "the GGUF file {says} tokenizer.ggml.pre, which names how a text is split into words; judged by the \
+                 vocabulary, {split} split is assumed. If that is wrong, token ids are wrong: prefer a newer GGUF file \
+                 or the model's Hugging Face directory"
             );
         }
         Ok(())
