@@ -61,6 +61,14 @@ impl GgufFile {
         ] {
             config.insert(key.into(), self.integer(&self.own(name)?)?.into());
         }
+        // GPT-2 sees its whole context, with as many keys as queries.
+        for (name, plain) in
+            [("attention.sliding_window", 0), ("attention.head_count_kv", self.heads()? as u64)]
+        {
+            if self.optional(name)?.is_some_and(|value| value != plain) {
+                return Err(self.refused(&self.own(name)?));
+            }
+        }
         let epsilon = self.float(&self.own("attention.layer_norm_epsilon")?)?;
         config.insert("layer_norm_epsilon".into(), json!(epsilon));
         config.insert("activation_function".into(), "gelu_new".into());

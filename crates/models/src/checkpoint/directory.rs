@@ -62,7 +62,7 @@ impl Directory {
         let bytes = std::fs::read(&path).map_err(files::FileError::reading(&path))?;
         // The library panics at some errors of syntax (tokenizers 0.23: `expect("Helper")`).
         let mut tokenizer = guard::catch(|| Tokenizer::from_bytes(&bytes))
-            .map_or_else(|| Err("its JSON is malformed".into()), |read| read)
+            .unwrap_or_else(|| Err("its JSON is malformed".into()))
             .map_err(|error| match sniff::kind(&bytes) {
                 Some(odd) => files::FileError::Content { path: path.clone(), reason: odd.to_string() }.into(),
                 None => ModelError::checkpoint(&path, format!("is no tokenizer: {error}")),
