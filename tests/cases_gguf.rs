@@ -143,6 +143,7 @@ fn keys_that_change_the_computation_are_refused_by_name() {
         ("attention.causal", Value::Bool(false)),
         ("attention.scale", Value::F32(0.5)),
         ("attention.clamp_kqv", Value::F32(8.0)),
+        ("attention.sliding_window", Value::U32(16)),
         ("attention.value_length", Value::U32(6)),
         ("attn_logit_softcapping", Value::F32(50.0)),
         ("embedding_scale", Value::F32(12.0)),

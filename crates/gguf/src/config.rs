@@ -94,7 +94,12 @@ impl GgufFile {
         config.insert("head_dim".into(), width.into());
         let epsilon = self.float(&self.own("attention.layer_norm_rms_epsilon")?)?;
         config.insert("rms_norm_eps".into(), json!(epsilon));
+        let context = self.integer(&self.own("context_length")?)?;
         if let Some(window) = self.optional("attention.sliding_window")?.filter(|&window| window > 0) {
+            // Of these families only Phi-3 has windows in GGUF; one as wide as the context changes nothing.
+            if window < context && self.architecture()? != "phi3" {
+                return Err(self.refused(&self.own("attention.sliding_window")?));
+            }
             config.insert("sliding_window".into(), window.into());
         }
         config.insert("hidden_act".into(), "silu".into());
