@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::sniff;
+
 /// The ending of files that are not whole yet.
 const TEMPORARY: &str = ".onejump.tmp";
 
@@ -157,7 +159,10 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
     let bytes = fs::read(path).map_err(FileError::reading(path))?;
     serde_json::from_slice(&bytes).map_err(|error| FileError::Content {
         path: path.to_owned(),
-        reason: format!("is not the JSON expected here: {error}"),
+        reason: match sniff::kind(&bytes) {
+            Some(odd) => odd.to_string(),
+            None => format!("is not the JSON expected here: {error}"),
+        },
     })
 }
 

@@ -11,6 +11,7 @@
 //! | write or read `results/summary.json` | [`results::Summary`] |
 //! | draw something from the seed | [`seed`] |
 //! | write a file so that nobody sees half of it | [`files`] |
+//! | tell what a file is that is not what its name says | [`sniff`] |
 //! | keep a second writer out | [`lock`] |
 //! | report progress, and stop when asked to | [`observe`] |
 //! | ask how much memory is left | [`memory::available`] |
@@ -43,4 +44,5 @@ pub mod results;
 pub mod seed;
 pub mod set_name;
 pub mod shortcut;
+pub mod sniff;
 pub mod words;

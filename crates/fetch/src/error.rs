@@ -34,12 +34,20 @@ pub enum FetchError {
     },
     /// A file is no model.
     #[error(
-        "{}: is neither a directory nor a .gguf file; give the directory that holds config.json",
+        "{}: is neither a directory nor a GGUF file; give the directory that holds config.json",
         path.display()
     )]
     NotACheckpoint {
         /// The file.
         path: PathBuf,
+    },
+    /// A directory holds GGUF files instead of a checkpoint.
+    #[error("{}: has no config.json, but GGUF files; give the path of one, such as {file}", path.display())]
+    FolderOfGguf {
+        /// The directory.
+        path: PathBuf,
+        /// The name of a GGUF file in it.
+        file: String,
     },
     /// The weights of a directory are in no format that is read.
     #[error(

@@ -4,7 +4,8 @@ use candle_core::quantized::gguf_file::Value as GgufValue;
 use serde_json::{Map, Value, json};
 
 use crate::file::integer;
-use crate::names::EMBEDDING;
+use crate::keys::LINEAR_FACTORS;
+use crate::names::{self, EMBEDDING};
 use crate::{GgufError, GgufFile};
 
 /// The values of `general.architecture` that [`GgufFile::config`] knows; Hugging Face's `model_type` spells
@@ -21,11 +22,20 @@ impl GgufFile {
     /// [`GgufError`] if the architecture is not known, or a required value is missing.
     pub fn config(&mut self) -> Result<Value, GgufError> {
         let architecture = self.architecture()?.to_owned();
+        self.check_is_model(&architecture)?;
         if !ARCHITECTURES.contains(&architecture.as_str()) {
             return Err(self.content_error(format!(
                 "architecture '{architecture}' is not supported in GGUF; known: {}",
                 ARCHITECTURES.join(", ")
             )));
+        }
+        self.check_keys(&architecture, &[])?;
+        self.check_tensors(self.integer(&self.own("block_count")?)?, |name| {
+            names::is_read(name, &architecture)
+        })?;
+        let causal = self.own("attention.causal")?;
+        if self.number(&causal).is_some_and(|causal| causal != 1.0) {
+            return Err(self.refused(&causal));
         }
         let mut config = Map::new();
         config.insert("model_type".into(), architecture.as_str().into());
@@ -51,6 +61,14 @@ impl GgufFile {
         ] {
             config.insert(key.into(), self.integer(&self.own(name)?)?.into());
         }
+        // GPT-2 sees its whole context, with as many keys as queries.
+        for (name, plain) in
+            [("attention.sliding_window", 0), ("attention.head_count_kv", self.heads()? as u64)]
+        {
+            if self.optional(name)?.is_some_and(|value| value != plain) {
+                return Err(self.refused(&self.own(name)?));
+            }
+        }
         let epsilon = self.float(&self.own("attention.layer_norm_epsilon")?)?;
         config.insert("layer_norm_epsilon".into(), json!(epsilon));
         config.insert("activation_function".into(), "gelu_new".into());
@@ -69,15 +87,23 @@ impl GgufFile {
         let (heads, groups) = (self.heads()?, self.kv_heads()?);
         config.insert("num_attention_heads".into(), heads.into());
         config.insert("num_key_value_heads".into(), groups.into());
-        let hidden = self.integer(&self.own("embedding_length")?)?;
-        let width = self.optional("attention.key_length")?.unwrap_or(hidden / (heads as u64).max(1));
+        let width = self.head_width()?;
+        if self.optional("attention.value_length")?.is_some_and(|values| values != width) {
+            return Err(self.refused(&self.own("attention.value_length")?));
+        }
         config.insert("head_dim".into(), width.into());
         let epsilon = self.float(&self.own("attention.layer_norm_rms_epsilon")?)?;
         config.insert("rms_norm_eps".into(), json!(epsilon));
+        let context = self.integer(&self.own("context_length")?)?;
         if let Some(window) = self.optional("attention.sliding_window")?.filter(|&window| window > 0) {
+            // Of these families only Phi-3 has windows in GGUF; one as wide as the context changes nothing.
+            if window < context && self.architecture()? != "phi3" {
+                return Err(self.refused(&self.own("attention.sliding_window")?));
+            }
             config.insert("sliding_window".into(), window.into());
         }
         config.insert("hidden_act".into(), "silu".into());
+        self.check_biases()?;
         config
             .insert("attention_bias".into(), self.has_tensor("model.layers.0.self_attn.q_proj.bias").into());
         config.insert("mlp_bias".into(), self.has_tensor("model.layers.0.mlp.down_proj.bias").into());
@@ -87,6 +113,10 @@ impl GgufFile {
             config.insert("original_max_position_embeddings".into(), original.into());
         }
         let rotated = self.optional("rope.dimension_count")?.unwrap_or(width);
+        // Of these families only Phi-3 can rotate a part of each head.
+        if rotated != width && self.architecture()? != "phi3" {
+            return Err(self.refused(&self.own("rope.dimension_count")?));
+        }
         let rotary = self.rotary(rotated as f64 / width as f64)?;
         config.insert("rope_parameters".into(), rotary);
         Ok(())
@@ -98,35 +128,99 @@ impl GgufFile {
         let theta_key = self.own("rope.freq_base")?;
         let theta = if self.value(&theta_key).is_some() { self.float(&theta_key)? } else { DEFAULT_THETA };
         let mut rotary = json!({"rope_theta": theta, "partial_rotary_factor": share});
-        let scaling = self.value(&self.own("rope.scaling.type")?);
-        let scaling =
-            scaling.and_then(|value| value.to_string().ok()).map_or("none", String::as_str).to_owned();
+        let (kind_key, attention) = (self.own("rope.scaling.type")?, self.own("rope.scaling.attn_factor")?);
+        let kind =
+            if self.value(&kind_key).is_some() { Some(self.string(&kind_key)?.to_owned()) } else { None };
+        // Where llama.cpp finds no type, a factor is a linear scaling's.
+        let kind = kind.unwrap_or_else(|| "linear".into());
+        let factor = if kind == "none" { 1.0 } else { self.linear_factor()? };
         let [every, short, long] =
             ["rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"];
+        if !["none", "linear", "longrope"].contains(&kind.as_str()) {
+            return Err(self.content_error(format!(
+                "rotary scaling '{kind}' is not supported in GGUF; use the model's Hugging Face directory"
+            )));
+        }
+        if self.has(short) && self.has(long) {
+            if factor != 1.0 {
+                return Err(self.content_error(format!(
+                    "has both a rotary scaling by {factor} and tables of factors ({short}): which is meant is not known"
+                )));
+            }
+            rotary["rope_type"] = "longrope".into();
+            rotary["short_factor"] = json!(self.dequantised(short)?.values);
+            rotary["long_factor"] = json!(self.dequantised(long)?.values);
+            if self.value(&attention).is_some() {
+                rotary["attention_factor"] = json!(self.float(&attention)?);
+            }
+            return Ok(rotary);
+        }
+        if kind == "longrope" || self.has(short) || self.has(long) {
+            let reason =
+                format!("rotary scaling 'longrope' needs the tensors {short} and {long}; one is missing");
+            return Err(self.content_error(reason));
+        }
+        if self.number(&attention).is_some_and(|scale| scale != 1.0) {
+            return Err(self.refused(&attention));
+        }
         if self.has(every) {
             // Llama 3's scaling, as the divisor of each frequency: one table, whatever the length.
             let factors = self.dequantised(every)?.values;
+            let factors: Vec<f64> = factors.into_iter().map(|divisor| f64::from(divisor) * factor).collect();
             rotary["rope_type"] = "longrope".into();
             rotary["attention_factor"] = json!(1.0);
             rotary["short_factor"] = json!(factors);
             rotary["long_factor"] = json!(factors);
-        } else if self.has(short) && self.has(long) {
-            rotary["rope_type"] = "longrope".into();
-            rotary["short_factor"] = json!(self.dequantised(short)?.values);
-            rotary["long_factor"] = json!(self.dequantised(long)?.values);
-            let attention = self.own("rope.scaling.attn_factor")?;
-            if self.value(&attention).is_some() {
-                rotary["attention_factor"] = json!(self.float(&attention)?);
-            }
-        } else if scaling == "linear" {
+        } else if factor != 1.0 {
             rotary["rope_type"] = "linear".into();
-            rotary["factor"] = json!(self.float(&self.own("rope.scaling.factor")?)?);
-        } else if scaling != "none" {
-            return Err(self.content_error(format!(
-                "rotary scaling '{scaling}' is not supported in GGUF; use the model's Hugging Face directory"
-            )));
+            rotary["factor"] = json!(factor);
         }
         Ok(rotary)
+    }
+
+    /// The factor of a linear rotary scaling, 1 where there is none. llama.cpp reads 0 as none.
+    fn linear_factor(&self) -> Result<f64, GgufError> {
+        let mut factors = Vec::new();
+        for name in LINEAR_FACTORS {
+            let key = self.own(name)?;
+            if self.value(&key).is_some() {
+                let factor = self.float(&key)?;
+                factors.push(if factor == 0.0 { 1.0 } else { factor });
+            }
+        }
+        match factors[..] {
+            [new, old] if new != old => Err(self.content_error(format!(
+                "has two rotary scalings that contradict each other: {} of {new}, {} of {old}",
+                LINEAR_FACTORS[0], LINEAR_FACTORS[1]
+            ))),
+            [] => Ok(1.0),
+            [factor, ..] if factor > 0.0 && factor.is_finite() => Ok(factor),
+            [factor, ..] => Err(self.content_error(format!("its rotary scaling is by {factor}"))),
+        }
+    }
+
+    /// Refuses biases that a model without a bias of its query or its way down would not read.
+    fn check_biases(&self) -> Result<(), GgufError> {
+        for (flag, others) in
+            [("attn_q", &["attn_k", "attn_v", "attn_output"][..]), ("ffn_down", &["ffn_gate", "ffn_up"])]
+        {
+            let has = |module: &str| self.has(&format!("blk.0.{module}.bias"));
+            let odd = self.tensor_names().find(|name| {
+                !has(flag) && others.iter().any(|module| name.ends_with(&format!(".{module}.bias")))
+            });
+            if let Some(name) = odd {
+                return Err(self.content_error(format!(
+                    "the tensor '{name}' is there, blk.0.{flag}.bias is not: such a model is not supported"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The width of a head.
+    pub(crate) fn head_width(&self) -> Result<u64, GgufError> {
+        let shared = || Ok(self.integer(&self.own("embedding_length")?)? / (self.heads()? as u64).max(1));
+        self.optional("attention.key_length")?.map_or_else(shared, Ok)
     }
 
     pub(crate) fn architecture(&self) -> Result<&str, GgufError> {

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use onejump_core::guard;
+use onejump_core::sniff::{self, Odd};
 
-use crate::GgufError;
 use crate::names::{self, Layout};
+use crate::{GgufError, header};
 
 /// A tensor in f32, row-major, with its shape in Hugging Face's order: (out, in).
 #[derive(Debug, Clone, PartialEq)]
@@ -20,62 +21,52 @@ pub struct F32Tensor {
     pub values: Vec<f32>,
 }
 
-/// An open GGUF file. The metadata is in memory; a tensor is read when it is asked for.
+/// An open GGUF file, or all the parts of one that was cut. The metadata is in memory; a tensor is read when it is
+/// asked for.
 pub struct GgufFile {
     path: PathBuf,
+    /// In order; the first has the metadata.
+    parts: Vec<Part>,
+}
+
+/// One file on disk.
+pub(crate) struct Part {
+    pub(crate) path: PathBuf,
     reader: BufReader<File>,
-    content: Content,
+    pub(crate) content: Content,
 }
 
 impl GgufFile {
-    /// Opens a file and reads its metadata.
+    /// Opens a file and reads its metadata. Of a file in parts any part may be given; all of them are opened.
     ///
     /// # Errors
-    /// [`GgufError`] if it cannot be read or is not GGUF.
+    /// [`GgufError`] if it cannot be read, is not GGUF, or lacks a part.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
-        let file = File::open(path).map_err(|source| GgufError::Read { path: path.to_owned(), source })?;
-        let size = file.metadata().map_err(|source| GgufError::Read { path: path.to_owned(), source })?.len();
-        let mut reader = BufReader::new(file);
-        // The library divides by the alignment in the file, which may be 0 (candle 0.11).
-        let content = guard::catch(|| Content::read(&mut reader)).ok_or_else(|| GgufError::Content {
-            path: path.to_owned(),
-            reason: "its header makes no sense, for instance an alignment of 0".into(),
-        })?;
-        let content = content.map_err(|source| format_error(path, source))?;
-        let gguf = Self { path: path.to_owned(), reader, content };
-        // The library makes a slice from a null pointer for an empty tensor (candle 0.11).
-        if let Some(name) = gguf.empty_tensor() {
-            return Err(gguf.content_error(format!("tensor '{name}' has no values")));
-        }
-        match gguf.tensor_outside(size) {
-            Some(name) => Err(gguf.content_error(format!(
-                "tensor '{name}' lies beyond the end of the file, which has {size} bytes; the download may be incomplete"
-            ))),
-            None => Ok(gguf),
-        }
+        Ok(Self { path: path.to_owned(), parts: Self::open_parts(path)? })
     }
 
-    fn empty_tensor(&self) -> Option<&str> {
-        let empty = self.content.tensor_infos.iter().filter(|(_, info)| info.shape.dims().contains(&0));
-        empty.map(|(name, _)| name.as_str()).min()
+    /// The files that hold it: one, or its parts in order.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.parts.iter().map(|part| part.path.as_path())
     }
 
-    /// The first tensor whose data do not lie in a file of this size.
-    fn tensor_outside(&self, size: u64) -> Option<&str> {
-        let inside = |info: &TensorInfo| -> Option<bool> {
-            let lengths = info.shape.dims().iter();
-            let values = lengths.copied().try_fold(1usize, usize::checked_mul)?;
-            let bytes = (values / info.ggml_dtype.block_size()).checked_mul(info.ggml_dtype.type_size())?;
-            let start = self.content.tensor_data_offset.checked_add(info.offset)?;
-            Some(start.checked_add(bytes as u64)? <= size)
-        };
-        let outside = self.content.tensor_infos.iter().filter(|(_, info)| inside(info) != Some(true));
-        outside.map(|(name, _)| name.as_str()).min()
+    fn infos(&self) -> impl Iterator<Item = (&String, &TensorInfo)> {
+        self.parts.iter().flat_map(|part| &part.content.tensor_infos)
+    }
+
+    /// llama.cpp's names of all tensors.
+    pub(crate) fn tensor_names(&self) -> impl Iterator<Item = &str> {
+        self.infos().map(|(name, _)| name.as_str())
+    }
+
+    /// The keys of the metadata.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().take(1).flat_map(|part| part.content.metadata.keys().map(String::as_str))
     }
 
     /// How many values all tensors have together.
     pub fn parameters(&self) -> u64 {
-        self.content.tensor_infos.values().map(|info| info.shape.elem_count() as u64).sum()
+        self.infos().map(|(_, info)| info.shape.elem_count() as u64).sum()
     }
 
     /// Whether the file has a tensor for this Hugging Face name.
@@ -104,8 +95,12 @@ impl GgufFile {
 
     /// The tensor of llama.cpp's name, dequantised, as it lies in the file.
     pub(crate) fn dequantised(&mut self, gguf_name: &str) -> Result<F32Tensor, GgufError> {
-        let format = |source| format_error(&self.path, source);
-        let tensor = self.content.tensor(&mut self.reader, gguf_name, &Device::Cpu).map_err(format)?;
+        let holds = |part: &&mut Part| part.content.tensor_infos.contains_key(gguf_name);
+        let Some(Part { path, reader, content }) = self.parts.iter_mut().find(holds) else {
+            return Err(self.content_error(format!("has no tensor '{gguf_name}'")));
+        };
+        let format = |source| format_error(path, source);
+        let tensor = content.tensor(reader, gguf_name, &Device::Cpu).map_err(format)?;
         let tensor = tensor.dequantize(&Device::Cpu).map_err(format)?;
         let shape = tensor.dims().to_vec();
         let values = tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(format)?;
@@ -114,12 +109,12 @@ impl GgufFile {
 
     /// Whether the file has a tensor of llama.cpp's name.
     pub(crate) fn has(&self, gguf_name: &str) -> bool {
-        self.content.tensor_infos.contains_key(gguf_name)
+        self.parts.iter().any(|part| part.content.tensor_infos.contains_key(gguf_name))
     }
 
     /// The shape of the tensor of llama.cpp's name.
     pub(crate) fn shape(&self, gguf_name: &str) -> Result<&[usize], GgufError> {
-        let info = self.content.tensor_infos.get(gguf_name);
+        let info = self.parts.iter().find_map(|part| part.content.tensor_infos.get(gguf_name));
         info.map(|info| info.shape.dims())
             .ok_or_else(|| self.content_error(format!("has no tensor '{gguf_name}'")))
     }
@@ -155,7 +150,7 @@ impl GgufFile {
     }
 
     pub(crate) fn value(&self, key: &str) -> Option<&Value> {
-        self.content.metadata.get(key)
+        self.parts.first()?.content.metadata.get(key)
     }
 
     pub(crate) fn required(&self, key: &str) -> Result<&Value, GgufError> {
@@ -175,12 +170,75 @@ impl GgufFile {
 
     /// A whole number, whatever its width in the file.
     pub(crate) fn integer(&self, key: &str) -> Result<u64, GgufError> {
-        integer(self.required(key)?)
-            .ok_or_else(|| self.content_error(format!("'{key}' is no whole number of 0 or more")))
+        let value = self.required(key)?;
+        // A list has one number for each block.
+        if let Value::Array(blocks) = value {
+            let first = blocks.first().and_then(integer);
+            let alike = blocks.iter().all(|block| integer(block) == first);
+            return first.filter(|_| alike).ok_or_else(|| {
+                self.content_error(format!(
+                    "'{key}' differs from block to block, which is not supported in GGUF"
+                ))
+            });
+        }
+        integer(value).ok_or_else(|| self.content_error(format!("'{key}' is no whole number of 0 or more")))
     }
 
     pub(crate) fn content_error(&self, reason: String) -> GgufError {
         GgufError::Content { path: self.path.clone(), reason }
+    }
+}
+
+impl Part {
+    pub(crate) fn open(path: &Path) -> Result<Self, GgufError> {
+        let refused = |source| GgufError::Read { path: path.to_owned(), source };
+        let wrong = |reason| GgufError::Content { path: path.to_owned(), reason };
+        let file = File::open(path).map_err(refused)?;
+        let size = file.metadata().map_err(refused)?.len();
+        match sniff::file(path) {
+            Some(Odd::Gguf) | None => {}
+            Some(odd) => return Err(wrong(odd.to_string())),
+        }
+        let mut reader = BufReader::new(file);
+        // The library divides by the alignment in the file, which may be 0 (candle 0.11).
+        let content = guard::catch(|| Content::read(&mut reader))
+            .ok_or_else(|| wrong("its header makes no sense, for instance an alignment of 0".into()))?;
+        let content = match content {
+            Ok(content) => content,
+            Err(source) => {
+                return Err(header::reason(&mut reader).map_or_else(|| format_error(path, source), wrong));
+            }
+        };
+        let part = Self { path: path.to_owned(), reader, content };
+        // The library makes a slice from a null pointer for an empty tensor (candle 0.11).
+        if let Some(name) = part.empty_tensor() {
+            return Err(wrong(format!("tensor '{name}' has no values")));
+        }
+        match part.tensor_outside(size) {
+            Some(name) => Err(wrong(format!(
+                "tensor '{name}' lies beyond the end of the file, which has {size} bytes; the download may be \
+                 incomplete, or the file the first of several pieces that belong joined (cat)"
+            ))),
+            None => Ok(part),
+        }
+    }
+
+    fn empty_tensor(&self) -> Option<&str> {
+        let empty = self.content.tensor_infos.iter().filter(|(_, info)| info.shape.dims().contains(&0));
+        empty.map(|(name, _)| name.as_str()).min()
+    }
+
+    /// The first tensor whose data do not lie in a file of this size.
+    fn tensor_outside(&self, size: u64) -> Option<&str> {
+        let inside = |info: &TensorInfo| -> Option<bool> {
+            let lengths = info.shape.dims().iter();
+            let values = lengths.copied().try_fold(1usize, usize::checked_mul)?;
+            let bytes = (values / info.ggml_dtype.block_size()).checked_mul(info.ggml_dtype.type_size())?;
+            let start = self.content.tensor_data_offset.checked_add(info.offset)?;
+            Some(start.checked_add(bytes as u64)? <= size)
+        };
+        let outside = self.content.tensor_infos.iter().filter(|(_, info)| inside(info) != Some(true));
+        outside.map(|(name, _)| name.as_str()).min()
     }
 }
 

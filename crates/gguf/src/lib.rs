@@ -18,7 +18,10 @@
 mod config;
 mod error;
 mod file;
+mod header;
+mod keys;
 mod names;
+mod parts;
 mod sentencepiece;
 mod tokenizer;
 

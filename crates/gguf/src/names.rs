@@ -69,6 +69,49 @@ pub(crate) fn gguf_name(name: &str) -> Option<String> {
     Some(format!("blk.{block}.{gguf}.{suffix}"))
 }
 
+/// Tensors that a model does not read under a Hugging Face name: tables of the rotary embedding, which the
+/// configuration has, and a buffer of files of 2023.
+const ROTARY: [&str; 5] = [
+    "rope_freqs.weight",
+    "rope_factors_short.weight",
+    "rope_factors_long.weight",
+    "attn_rot_embd.weight",
+    "attn_rot_embd",
+];
+
+/// Whether a model of an architecture reads a tensor. The name is llama.cpp's, without `blk.N.`. Norms of Llama's
+/// relatives have no biases; q/k norms are Qwen 3's; the biases of the projections are counted elsewhere.
+pub(crate) fn is_read(name: &str, architecture: &str) -> bool {
+    if architecture == "gpt2" {
+        let outside = OUTSIDE.iter().any(|(_, gguf)| *gguf == name);
+        let module = name.strip_suffix(".weight").or(name.strip_suffix(".bias"));
+        return outside || GPT2_BLOCK.iter().any(|(_, gguf)| Some(*gguf) == module);
+    }
+    if ROTARY.contains(&name) {
+        return true;
+    }
+    if let Some(module) = name.strip_suffix(".bias") {
+        return match architecture {
+            "phi3" => false,
+            "qwen2" => ["attn_q", "attn_k", "attn_v"].contains(&module),
+            _ => {
+                !module.ends_with("_norm")
+                    && module != "attn_qkv"
+                    && LLAMA_BLOCK.iter().any(|(_, gguf)| *gguf == module)
+            }
+        };
+    }
+    let outside = OUTSIDE.iter().any(|(hf, gguf)| !hf.starts_with("transformer.") && *gguf == name);
+    let module = name.strip_suffix(".weight");
+    let split = ["attn_q", "attn_k", "attn_v", "ffn_gate"];
+    let fits = |module: &str| match module {
+        "attn_qkv" => architecture == "phi3",
+        "attn_q_norm" | "attn_k_norm" => architecture == "qwen3",
+        module => architecture != "phi3" || !split.contains(&module),
+    };
+    outside || LLAMA_BLOCK.iter().any(|(_, gguf)| Some(*gguf) == module && fits(gguf))
+}
+
 /// How this Hugging Face tensor is laid out in a file of an architecture. llama.cpp's converter reorders
 /// the rotary projections of `llama` alone.
 pub(crate) fn layout(name: &str, architecture: &str) -> Layout {

@@ -16,7 +16,7 @@ const BLANK: &str = "\u{2581}";
 /// `tokenizer.ggml.token_type` of an ordinary piece.
 const NORMAL: u64 = 1;
 /// `tokenizer.ggml.token_type` of the unknown piece.
-const UNKNOWN: u64 = 2;
+pub(crate) const UNKNOWN: u64 = 2;
 
 impl GgufFile {
     /// Normaliser and model of a `tokenizer.json`.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use onejump_core::{files, guard};
+use onejump_core::{files, guard, sniff};
 use onejump_fetch::checkpoint::{CONFIG, TOKENIZER, weight_files};
 use tch::Tensor;
 use tokenizers::Tokenizer;
@@ -62,8 +62,11 @@ impl Directory {
         let bytes = std::fs::read(&path).map_err(files::FileError::reading(&path))?;
         // The library panics at some errors of syntax (tokenizers 0.23: `expect("Helper")`).
         let mut tokenizer = guard::catch(|| Tokenizer::from_bytes(&bytes))
-            .ok_or_else(|| ModelError::checkpoint(&path, "is no tokenizer: its JSON is malformed"))?
-            .map_err(|error| ModelError::checkpoint(&path, format!("is no tokenizer: {error}")))?;
+            .unwrap_or_else(|| Err("its JSON is malformed".into()))
+            .map_err(|error| match sniff::kind(&bytes) {
+                Some(odd) => files::FileError::Content { path: path.clone(), reason: odd.to_string() }.into(),
+                None => ModelError::checkpoint(&path, format!("is no tokenizer: {error}")),
+            })?;
         // Some files ask for padding or truncation; a sentence is taken as it is.
         tokenizer.with_padding(None);
         tokenizer

@@ -145,7 +145,7 @@ impl Checkpoint {
         }
     }
 
-    /// SHA-256 that stands for the checkpoint: of the GGUF file, or over the names and contents of
+    /// SHA-256 that stands for the checkpoint: of the GGUF file, over those of its parts, or over the names and contents of
     /// the directory's configuration, tokenizer and weights.
     ///
     /// # Errors
@@ -153,7 +153,13 @@ impl Checkpoint {
     pub fn sha256(&self) -> Result<String, ModelError> {
         match &self.source {
             Source::Directory(directory) => directory.sha256(),
-            Source::Gguf(_) => Ok(files::sha256_file(&self.path)?),
+            Source::Gguf(gguf) => {
+                let parts: Result<Vec<String>, _> = gguf.paths().map(files::sha256_file).collect();
+                match &parts?[..] {
+                    [whole] => Ok(whole.clone()),
+                    parts => Ok(files::sha256_bytes(parts.join("\n").as_bytes())),
+                }
+            }
         }
     }
 }

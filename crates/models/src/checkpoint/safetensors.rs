@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::FileError;
+use onejump_core::sniff;
 use safetensors::tensor::{Dtype, Metadata};
 use tch::{Kind, Tensor};
 
@@ -27,8 +28,10 @@ impl Shard {
     pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
         let file = File::open(path).map_err(FileError::reading(path))?;
         let size = file.metadata().map_err(FileError::reading(path))?.len();
-        let broken =
-            |reason: String| ModelError::checkpoint(path, format!("is no safetensors file: {reason}"));
+        let broken = |reason: String| match sniff::refusal(path) {
+            Some(refusal) => refusal.into(),
+            None => ModelError::checkpoint(path, format!("is no safetensors file: {reason}")),
+        };
         let mut length = [0; LENGTH_BYTES as usize];
         if size < LENGTH_BYTES {
             return Err(broken(format!("it has only {size} bytes")));
