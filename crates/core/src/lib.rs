@@ -30,6 +30,7 @@
 //! nothing, draws nothing, listens for no signal and installs no panic hook.
 
 pub mod cache;
+mod file_error;
 pub mod files;
 pub mod guard;
 pub mod layout;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::files::FileError;
+use crate::file_error::FileError;
 
 /// How many bytes are enough for [`kind`].
 pub const ENOUGH: u64 = 512;
