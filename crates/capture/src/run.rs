@@ -18,7 +18,7 @@ use crate::CaptureError;
 use crate::config::{CPU_BATCH_TOKENS, Config, GPU_BATCH_TOKENS, Input};
 use crate::output::Output;
 use crate::plan::{Plan, Work};
-use crate::samples::{self, SampleSet, Sampling};
+use crate::samples::{self, InputSamples, Sampling};
 use crate::workers::Workers;
 
 /// About how many bytes of uncompressed states a part has: few enough to compute again after an interruption, enough
@@ -146,7 +146,7 @@ struct Prepared {
     place: Place,
     checkpoint: Checkpoint,
     outline: Outline,
-    set: SampleSet,
+    set: InputSamples,
     /// Whether the samples begin with a beginning-of-sequence token.
     bos: bool,
     samples_per_part: usize,

@@ -31,7 +31,7 @@ impl Sample {
 
 /// All samples of an input, and what had to be changed or left out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SampleSet {
+pub struct InputSamples {
     /// In the order of the input.
     pub samples: Vec<Sample>,
     /// SHA-256 of the input's lines, those left out included.
@@ -99,7 +99,7 @@ pub fn from_sentences(
     path: &Path,
     tokenizer: &Tokenizer,
     sampling: Sampling,
-) -> Result<SampleSet, CaptureError> {
+) -> Result<InputSamples, CaptureError> {
     if sampling.bos == Bos::Always && sampling.bos_id.is_none() {
         return Err(CaptureError::NoBosToken);
     }
@@ -127,7 +127,7 @@ pub fn from_sentences(
         samples.push(Sample { sentence: Some(line.to_owned()), token_ids, position });
     }
     let sha256 = files::sha256_bytes(lines.join("\n").as_bytes());
-    finish(path, SampleSet { samples, sha256, truncated, skipped })
+    finish(path, InputSamples { samples, sha256, truncated, skipped })
 }
 
 /// One line of a `--samples` file.
@@ -148,7 +148,7 @@ pub fn from_json_lines(
     vocab_size: usize,
     context: usize,
     limit: Option<usize>,
-) -> Result<SampleSet, CaptureError> {
+) -> Result<InputSamples, CaptureError> {
     let text = read_text(path)?;
     let lines: Vec<&str> = text.lines().take(limit.unwrap_or(usize::MAX)).collect();
     let mut samples = Vec::with_capacity(lines.len());
@@ -173,7 +173,7 @@ pub fn from_json_lines(
         samples.push(Sample { sentence, token_ids, position });
     }
     let sha256 = files::sha256_bytes(lines.join("\n").as_bytes());
-    finish(path, SampleSet { samples, sha256, truncated: 0, skipped })
+    finish(path, InputSamples { samples, sha256, truncated: 0, skipped })
 }
 
 fn read_text(path: &Path) -> Result<String, CaptureError> {
@@ -186,7 +186,7 @@ fn read_text(path: &Path) -> Result<String, CaptureError> {
 }
 
 /// Says what was left out or cut; an input without samples is an error.
-fn finish(path: &Path, set: SampleSet) -> Result<SampleSet, CaptureError> {
+fn finish(path: &Path, set: InputSamples) -> Result<InputSamples, CaptureError> {
     if set.samples.is_empty() {
         return Err(CaptureError::NoSamples { path: path.to_owned() });
     }
@@ -203,7 +203,7 @@ fn finish(path: &Path, set: SampleSet) -> Result<SampleSet, CaptureError> {
 mod tests {
     use super::*;
 
-    fn lines(text: &str) -> Result<SampleSet, CaptureError> {
+    fn lines(text: &str) -> Result<InputSamples, CaptureError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         from_json_lines(file.path(), 10, 4, None)

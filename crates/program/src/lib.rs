@@ -33,7 +33,7 @@
 //! }
 //! ```
 //!
-//! Only binaries use this crate: a library takes an [`Observer`](onejump_core::observe::Observer) instead.
+//! Only binaries use this crate: a library takes an [`Observer`] instead.
 
 pub mod child;
 mod panics;
