@@ -2,10 +2,9 @@
 
 use onejump_core::shortcut::{ShortcutKind, Solver, parameters};
 use onejump_report::analyses::Analyses;
-use onejump_store::analyses::{
-    Criterion, Difference, Exit, ExitRule, FileAverage, Jump, LookSchedule, LookingHead, Measure, Regret,
-    Subset, Transfer,
-};
+use onejump_store::analyses::{Criterion, ExitRule, LookSchedule, LookingHead, Measure};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::shape::{BEST_JUMP, HIDDEN_SIZE};
 
@@ -16,20 +15,12 @@ const SWEEP: [usize; 6] = [1, 4, 16, 64, 256, 576];
 const WANTED: [f64; 12] = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.99, 0.995];
 
 /// Names of variants, the first of which is long.
-const VARIANTS: [&str; 13] = [
+const VARIANTS: [&str; 5] = [
     "target after the norm of the final state",
-    "without position 0",
     "half the data",
-    "stored in f16",
     "Adam, seed 0",
     "Adam, seed 1",
-    "Adam, seed 2",
-    "Adam, seed 3",
-    "Adam, seed 4",
     "positions, seed 1",
-    "positions, seed 2",
-    "positions, seed 3",
-    "positions, seed 4",
 ];
 
 /// What the single shortcuts are compared with.
@@ -45,10 +36,23 @@ const OTHERS: [ShortcutKind; 6] = [
 /// Half the width of every invented interval.
 const HALF: f64 = 0.012;
 
+/// A row with these fields, and with a value and the ends of its interval for each of `measures`.
+///
+/// # Panics
+/// If the table of the row has other columns.
+fn row<R: DeserializeOwned>(mut fields: Value, measures: &[(&str, f64)]) -> R {
+    for (name, value) in measures {
+        fields[name] = json!(value);
+        fields[format!("{name}_low")] = json!(value - HALF);
+        fields[format!("{name}_high")] = json!(value + HALF);
+    }
+    serde_json::from_value(fields).unwrap_or_else(|error| panic!("no row of this table: {error}"))
+}
+
 /// What a quality in 0..1 is in precision, surprisal and KL divergence.
-fn measured(quality: f64) -> (f64, f64, f64) {
+fn measures(quality: f64) -> [(&'static str, f64); 3] {
     let precision = (0.08 + 0.5 * quality).clamp(0.0, 1.0);
-    (precision, 7.0 - 6.0 * quality, 5.0 - 4.5 * quality)
+    [("precision_1", precision), ("surprisal", 7.0 - 6.0 * quality), ("kl", 5.0 - 4.5 * quality)]
 }
 
 /// The tables of a run with `blocks` blocks at these ranks, which are also [`super::run()`]'s.
@@ -56,6 +60,7 @@ pub fn analyses(blocks: usize, ranks: &[usize]) -> Analyses {
     let mut tables = Analyses::default();
     for &rank in ranks {
         set(&mut tables, blocks, rank);
+        differences(&mut tables, rank);
     }
     averages(&mut tables, blocks, ranks);
     exits(&mut tables, blocks, ranks);
@@ -75,211 +80,119 @@ fn set(tables: &mut Analyses, blocks: usize, rank: usize) {
             + 0.02 * ((7 * jump + 3 * level) as f64).sin()
     };
     for jump in 0..blocks {
-        let mut sum = 0.0;
         for level in 0..blocks {
             let quality = quality(jump, level);
-            let (precision_1, surprisal, kl) = measured(quality);
-            sum += quality;
-            tables.transfer.push(Transfer {
-                method: ShortcutKind::NNjtc,
-                solver,
-                rank: rank as u32,
-                jump: jump as u32,
-                level: level as u32,
-                precision_1,
-                surprisal,
-                mat_surprisal: 1.1 * surprisal,
-                kl,
-                cosine: 0.3 + quality,
-                signed_square: quality,
+            let [(_, precision_1), (_, surprisal), (_, kl)] = measures(quality);
+            let place = json!({
+                "method": ShortcutKind::NNjtc, "solver": solver, "rank": rank, "jump": jump, "level": level,
+                "precision_1": precision_1, "surprisal": surprisal, "mat_surprisal": 1.1 * surprisal, "kl": kl,
+                "cosine": 0.3 + quality, "signed_square": quality,
             });
+            tables.transfer.push(row(place, &[]));
         }
-        let mean = sum / blocks as f64;
-        let (precision_1, surprisal, kl) = measured(mean);
-        tables.jumps.push(Jump {
-            solver,
-            rank: rank as u32,
-            jump: jump as u32,
-            train_samples: 3000,
-            train_signed_square: mean,
-            train_cosine: 0.3 + mean,
-            train_mse: 1e5 * (1.0 - mean),
-            train_kl: kl - 0.1,
-            precision_1,
-            precision_1_low: precision_1 - HALF,
-            precision_1_high: precision_1 + HALF,
-            surprisal,
-            surprisal_low: surprisal - HALF,
-            surprisal_high: surprisal + HALF,
-            kl,
-            kl_low: kl - HALF,
-            kl_high: kl + HALF,
+        let mean = (0..blocks).map(|level| quality(jump, level)).sum::<f64>() / blocks as f64;
+        let criteria = json!({
+            "solver": solver, "rank": rank, "jump": jump, "train_samples": 3000, "train_signed_square": mean,
+            "train_cosine": 0.3 + mean, "train_mse": 1e5 * (1.0 - mean), "train_kl": 4.9 - 4.5 * mean,
         });
+        tables.jumps.push(row(criteria, &measures(mean)));
         for criterion in [Criterion::SignedSquare, Criterion::Kl] {
-            tables.subsets.push(Subset {
-                solver,
-                rank: rank as u32,
-                criterion,
-                size: jump as u32 + 1,
-                exact: jump < 5,
-                jumps: (0..=jump as u32).collect(),
-                parameters: (jump as u64 + 1) * parameters(ShortcutKind::Ojfa, HIDDEN_SIZE, rank, blocks),
-                precision_1: precision_1 + 0.001 * jump as f64,
-                precision_1_low: precision_1 - HALF,
-                precision_1_high: precision_1 + HALF,
-                surprisal,
-                surprisal_low: surprisal - HALF,
-                surprisal_high: surprisal + HALF,
-                kl,
-                kl_low: kl - HALF,
-                kl_high: kl + HALF,
+            let subset = json!({
+                "solver": solver, "rank": rank, "criterion": criterion, "size": jump + 1, "exact": jump < 5,
+                "jumps": (0..=jump).collect::<Vec<_>>(),
+                "parameters": (jump as u64 + 1) * parameters(ShortcutKind::Ojfa, HIDDEN_SIZE, rank, blocks),
             });
+            tables.subsets.push(row(subset, &measures(mean + 0.002 * jump as f64)));
         }
     }
-    for (index, criterion) in
-        [Criterion::SignedSquare, Criterion::Cosine, Criterion::Mse, Criterion::Kl].into_iter().enumerate()
-    {
+    let criteria = [Criterion::SignedSquare, Criterion::Cosine, Criterion::Mse, Criterion::Kl];
+    for (index, criterion) in criteria.into_iter().enumerate() {
         for metric in [Measure::Precision1, Measure::Surprisal, Measure::Kl] {
             let regret = 0.01 * index as f64;
-            tables.regret.push(Regret {
-                solver,
-                rank: rank as u32,
-                criterion,
-                jump: (blocks / 2 + index).min(blocks - 1) as u32,
-                metric,
-                value: 0.3 - regret,
-                best_jump: (blocks / 2) as u32,
-                best: 0.3,
-                regret,
-                regret_low: regret - HALF,
-                regret_high: regret + HALF,
+            let choice = json!({
+                "solver": solver, "rank": rank, "criterion": criterion, "metric": metric,
+                "jump": (blocks / 2 + index).min(blocks - 1), "value": 0.3 - regret,
+                "best_jump": blocks / 2, "best": 0.3,
             });
+            tables.regret.push(row(choice, &[("regret", regret)]));
+        }
+    }
+}
+
+/// The single shortcuts minus other methods.
+fn differences(tables: &mut Analyses, rank: usize) {
+    for (method, solver) in [
+        (ShortcutKind::Ojfa, Solver::ClosedForm),
+        (ShortcutKind::Ojfa, Solver::Adam),
+        (ShortcutKind::OneJump, Solver::Adam),
+    ] {
+        for (index, other) in OTHERS.into_iter().enumerate() {
+            let pair = json!({ "solver": solver, "rank": rank, "method": method, "other": other });
+            let gain = 0.02 * (index as f64 - 2.5);
+            tables.differences.push(row(pair, &[("precision_1", gain), ("surprisal", -gain)]));
         }
     }
 }
 
 fn averages(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
     let mut add = |label: Option<&str>, kind: ShortcutKind, solver: Solver, rank: Option<usize>| {
-        let gain = if kind == ShortcutKind::Identity { 0.0 } else { strength(rank.unwrap_or(HIDDEN_SIZE)) };
-        let (precision_1, surprisal, kl) = measured(gain);
         let trained = kind != ShortcutKind::Identity;
-        tables.averages.push(FileAverage {
-            label: label.map(str::to_owned),
-            method: kind,
-            solver: trained.then_some(solver),
-            rank: rank.map(|rank| rank as u32),
-            jump: (kind == ShortcutKind::Ojfa).then_some((blocks / 2) as u32),
-            jump_eq5: (kind == ShortcutKind::Ojfa).then_some((blocks / 2) as u32),
-            d: (kind == ShortcutKind::Ojfa).then_some(0.4),
-            parameters: if trained { parameters(kind, HIDDEN_SIZE, rank.unwrap_or(0), blocks) } else { 0 },
-            precision_1,
-            precision_1_low: precision_1 - HALF,
-            precision_1_high: precision_1 + HALF,
-            precision_1_without_0: Some(precision_1 - 0.01),
-            surprisal,
-            surprisal_low: surprisal - HALF,
-            surprisal_high: surprisal + HALF,
-            kl,
-            kl_low: kl - HALF,
-            kl_high: kl + HALF,
+        let one = (kind == ShortcutKind::Ojfa).then_some(blocks / 2);
+        let measures = measures(if trained { strength(rank.unwrap_or(HIDDEN_SIZE)) } else { 0.0 });
+        let file = json!({
+            "label": label, "method": kind, "solver": trained.then_some(solver), "rank": rank, "jump": one,
+            "jump_eq5": one, "d": one.map(|_| 0.4),
+            "parameters": if trained { parameters(kind, HIDDEN_SIZE, rank.unwrap_or(0), blocks) } else { 0 },
+            "precision_1_without_0": measures[0].1 - 0.01,
         });
+        tables.averages.push(row(file, &measures));
     };
-    add(None, ShortcutKind::Identity, Solver::ClosedForm, None);
-    add(None, ShortcutKind::Jtc, Solver::ClosedForm, None);
-    add(None, ShortcutKind::TunedLens, Solver::Adam, None);
+    use ShortcutKind::{Identity, Joint, JointNorms, Jtc, NNjtc, Njtc, Ojfa, OneJump, TunedLens};
+    add(None, Identity, Solver::ClosedForm, None);
+    add(None, Jtc, Solver::ClosedForm, None);
+    add(None, TunedLens, Solver::Adam, None);
     for &rank in ranks.iter().chain(&SWEEP) {
-        for kind in [
-            ShortcutKind::Njtc,
-            ShortcutKind::NNjtc,
-            ShortcutKind::Joint,
-            ShortcutKind::JointNorms,
-            ShortcutKind::Ojfa,
-        ] {
+        for kind in [Njtc, NNjtc, Joint, JointNorms, Ojfa] {
             add(None, kind, Solver::ClosedForm, Some(rank));
         }
-        for kind in [ShortcutKind::NNjtc, ShortcutKind::Joint, ShortcutKind::OneJump, ShortcutKind::Ojfa] {
-            if ranks.contains(&rank) {
-                add(None, kind, Solver::Adam, Some(rank));
-            }
-        }
     }
-    for label in VARIANTS {
-        for kind in [ShortcutKind::NNjtc, ShortcutKind::Ojfa] {
-            add(Some(label), kind, Solver::ClosedForm, ranks.first().copied());
-        }
+    for (&rank, kind) in ranks.iter().flat_map(|rank| [NNjtc, Joint, OneJump, Ojfa].map(|kind| (rank, kind)))
+    {
+        add(None, kind, Solver::Adam, Some(rank));
     }
-    for &rank in ranks {
-        for (method, solver) in [
-            (ShortcutKind::Ojfa, Solver::ClosedForm),
-            (ShortcutKind::Ojfa, Solver::Adam),
-            (ShortcutKind::OneJump, Solver::Adam),
-        ] {
-            for (index, &other) in OTHERS.iter().enumerate() {
-                let precision_1 = 0.02 * (index as f64 - 2.5);
-                tables.differences.push(Difference {
-                    solver: Some(solver),
-                    rank: Some(rank as u32),
-                    method,
-                    other,
-                    precision_1,
-                    precision_1_low: precision_1 - HALF,
-                    precision_1_high: precision_1 + HALF,
-                    surprisal: -precision_1,
-                    surprisal_low: -precision_1 - HALF,
-                    surprisal_high: -precision_1 + HALF,
+    for (label, kind) in VARIANTS.into_iter().flat_map(|label| [NNjtc, Ojfa].map(|kind| (label, kind))) {
+        add(Some(label), kind, Solver::ClosedForm, ranks.first().copied());
+    }
+}
+
+fn exits(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
+    use ShortcutKind::{Identity, Joint, JointNorms, Jtc, NNjtc, Ojfa, OneJump, TunedLens};
+    let unranked = [Identity, Jtc, TunedLens].into_iter().map(|kind| (kind, None));
+    let ranked = ranks
+        .iter()
+        .flat_map(|&rank| [NNjtc, Joint, JointNorms, OneJump, Ojfa].map(|kind| (kind, Some(rank))));
+    for (index, (method, rank)) in unranked.chain(ranked).enumerate() {
+        let heads = [LookingHead::Fused, LookingHead::Full];
+        for head in heads.into_iter().filter(|&head| rank.is_some() || head == LookingHead::Full) {
+            let looking = if head == LookingHead::Fused { 0.02 } else { 0.9 };
+            for (rule, schedule, wanted) in plans() {
+                let plan = json!({
+                    "method": method, "solver": (method != Identity).then_some(Solver::ClosedForm), "rank": rank,
+                    "jump": (method == Ojfa).then_some(22), "rule": rule, "head": head, "schedule": schedule,
+                    "from": 3, "every": 2, "wanted": wanted, "threshold": wanted, "exited": 1.0 - wanted,
+                    "precision": wanted, "blocks": blocks as f64 * wanted, "looking": looking,
                 });
+                let operations = 1.0 + looking - (1.0 - wanted) * (0.6 + 0.03 * index as f64);
+                let measures = [("agreement", wanted - 0.004), ("operations", operations)];
+                tables.exit.push(row(plan, &measures));
             }
         }
     }
 }
 
-fn exits(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
-    let ranked = [
-        (ShortcutKind::NNjtc, None),
-        (ShortcutKind::Joint, None),
-        (ShortcutKind::JointNorms, None),
-        (ShortcutKind::OneJump, None),
-        (ShortcutKind::Ojfa, Some(22)),
-    ];
-    let unranked = [ShortcutKind::Identity, ShortcutKind::Jtc, ShortcutKind::TunedLens];
-    let mut methods = unranked.map(|kind| (kind, None, None)).to_vec();
-    methods.extend(ranks.iter().flat_map(|&rank| ranked.map(|(kind, jump)| (kind, jump, Some(rank as u32)))));
-    for (index, (method, jump, rank)) in methods.into_iter().enumerate() {
-        let heads = [LookingHead::Fused, LookingHead::Full];
-        let heads = heads.into_iter().filter(|&head| rank.is_some() || head == LookingHead::Full);
-        let rules = [ExitRule::Probability, ExitRule::Gap];
-        let schedules = [LookSchedule::Every, LookSchedule::Best];
-        for (head, rule, schedule, wanted) in heads.flat_map(|head| {
-            rules.into_iter().flat_map(move |rule| {
-                let schedules = schedules.into_iter();
-                schedules.flat_map(move |schedule| WANTED.map(|wanted| (head, rule, schedule, wanted)))
-            })
-        }) {
-            let looking = if head == LookingHead::Fused { 0.02 } else { 0.9 };
-            let operations = 1.0 + looking - (1.0 - wanted) * (0.6 + 0.03 * index as f64);
-            tables.exit.push(Exit {
-                method,
-                solver: (method != ShortcutKind::Identity).then_some(Solver::ClosedForm),
-                rank,
-                jump,
-                rule,
-                head,
-                schedule,
-                from: 3,
-                every: 2,
-                wanted,
-                threshold: wanted,
-                agreement: wanted - 0.004,
-                agreement_low: wanted - 0.004 - HALF,
-                agreement_high: wanted - 0.004 + HALF,
-                exited: 1.0 - wanted,
-                precision: Some(wanted),
-                blocks: blocks as f64 * wanted,
-                operations,
-                operations_low: operations - HALF,
-                operations_high: operations + HALF,
-                looking,
-            });
-        }
-    }
+/// Rules, schedules and agreements.
+fn plans() -> impl Iterator<Item = (ExitRule, LookSchedule, f64)> {
+    let rules = [ExitRule::Probability, ExitRule::Gap].into_iter();
+    let schedules = rules.flat_map(|rule| [LookSchedule::Every, LookSchedule::Best].map(|when| (rule, when)));
+    schedules.flat_map(|(rule, when)| WANTED.map(|wanted| (rule, when, wanted)))
 }

@@ -14,41 +14,36 @@ use super::shape::{BEST_JUMP, HIDDEN_SIZE};
 /// If `blocks` is 0.
 pub fn run(blocks: usize, ranks: &[usize]) -> Run {
     let mut made = Made { blocks, averages: Vec::new(), levels: Vec::new() };
-    made.method(Method::untrained(MethodName::Constant), |_| (0.0, false));
+    made.method(Method::untrained(MethodName::Constant), |_| 0.0);
     let identity = MethodName::Kind(ShortcutKind::Identity);
-    made.method(Method::untrained(identity), |depth| (1.35 * depth.powi(6) - 0.18, true));
+    made.method(Method::untrained(identity), |depth| 1.35 * depth.powi(6) - 0.18);
     let mut choices = Vec::new();
     for solver in [Solver::ClosedForm, Solver::Adam] {
         let worse = if solver == Solver::Adam { 0.02 } else { 0.0 };
-        let trained = |name, kind, rank: Option<usize>, jump| {
+        let trained = |kind, rank: Option<usize>| {
             let parameters = parameters(kind, HIDDEN_SIZE, rank.unwrap_or(0), blocks);
-            Method { name, solver: Some(solver), rank, jump, parameters }
+            Method { name: MethodName::Kind(kind), solver: Some(solver), rank, jump: None, parameters }
         };
-        let jtc = trained(MethodName::Kind(ShortcutKind::Jtc), ShortcutKind::Jtc, None, None);
-        made.method(jtc, |depth| (0.1 + 0.65 * depth.powi(3) - worse, false));
+        made.method(trained(ShortcutKind::Jtc, None), |depth| 0.1 + 0.65 * depth.powi(3) - worse);
         for &rank in ranks {
             let gain = 0.02 * (rank as f64).ln() - worse;
             let full = move |depth: f64| gain + 0.11 * depth + 0.02 * (9.0 * depth).sin();
-            let mut of = |kind: ShortcutKind, quality: &dyn Fn(f64) -> f64| {
-                let method = trained(MethodName::Kind(kind), kind, Some(rank), None);
-                made.method(method, |depth| (quality(depth), false));
-            };
-            of(ShortcutKind::Njtc, &|depth| full(depth) - 0.03);
-            of(ShortcutKind::NNjtc, &full);
-            of(ShortcutKind::Joint, &|depth| full(0.4) - 0.02 + 0.03 * depth);
-            let single = |jump: usize| {
-                let at = jump as f64 / blocks as f64;
-                move |depth: f64| {
+            made.method(trained(ShortcutKind::Njtc, Some(rank)), |depth| full(depth) - 0.03);
+            made.method(trained(ShortcutKind::NNjtc, Some(rank)), full);
+            made.method(trained(ShortcutKind::Joint, Some(rank)), |depth| full(0.4) - 0.02 + 0.03 * depth);
+            let best = (blocks as f64 * BEST_JUMP).round() as usize;
+            let ojfa = Method { jump: Some(best), ..trained(ShortcutKind::Ojfa, Some(rank)) };
+            let arbitrary = [2, blocks / 7, blocks - 4];
+            let arbitrary = arbitrary.map(|jump| Method {
+                name: MethodName::Jump(jump),
+                jump: Some(jump),
+                ..ojfa.clone()
+            });
+            for method in std::iter::once(ojfa).chain(arbitrary) {
+                let at = method.jump.unwrap_or(best) as f64 / blocks as f64;
+                made.method(method, |depth| {
                     full(depth) - 0.02 - 0.45 * (depth - at).powi(2) - 0.2 * (at - BEST_JUMP).powi(2)
-                }
-            };
-            let jump = (blocks as f64 * BEST_JUMP).round() as usize;
-            let arbitrary = [2, blocks / 7, blocks - 4].map(|jump| (MethodName::Jump(jump), jump));
-            let ojfa = (MethodName::Kind(ShortcutKind::Ojfa), jump);
-            for (name, jump) in std::iter::once(ojfa).chain(arbitrary) {
-                let quality = single(jump);
-                let method = trained(name, ShortcutKind::Ojfa, Some(rank), Some(jump));
-                made.method(method, |depth| (quality(depth), false));
+                });
             }
             let score = |jump: usize, shift: f64| {
                 0.42 + gain - 0.3 * ((jump as f64 + shift) / blocks as f64 - BEST_JUMP).powi(2)
@@ -102,16 +97,13 @@ struct Made {
 }
 
 impl Made {
-    /// Adds a method whose `quality` at a depth in 0..1 is its gain over the constant, and whether its
-    /// distributions are overconfident.
-    fn method(&mut self, method: Method, quality: impl Fn(f64) -> (f64, bool)) {
+    /// Adds a method whose `quality` at a depth in 0..1 is its gain over the constant.
+    fn method(&mut self, method: Method, quality: impl Fn(f64) -> f64) {
         let start = self.levels.len();
         for level in 0..self.blocks {
-            let (gain, overconfident) = quality(level as f64 / self.blocks as f64);
-            let with_geometry = method.name != MethodName::Constant;
-            let all = metrics(0.09 + gain, gain, overconfident, with_geometry);
-            let without_0 =
-                Some(metrics(0.05 + 0.98 * gain, 0.98 * gain - 0.01, overconfident, with_geometry));
+            let gain = quality(level as f64 / self.blocks as f64);
+            let all = metrics(method.name, 0.09 + gain, gain);
+            let without_0 = Some(metrics(method.name, 0.05 + 0.98 * gain, 0.98 * gain - 0.01));
             self.levels.push(PerLevel { method: method.clone(), level, all, without_0 });
         }
         let rows = &self.levels[start..];
@@ -123,8 +115,10 @@ impl Made {
     }
 }
 
-fn metrics(precision: f64, gain: f64, overconfident: bool, with_geometry: bool) -> Metrics {
+fn metrics(method: MethodName, precision: f64, gain: f64) -> Metrics {
     let precision = precision.clamp(0.001, 0.97);
+    let with_geometry = method != MethodName::Constant;
+    let overconfident = method == MethodName::Kind(ShortcutKind::Identity);
     let surprisal = if overconfident { 24.0 - 26.0 * (gain + 0.18) } else { 6.3 - 7.0 * gain };
     Metrics {
         precision_1: precision,

@@ -9,22 +9,16 @@ use onejump_store::analyses::{Difference, Exit, FileAverage, Jump, Regret, Subse
 
 use crate::words;
 
-/// The tables of `onejump-evaluate --analyses`; empty where an analysis was not run.
+/// The tables of `onejump-evaluate --analyses`, by the names of their files; empty where an analysis was not run.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)]
 pub struct Analyses {
-    /// `averages.parquet`.
     pub averages: Vec<FileAverage>,
-    /// `differences.parquet`.
     pub differences: Vec<Difference>,
-    /// `transfer.parquet`.
     pub transfer: Vec<Transfer>,
-    /// `jumps.parquet`.
     pub jumps: Vec<Jump>,
-    /// `regret.parquet`.
     pub regret: Vec<Regret>,
-    /// `subsets.parquet`.
     pub subsets: Vec<Subset>,
-    /// `exit.parquet`.
     pub exit: Vec<Exit>,
 }
 
@@ -47,7 +41,7 @@ impl Analyses {
     }
 
     /// The sets of jumps, by rank.
-    pub fn sets(&self) -> Vec<JumpSet> {
+    pub(crate) fn sets(&self) -> Vec<JumpSet> {
         let mut sets = distinct(self.jumps.iter().map(OfSet::set));
         sets.sort_by_key(|set| set.rank);
         sets
@@ -56,10 +50,8 @@ impl Analyses {
 
 /// The jumps of one file: the n-njtc of a solver and a rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JumpSet {
-    /// How they were trained.
+pub(crate) struct JumpSet {
     pub solver: Solver,
-    /// Their rank.
     pub rank: u32,
 }
 
@@ -82,8 +74,7 @@ impl JumpSet {
 }
 
 /// A row about a set of jumps.
-pub trait OfSet {
-    /// The set.
+pub(crate) trait OfSet {
     fn set(&self) -> JumpSet;
 }
 
@@ -100,7 +91,7 @@ macro_rules! of_set {
 of_set!(Transfer, Jump, Regret, Subset);
 
 /// The values without repetitions, in the order in which they first come.
-pub fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+pub(crate) fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
     values.into_iter().fold(Vec::new(), |mut kept, value| {
         if !kept.contains(&value) {
             kept.push(value);

@@ -2,16 +2,15 @@
 
 use onejump_core::results::Metrics;
 use onejump_core::shortcut::{ShortcutKind, parameters};
+use serde::Serialize;
 
 use crate::setting::{Curve, SampleSet, Setting};
-
-/// The exit levels before ⌈K/2⌉ are the "early model stages" of §6, which gives no number.
-pub const EARLY_DIVISOR: usize = 2;
+use crate::versus::{less_surprised, more_precise};
 
 /// OJFA "largely matches" the full n-njtc (§6) if it keeps this share of its average precision, and this
 /// share of the probability that it gives to the true top token: in surprisal, at most −ln 0.9 = 0.11 nats
 /// more. The paper gives no number.
-pub const LARGELY: f64 = 0.9;
+const LARGELY: f64 = 0.9;
 
 /// "Over a 30x reduction in shortcut parameter costs" (abstract, §3.1).
 pub const REDUCTION: f64 = 30.0;
@@ -19,15 +18,10 @@ pub const REDUCTION: f64 = 30.0;
 /// Something that the paper says of OJFA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
-    /// §5, Fig. 2.
     BetterThanArbitrary,
-    /// §5, Fig. 2.
     BetterThanJoint,
-    /// §6, Fig. 4.
     BetterThanIdentityEarly,
-    /// §6, Fig. 4.
     MatchesFull,
-    /// Abstract, §3.1, Fig. 1.
     FewerParameters,
 }
 
@@ -44,8 +38,18 @@ pub enum Verdict {
     Untested,
 }
 
+/// How the page shows a verdict.
+#[derive(Debug, Serialize)]
+pub struct Mark {
+    symbol: &'static str,
+    /// Its class in the style sheet.
+    class: &'static str,
+    pub text: &'static str,
+}
+
 impl Verdict {
-    fn of(comparisons: &[bool]) -> Self {
+    fn of(comparisons: impl IntoIterator<Item = bool>) -> Self {
+        let comparisons: Vec<bool> = comparisons.into_iter().collect();
         let won = comparisons.iter().filter(|&&won| won).count();
         match comparisons.len() {
             0 => Self::Untested,
@@ -55,14 +59,14 @@ impl Verdict {
         }
     }
 
-    /// As it stands in tables.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::InPart => "holds in part",
-            Self::Fails => "does not hold",
-            Self::Untested => "not evaluated",
-        }
+    pub fn mark(self) -> Mark {
+        let (symbol, class, text) = match self {
+            Self::Holds => ("✓", "holds", "holds"),
+            Self::InPart => ("◐", "part", "holds in part"),
+            Self::Fails => ("✗", "fails", "does not hold"),
+            Self::Untested => ("–", "untested", "not evaluated"),
+        };
+        Mark { symbol, class, text }
     }
 }
 
@@ -98,47 +102,39 @@ impl Claim {
 
     /// Whether it holds in a setting.
     pub fn verdict(self, setting: &Setting, samples: SampleSet) -> Verdict {
-        let Some(ojfa) = &setting.ojfa else { return Verdict::Untested };
+        let Some(ojfa) = setting.ojfa() else { return Verdict::Untested };
+        // OJFA's averages and a rival's.
+        let pair = |rival: &Curve| ojfa.mean(samples).zip(rival.mean(samples));
+        let pair_of = |kind| setting.kind(kind).and_then(pair).into_iter();
         match self {
-            Self::BetterThanArbitrary => Verdict::of(
-                &setting.arbitrary.iter().flat_map(|rival| better(ojfa, rival, samples)).collect::<Vec<_>>(),
-            ),
-            Self::BetterThanJoint => Verdict::of(
-                &setting.joint.iter().flat_map(|rival| better(ojfa, rival, samples)).collect::<Vec<_>>(),
-            ),
+            Self::BetterThanArbitrary => Verdict::of(setting.arbitrary().filter_map(pair).flat_map(wins)),
+            Self::BetterThanJoint => Verdict::of(pair_of(ShortcutKind::Joint).flat_map(wins)),
             Self::BetterThanIdentityEarly => {
-                let levels = 0..setting.blocks.div_ceil(EARLY_DIVISOR);
-                let at = |curve: &Curve, level| curve.at(level, samples);
-                let identity = setting.identity.as_ref();
-                let pairs = levels.filter_map(|level| at(ojfa, level).zip(at(identity?, level)));
-                Verdict::of(&pairs.flat_map(|(ours, theirs)| wins(&ours, &theirs)).collect::<Vec<_>>())
+                let identity = setting.kind(ShortcutKind::Identity);
+                let at = |level| ojfa.at(level, samples).zip(identity?.at(level, samples));
+                Verdict::of(setting.early().filter_map(at).flat_map(wins))
             }
-            Self::MatchesFull => {
-                let full = setting.n_njtc.as_ref().and_then(|curve| curve.mean(samples));
-                let pair = ojfa.mean(samples).zip(full);
-                Verdict::of(
-                    &pair.into_iter().flat_map(|(ours, full)| matches(&ours, &full)).collect::<Vec<_>>(),
-                )
-            }
+            Self::MatchesFull => Verdict::of(pair_of(ShortcutKind::NNjtc).flat_map(matches)),
             Self::FewerParameters => {
                 let of = |kind| parameters(kind, setting.hidden_size, setting.rank, setting.blocks) as f64;
-                Verdict::of(&[of(ShortcutKind::NNjtc) / of(ShortcutKind::Ojfa) > REDUCTION])
+                Verdict::of([of(ShortcutKind::NNjtc) / of(ShortcutKind::Ojfa) > REDUCTION])
             }
         }
     }
+
+    /// The verdicts over all samples, and without those at position 0 where that differs.
+    pub fn verdicts(self, setting: &Setting) -> (Verdict, Option<Verdict>) {
+        let all = self.verdict(setting, SampleSet::All);
+        let without_0 = self.verdict(setting, SampleSet::Without0);
+        (all, (without_0 != all && without_0 != Verdict::Untested).then_some(without_0))
+    }
 }
 
-/// Precision and surprisal, averaged over the exit levels.
-fn better(ours: &Curve, theirs: &Curve, samples: SampleSet) -> Vec<bool> {
-    let pair = ours.mean(samples).zip(theirs.mean(samples));
-    pair.map(|(ours, theirs)| wins(&ours, &theirs).to_vec()).unwrap_or_default()
+fn wins((ours, theirs): (Metrics, Metrics)) -> [bool; 2] {
+    [more_precise(&ours, &theirs), less_surprised(&ours, &theirs)]
 }
 
-fn wins(ours: &Metrics, theirs: &Metrics) -> [bool; 2] {
-    [ours.precision_1 > theirs.precision_1, ours.surprisal < theirs.surprisal]
-}
-
-fn matches(ours: &Metrics, full: &Metrics) -> [bool; 2] {
+fn matches((ours, full): (Metrics, Metrics)) -> [bool; 2] {
     [ours.precision_1 >= LARGELY * full.precision_1, ours.surprisal <= full.surprisal - LARGELY.ln()]
 }
 

@@ -8,22 +8,16 @@ use onejump_store::StoreError;
 /// A report that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The run was not evaluated yet.
+    /// The run was not evaluated yet: this file is missing.
     #[error(
         "{} is missing; run onejump-evaluate --out {} first",
-        path.display(),
-        path.parent().unwrap_or(Path::new("results")).display()
+        .0.display(),
+        .0.parent().unwrap_or(Path::new("results")).display()
     )]
-    NotEvaluated {
-        /// The missing file.
-        path: PathBuf,
-    },
+    NotEvaluated(PathBuf),
     /// The run's folder does not exist.
-    #[error("{} is no folder; --run takes the folder of a run, for instance data/runs/NAME", path.display())]
-    NoRun {
-        /// What was given.
-        path: PathBuf,
-    },
+    #[error("{} is no folder; --run takes the folder of a run, for instance data/runs/NAME", .0.display())]
+    NoRun(PathBuf),
     /// The results are readable but contradict each other.
     #[error("{} {reason}; run onejump-evaluate again", path.display())]
     Content {

@@ -7,30 +7,28 @@ use crate::words::{number, percent};
 /// A value and the ends of its 95% interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// The value.
     pub value: f64,
-    /// The lower end.
     pub low: f64,
-    /// The upper end.
     pub high: f64,
 }
 
 impl Interval {
-    /// A value between two ends.
     pub const fn new(value: f64, low: f64, high: f64) -> Self {
         Self { value, low, high }
     }
 
     /// "20.6% (19.8 to 21.4)".
     pub fn percent(self) -> String {
-        let end = |value: f64| number(100.0 * value, 1, "");
-        format!("{} ({} to {})", percent(self.value), end(self.low), end(self.high))
+        self.text(percent(self.value), |end| number(100.0 * end, 1, ""))
     }
 
     /// "5.44 (5.36 to 5.52)".
     pub fn plain(self) -> String {
-        let text = |value: f64| number(value, 2, "");
-        format!("{} ({} to {})", text(self.value), text(self.low), text(self.high))
+        self.text(number(self.value, 2, ""), |end| number(end, 2, ""))
+    }
+
+    fn text(self, value: String, end: fn(f64) -> String) -> String {
+        format!("{value} ({} to {})", end(self.low), end(self.high))
     }
 
     /// Whether the value is certainly above 0, or certainly below; none if it is neither.
@@ -45,9 +43,7 @@ impl Interval {
 
 /// A row with the paper's two measures.
 pub trait Measured {
-    /// Precision@1.
     fn precision(&self) -> Interval;
-    /// Surprisal.
     fn surprisal(&self) -> Interval;
 }
 

@@ -5,12 +5,13 @@
 //! |---|---|
 //! | write `figures/*.svg` and `report.html` of a run's folder | [`report()`] |
 //! | read the results of a run | [`run::Run`] |
-//! | sort the methods by solver and rank | [`setting::Setting`] |
-//! | judge a claim of the paper | [`claims::Claim`] |
-//! | say in words what the numbers show | [`findings`] |
-//! | what comes after the paper | [`beyond::sections()`] |
-//! | draw a figure | [`mod@figures`] |
-//! | make the page, or the table for a terminal | [`html`], [`terminal`] |
+//! | the short table on a terminal | [`terminal`] |
+//! | sort the methods by solver and rank | `setting.rs` |
+//! | judge a claim of the paper | `claims.rs` |
+//! | say in words what the numbers show | `headlines.rs`, `findings.rs` |
+//! | what comes after the paper | `beyond/` |
+//! | draw a figure | `figures/` |
+//! | make the page | `page.rs`, `templates/report.html` |
 //! | look at it without a model | `cargo run -p onejump-report --example invented -- DIR` |
 //!
 //! ```no_run
@@ -35,26 +36,25 @@ use onejump_core::layout::RunLayout;
 use onejump_core::{files, lock};
 
 pub mod analyses;
-pub mod averages;
-pub mod beyond;
-pub mod claims;
+mod averages;
+mod beyond;
+mod claims;
 mod error;
-pub mod figures;
-pub mod findings;
-pub mod headlines;
-pub mod html;
-pub mod interval;
-pub mod page;
+mod figures;
+mod findings;
+mod headlines;
+mod interval;
+mod page;
 mod paper;
 pub mod run;
 #[cfg(test)]
 #[path = "../sample/mod.rs"]
 mod sample;
-pub mod section;
-pub mod setting;
+mod section;
+mod setting;
 pub mod terminal;
-pub mod versus;
-pub mod words;
+mod versus;
+mod words;
 
 pub use error::ReportError;
 
@@ -62,14 +62,7 @@ pub use error::ReportError;
 #[cfg(test)]
 extern crate self as onejump_report;
 
-use figures::figure::Figure;
 use run::Run;
-use setting::Setting;
-
-/// The paper's figures of a run, setting by setting.
-pub fn figures(run: &Run) -> Vec<Figure> {
-    Setting::all(run).iter().flat_map(figures::figures).collect()
-}
 
 /// Writes the figures and the page of `run` into its folder; returns the files, the page last.
 ///
@@ -78,9 +71,9 @@ pub fn figures(run: &Run) -> Vec<Figure> {
 pub fn report(run: &Run, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let layout = RunLayout::new(folder);
     let _locks = (lock::file(&layout.report())?, lock::folder(&layout.figures())?);
-    let drawn = figures(run);
+    let drawn = figures::figures(run);
     let sections = beyond::sections(run);
-    let page = html::html(run, &drawn, &sections)?;
+    let page = page::html(run, &drawn, &sections)?;
     let mut written = Vec::new();
     for figure in drawn.iter().chain(sections.iter().flat_map(|section| &section.figures)) {
         let path = layout.figures().join(format!("{}.svg", figure.stem));

@@ -1,61 +1,30 @@
 //! The paper's own numbers beside ours, for a model that it covers (§3.1, §4 and Fig. 3).
 
-use onejump_core::results::Summary;
-use onejump_core::shortcut::{LevelConvention, ShortcutKind, default_rank, parameters};
+use onejump_core::results::{Choice, Summary};
+use onejump_core::shortcut::{ShortcutKind, default_rank, parameters};
 use serde::Serialize;
 
 use crate::setting::Setting;
 use crate::words::{self, thousands};
 
-/// What the paper says of a model.
+/// What the paper says of a model. Its rank is the default one, and the one jump has as many times fewer
+/// parameters as the model has blocks.
 struct Reported {
     name: &'static str,
     architecture: &'static str,
-    hidden_size: usize,
-    blocks: usize,
-    rank: usize,
+    /// H and K.
+    shape: (usize, usize),
     jump: usize,
-    /// Parameters of the full set and of the one jump, and how many times fewer, as printed.
+    /// Parameters of the full set and of the one jump, as printed.
     full: &'static str,
     one: &'static str,
-    fewer: &'static str,
 }
 
-/// The paper's models.
+#[rustfmt::skip]
 const MODELS: [Reported; 3] = [
-    Reported {
-        name: "GPT2-XL",
-        architecture: "gpt2",
-        hidden_size: 1600,
-        blocks: 48,
-        rank: 16,
-        jump: 26,
-        full: "2.76M",
-        one: "57.6K",
-        fewer: "48x",
-    },
-    Reported {
-        name: "Phi3-Mini",
-        architecture: "phi3",
-        hidden_size: 3072,
-        blocks: 32,
-        rank: 30,
-        jump: 27,
-        full: "6.29M",
-        one: "196.6K",
-        fewer: "32x",
-    },
-    Reported {
-        name: "Llama2-7B",
-        architecture: "llama",
-        hidden_size: 4096,
-        blocks: 32,
-        rank: 40,
-        jump: 16,
-        full: "11.01M",
-        one: "344.06K",
-        fewer: "32x",
-    },
+    Reported { name: "GPT2-XL", architecture: "gpt2", shape: (1600, 48), jump: 26, full: "2.76M", one: "57.6K" },
+    Reported { name: "Phi3-Mini", architecture: "phi3", shape: (3072, 32), jump: 27, full: "6.29M", one: "196.6K" },
+    Reported { name: "Llama2-7B", architecture: "llama", shape: (4096, 32), jump: 16, full: "11.01M", one: "344.06K" },
 ];
 
 /// A table: what, in the paper, and here by setting.
@@ -69,39 +38,29 @@ pub struct PaperPart {
 /// The table of a run whose model has the shape of one of the paper's, for the settings of the paper's rank.
 pub fn beside(summary: &Summary, settings: &[Setting]) -> Option<PaperPart> {
     let (hidden_size, blocks) = (summary.hidden_size, summary.blocks);
-    let paper = MODELS.iter().find(|model| {
-        (model.architecture, model.hidden_size, model.blocks) == (&*summary.architecture, hidden_size, blocks)
-    })?;
-    let settings: Vec<&Setting> =
-        settings.iter().filter(|setting| setting.rank == default_rank(hidden_size)).collect();
+    let paper = MODELS
+        .iter()
+        .find(|model| model.architecture == summary.architecture && model.shape == (hidden_size, blocks))?;
+    let rank = default_rank(hidden_size);
+    let settings: Vec<&Setting> = settings.iter().filter(|setting| setting.rank == rank).collect();
     let row = |what: &str, theirs: String, ours: &dyn Fn(&Setting) -> String| {
         (what.to_owned(), theirs, settings.iter().map(|setting| ours(setting)).collect())
     };
-    let count = |setting: &Setting, kind| parameters(kind, hidden_size, setting.rank, blocks);
-    let jump = |setting: &Setting, levels| {
-        let choice = setting.choice.map(|choice| match levels {
-            LevelConvention::Exit => choice.jump_exit,
-            LevelConvention::Eq5 => choice.jump_eq5,
-        });
-        choice.map_or(words::NONE.to_owned(), |jump| jump.to_string())
+    let same = |what: &str, theirs: &str, ours: String| row(what, theirs.to_owned(), &|_| ours.clone());
+    let jump = |what: &str, of: fn(&Choice) -> usize| {
+        row(what, paper.jump.to_string(), &|setting| {
+            setting.choice.map_or(words::NONE.to_owned(), |choice| of(choice).to_string())
+        })
     };
+    let [full, one] =
+        [ShortcutKind::NNjtc, ShortcutKind::Ojfa].map(|kind| parameters(kind, hidden_size, rank, blocks));
     let rows = vec![
-        row("rank r", paper.rank.to_string(), &|setting| setting.rank.to_string()),
-        row("chosen jump, D over the exit levels 0…K−1", paper.jump.to_string(), &|setting| {
-            jump(setting, LevelConvention::Exit)
-        }),
-        row("chosen jump, D over the levels 1…K (Eq. 5 as printed)", paper.jump.to_string(), &|setting| {
-            jump(setting, LevelConvention::Eq5)
-        }),
-        row("parameters of the full n-njtc", paper.full.to_owned(), &|setting| {
-            thousands(count(setting, ShortcutKind::NNjtc))
-        }),
-        row("parameters of the one jump", paper.one.to_owned(), &|setting| {
-            thousands(count(setting, ShortcutKind::Ojfa))
-        }),
-        row("how many times fewer", paper.fewer.to_owned(), &|setting| {
-            format!("{}x", count(setting, ShortcutKind::NNjtc) / count(setting, ShortcutKind::Ojfa))
-        }),
+        same("rank r", &rank.to_string(), rank.to_string()),
+        jump("chosen jump, D over the exit levels 0…K−1", |choice| choice.jump_exit),
+        jump("chosen jump, D over the levels 1…K (Eq. 5 as printed)", |choice| choice.jump_eq5),
+        same("parameters of the full n-njtc", paper.full, thousands(full)),
+        same("parameters of the one jump", paper.one, thousands(one)),
+        same("how many times fewer", &format!("{blocks}x"), format!("{}x", full / one)),
     ];
     Some(PaperPart { name: paper.name, settings: settings.iter().map(|s| s.name()).collect(), rows })
 }

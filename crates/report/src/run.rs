@@ -5,7 +5,7 @@ use std::path::Path;
 
 use onejump_core::files::{self, FileError};
 use onejump_core::layout::RunLayout;
-use onejump_core::results::{Average, MethodName, Summary};
+use onejump_core::results::{Average, Summary};
 use onejump_store::tables::{self, PerLevel};
 
 use crate::analyses::Analyses;
@@ -31,12 +31,12 @@ impl Run {
     /// [`ReportError`] if the run was not evaluated, or a file is not what it should be.
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
         if !dir.is_dir() {
-            return Err(ReportError::NoRun { path: dir.to_owned() });
+            return Err(ReportError::NoRun(dir.to_owned()));
         }
         let layout = RunLayout::new(dir);
         for path in [layout.summary(), layout.per_level()] {
             if !path.exists() {
-                return Err(ReportError::NotEvaluated { path });
+                return Err(ReportError::NotEvaluated(path));
             }
         }
         let run = Self {
@@ -51,26 +51,17 @@ impl Run {
         }
     }
 
-    /// The averages of a method that has neither solver nor rank.
-    pub fn average(&self, untrained: MethodName) -> Option<&Average> {
-        self.summary.averages.iter().find(|average| average.method.name == untrained)
-    }
-
     /// The first way in which the table and the summary do not fit together.
     fn contradiction(&self) -> Option<String> {
         let blocks = self.summary.blocks;
         if let Some(row) = self.levels.iter().find(|row| row.level >= blocks) {
+            let (level, last) = (row.level, blocks.saturating_sub(1));
             return Some(format!(
-                "has level {}, but the model of summary.json has the exit levels 0 to {}",
-                row.level,
-                blocks.saturating_sub(1)
+                "has level {level}, but the model of summary.json has the exit levels 0 to {last}"
             ));
         }
-        let absent = self
-            .summary
-            .averages
-            .iter()
-            .find(|average| !self.levels.iter().any(|row| row.method == average.method))?;
+        let has_row = |average: &&Average| self.levels.iter().any(|row| row.method == average.method);
+        let absent = self.summary.averages.iter().find(|average| !has_row(average))?;
         let method = &absent.method;
         let rank = method.rank.map(|rank| format!(" of rank {rank}")).unwrap_or_default();
         Some(format!("has no row of {}{rank}, which summary.json averages", method.name))

@@ -4,29 +4,22 @@ use serde::Serialize;
 
 use crate::figures::figure::Figure;
 
-/// A section of the page.
-#[derive(Debug)]
+/// A section of the page: what the numbers say, then figures, then tables.
+#[derive(Debug, Serialize)]
 pub struct Section {
     /// Its anchor.
     pub id: &'static str,
-    /// Its heading.
     pub title: &'static str,
-    /// What the numbers say.
     pub paragraphs: Vec<String>,
-    /// Its figures.
     pub figures: Vec<Figure>,
-    /// Its tables.
     pub tables: Vec<Table>,
 }
 
 /// A table; the first cell of a row is its heading.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Table {
-    /// What it shows.
     pub caption: String,
-    /// The headings of its columns.
-    pub head: Vec<&'static str>,
-    /// Its rows.
+    pub head: Vec<String>,
     pub rows: Vec<Vec<String>>,
     /// Whether it is folded away at first.
     pub folded: bool,
@@ -45,15 +38,9 @@ impl Table {
         let cells = |row: R| columns.iter().map(|(_, cell)| cell(&row)).collect();
         Self {
             caption: caption.into(),
-            head: columns.iter().map(|(heading, _)| *heading).collect(),
+            head: columns.iter().map(|(heading, _)| (*heading).to_owned()).collect(),
             rows: rows.into_iter().map(cells).collect(),
             folded: false,
         }
-    }
-
-    /// The same table, folded away at first if `folded`.
-    #[must_use]
-    pub fn folded(self, folded: bool) -> Self {
-        Self { folded, ..self }
     }
 }

@@ -1,6 +1,8 @@
 //! The results by setting: everything that was trained with one solver at one rank, beside the
 //! baselines that belong to every setting.
 
+use std::ops::Range;
+
 use onejump_core::results::{Average, Choice, MethodName, Metrics};
 use onejump_core::set_name::SetName;
 use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
@@ -21,14 +23,13 @@ pub enum SampleSet {
 /// One method: its averages and its metrics at every exit level.
 #[derive(Debug, Clone)]
 pub struct Curve<'a> {
-    /// The method and its averages.
     pub average: &'a Average,
     /// By exit level 0..K-1; none where the table has no row.
     levels: Vec<Option<&'a PerLevel>>,
 }
 
 impl<'a> Curve<'a> {
-    pub(crate) fn new(run: &'a Run, average: &'a Average) -> Self {
+    pub fn new(run: &'a Run, average: &'a Average) -> Self {
         let mut levels = vec![None; run.summary.blocks];
         for row in run.levels.iter().filter(|row| row.method == average.method) {
             if let Some(level) = levels.get_mut(row.level) {
@@ -38,9 +39,14 @@ impl<'a> Curve<'a> {
         Self { average, levels }
     }
 
-    /// K.
-    pub fn blocks(&self) -> usize {
-        self.levels.len()
+    /// Whether this is a method of the given kind.
+    pub fn is(&self, kind: ShortcutKind) -> bool {
+        self.average.method.is(kind)
+    }
+
+    /// Whether this is the constant baseline.
+    pub fn is_constant(&self) -> bool {
+        self.average.method.name == MethodName::Constant
     }
 
     /// The averages over the exit levels.
@@ -53,16 +59,20 @@ impl<'a> Curve<'a> {
 
     /// The metrics at an exit level.
     pub fn at(&self, level: usize, samples: SampleSet) -> Option<Metrics> {
-        let row = self.levels.get(level).copied().flatten()?;
+        let row = (*self.levels.get(level)?)?;
         match samples {
             SampleSet::All => Some(row.all),
             SampleSet::Without0 => row.without_0,
         }
     }
 
+    pub fn exit_levels(&self) -> Range<usize> {
+        0..self.levels.len()
+    }
+
     /// One metric at every exit level; none where it was not measured.
     pub fn values(&self, samples: SampleSet, metric: fn(&Metrics) -> f64) -> Vec<Option<f64>> {
-        (0..self.levels.len()).map(|level| self.at(level, samples).map(|metrics| metric(&metrics))).collect()
+        self.exit_levels().map(|level| self.at(level, samples).map(|metrics| metric(&metrics))).collect()
     }
 
     /// What figures and tables call the method.
@@ -80,32 +90,14 @@ impl<'a> Curve<'a> {
 /// One solver at one rank.
 #[derive(Debug, Clone)]
 pub struct Setting<'a> {
-    /// How the shortcuts were trained.
     pub solver: Solver,
-    /// Their rank.
     pub rank: usize,
     /// How the one jump was chosen.
     pub choice: Option<&'a Choice>,
-    /// The baseline that every method should beat.
-    pub constant: Option<Curve<'a>>,
-    /// The hidden state itself.
-    pub identity: Option<Curve<'a>>,
-    /// The full matrices of this solver.
-    pub jtc: Option<Curve<'a>>,
-    /// A tuned lens: full matrices with a bias.
-    pub tuned_lens: Option<Curve<'a>>,
-    /// One A·B per level.
-    pub njtc: Option<Curve<'a>>,
-    /// One normalised A·B per level.
-    pub n_njtc: Option<Curve<'a>>,
-    /// One trained on all exit levels.
-    pub joint: Option<Curve<'a>>,
-    /// One fitted to what the head reads.
-    pub one_jump: Option<Curve<'a>>,
-    /// The one jump.
-    pub ojfa: Option<Curve<'a>>,
-    /// Other single jumps, by the level that they were trained at.
-    pub arbitrary: Vec<Curve<'a>>,
+    /// The methods without a rank, in the order of tables.
+    pub baselines: Vec<Curve<'a>>,
+    /// The methods of this solver at this rank, in the order of tables; last the arbitrary jumps.
+    pub trained: Vec<Curve<'a>>,
     /// H.
     pub hidden_size: usize,
     /// K.
@@ -128,45 +120,41 @@ impl<'a> Setting<'a> {
     }
 
     fn new(run: &'a Run, solver: Solver, rank: usize) -> Self {
+        use ShortcutKind::{Identity, Joint, Jtc, NNjtc, Njtc, Ojfa, OneJump, TunedLens};
         let summary = &run.summary;
         let find = |name: MethodName, solver: Option<Solver>, rank: Option<usize>| {
-            let average = summary.averages.iter().find(|average| {
-                let method = &average.method;
+            let mut averages = summary.averages.iter();
+            let average = averages.find(|Average { method, .. }| {
                 (method.name, method.solver, method.rank) == (name, solver, rank)
-            });
-            average.map(|average| Curve::new(run, average))
+            })?;
+            Some(Curve::new(run, average))
         };
-        let unranked = |kind, solver| find(MethodName::Kind(kind), solver, None);
-        let trained = |kind| find(MethodName::Kind(kind), Some(solver), Some(rank));
-        let ojfa = trained(ShortcutKind::Ojfa);
-        let chosen = ojfa.as_ref().and_then(|curve| curve.average.method.jump);
-        let mut arbitrary: Vec<Curve> = summary
-            .averages
-            .iter()
-            .filter(|average| {
-                let method = &average.method;
-                let same = method.solver == Some(solver) && method.rank == Some(rank);
-                // The chosen jump under its own name would only be compared with itself.
-                same && matches!(method.name, MethodName::Jump(jump) if Some(jump) != chosen)
-            })
-            .map(|average| Curve::new(run, average))
-            .collect();
+        let baselines = [
+            (MethodName::Constant, None),
+            (MethodName::Kind(Identity), None),
+            (MethodName::Kind(Jtc), Some(solver)),
+            // A peer's, which belongs to every setting, however it was trained.
+            (MethodName::Kind(TunedLens), Some(Solver::Adam)),
+        ];
+        let kinds = [Ojfa, OneJump, Joint, NNjtc, Njtc];
+        let kinds =
+            kinds.into_iter().filter_map(|kind| find(MethodName::Kind(kind), Some(solver), Some(rank)));
+        let mut trained: Vec<Curve> = kinds.collect();
+        let chosen = trained.iter().find(|curve| curve.is(Ojfa)).and_then(|curve| curve.average.method.jump);
+        let arbitrary = summary.averages.iter().filter(|Average { method, .. }| {
+            let same = (method.solver, method.rank) == (Some(solver), Some(rank));
+            // The chosen jump under its own name would only be compared with itself.
+            same && matches!(method.name, MethodName::Jump(jump) if Some(jump) != chosen)
+        });
+        let mut arbitrary: Vec<Curve> = arbitrary.map(|average| Curve::new(run, average)).collect();
         arbitrary.sort_by_key(|curve| curve.average.method.jump);
+        trained.extend(arbitrary);
         Self {
             solver,
             rank,
-            choice: summary.choices.iter().find(|choice| choice.solver == solver && choice.rank == rank),
-            constant: find(MethodName::Constant, None, None),
-            identity: unranked(ShortcutKind::Identity, None),
-            jtc: unranked(ShortcutKind::Jtc, Some(solver)),
-            // A peer's, which belongs to every setting, however it was trained.
-            tuned_lens: unranked(ShortcutKind::TunedLens, Some(Solver::Adam)),
-            njtc: trained(ShortcutKind::Njtc),
-            n_njtc: trained(ShortcutKind::NNjtc),
-            joint: trained(ShortcutKind::Joint),
-            one_jump: trained(ShortcutKind::OneJump),
-            ojfa,
-            arbitrary,
+            choice: summary.choices.iter().find(|choice| (choice.solver, choice.rank) == (solver, rank)),
+            baselines: baselines.into_iter().filter_map(|(name, solver)| find(name, solver, None)).collect(),
+            trained,
             hidden_size: summary.hidden_size,
             blocks: summary.blocks,
         }
@@ -182,17 +170,34 @@ impl<'a> Setting<'a> {
         SetName::new(ShortcutKind::Ojfa, self.solver, self.rank, self.hidden_size).suffix()
     }
 
-    /// The methods of this solver at this rank, in the order of tables.
-    pub fn trained(&self) -> impl Iterator<Item = &Curve<'a>> {
-        [&self.ojfa, &self.one_jump, &self.joint, &self.n_njtc, &self.njtc]
-            .into_iter()
-            .flatten()
-            .chain(&self.arbitrary)
+    /// All methods, in the order of tables.
+    pub fn curves(&self) -> impl Iterator<Item = &Curve<'a>> {
+        self.baselines.iter().chain(&self.trained)
     }
 
-    /// The methods without a rank.
-    pub fn baselines(&self) -> impl Iterator<Item = &Curve<'a>> {
-        [&self.constant, &self.identity, &self.jtc, &self.tuned_lens].into_iter().flatten()
+    /// The method of a kind.
+    pub fn kind(&self, kind: ShortcutKind) -> Option<&Curve<'a>> {
+        self.curves().find(|curve| curve.is(kind))
+    }
+
+    /// The one jump.
+    pub fn ojfa(&self) -> Option<&Curve<'a>> {
+        self.kind(ShortcutKind::Ojfa)
+    }
+
+    /// The baseline that every method should beat.
+    pub fn constant(&self) -> Option<&Curve<'a>> {
+        self.baselines.iter().find(|curve| curve.is_constant())
+    }
+
+    /// Other single jumps, by the level that they were trained at.
+    pub fn arbitrary(&self) -> impl DoubleEndedIterator<Item = &Curve<'a>> {
+        self.trained.iter().filter(|curve| matches!(curve.average.method.name, MethodName::Jump(_)))
+    }
+
+    /// The exit levels before ⌈K/2⌉: the "early model stages" of §6, which gives no number.
+    pub fn early(&self) -> Range<usize> {
+        0..self.blocks.div_ceil(2)
     }
 }
 
@@ -211,13 +216,14 @@ mod tests {
     #[test]
     fn the_chosen_jump_is_not_arbitrary() {
         let mut run = sample::run(12, &[5]);
-        let before = Setting::all(&run)[0].arbitrary.len();
-        let chosen = Setting::all(&run)[0].ojfa.as_ref().unwrap().average.method.jump.unwrap();
+        let arbitrary = |run: &Run| Setting::all(run)[0].arbitrary().count();
+        assert_eq!(arbitrary(&run), 3);
+        let chosen = Setting::all(&run)[0].ojfa().unwrap().average.method.jump.unwrap();
         for average in &mut run.summary.averages {
             if average.method.name == MethodName::Jump(2) {
                 average.method.name = MethodName::Jump(chosen);
             }
         }
-        assert_eq!(Setting::all(&run)[0].arbitrary.len(), before - 1);
+        assert_eq!(arbitrary(&run), 2);
     }
 }

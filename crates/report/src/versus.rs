@@ -12,12 +12,9 @@ pub fn versus(ours: &Curve, theirs: &Curve, name: &str, samples: SampleSet) -> O
         0.0 => "no difference".to_owned(),
         by => {
             let direction = if by > 0.0 { "higher" } else { "lower" };
-            let ratio = if b.precision_1 > 0.0 {
-                format!(", {:.0}% of it", 100.0 * a.precision_1 / b.precision_1)
-            } else {
-                String::new()
-            };
-            format!("{} {direction}{ratio}", points(by / 100.0))
+            let ratio = 100.0 * a.precision_1 / b.precision_1;
+            let of_it = if b.precision_1 > 0.0 { format!(", {ratio:.0}% of it") } else { String::new() };
+            format!("{} {direction}{of_it}", points(by / 100.0))
         }
     };
     let surprisal = match difference(a.surprisal - b.surprisal, 2) {
@@ -43,25 +40,21 @@ fn difference(value: f64, decimals: i32) -> f64 {
     if rounded == 0.0 { 0.0 } else { rounded }
 }
 
+/// Whether the first is better than the second in one metric.
+pub type Better = fn(&Metrics, &Metrics) -> bool;
+
 /// The levels at which the first curve is better than the second, of those that have both.
-pub fn levels_won(
-    ours: &Curve,
-    theirs: &Curve,
-    samples: SampleSet,
-    wins: fn(&Metrics, &Metrics) -> bool,
-) -> (Vec<usize>, usize) {
+pub fn levels_won(ours: &Curve, theirs: &Curve, samples: SampleSet, better: Better) -> (Vec<usize>, usize) {
     let both = |level| Some((level, ours.at(level, samples)?, theirs.at(level, samples)?));
-    let pairs: Vec<_> = (0..ours.blocks()).filter_map(both).collect();
-    let won = pairs.iter().filter(|(_, a, b)| wins(a, b)).map(|&(level, ..)| level).collect();
+    let pairs: Vec<_> = ours.exit_levels().filter_map(both).collect();
+    let won = pairs.iter().filter(|(_, a, b)| better(a, b)).map(|&(level, ..)| level).collect();
     (won, pairs.len())
 }
 
-/// Whether the first has the higher precision.
 pub fn more_precise(a: &Metrics, b: &Metrics) -> bool {
     a.precision_1 > b.precision_1
 }
 
-/// Whether the first has the lower surprisal.
 pub fn less_surprised(a: &Metrics, b: &Metrics) -> bool {
     a.surprisal < b.surprisal
 }
@@ -79,7 +72,7 @@ mod tests {
         let setting = &Setting::all(&run)[0];
         let say = |ours: (f64, f64), theirs: (f64, f64)| {
             let average = |(precision_1, surprisal)| {
-                let given = setting.ojfa.as_ref().unwrap().average;
+                let given = setting.ojfa().unwrap().average;
                 let all = Metrics { precision_1, surprisal, ..given.all };
                 Average { all, ..given.clone() }
             };

@@ -54,7 +54,7 @@ fn difference_table(rows: Vec<&Difference>) -> Table {
             ("surprisal ↓ (nats)", &|row| row.surprisal().plain()),
         ],
     );
-    table.folded(true)
+    Table { folded: true, ..table }
 }
 
 /// "ojfa, rank 5, closed form".
@@ -100,11 +100,9 @@ fn sentence(group: &[&Difference]) -> Option<String> {
             format!("certainly better than {}, and certainly worse than {}", list(&better), list(&worse))
         }
     };
-    let traded = others(&traded);
-    let traded = if traded.is_empty() {
-        String::new()
-    } else {
-        format!(" It is better in one and worse in the other than {}.", list(&traded))
+    let traded = match others(&traded).as_slice() {
+        [] => String::new(),
+        others => format!(" It is better in one and worse in the other than {}.", list(others)),
     };
     Some(format!(
         "At {}, {} is {certain} in both precision and surprisal.{traded}",
@@ -117,11 +115,6 @@ fn sentence(group: &[&Difference]) -> Option<String> {
 fn traded(row: &Difference) -> Option<String> {
     let (precise, surprised) = (row.precision().certain_sign()?, row.surprisal().certain_sign()?);
     let more = if precise { "more" } else { "less" };
-    (precise == surprised).then(|| {
-        format!(
-            "{more} precise by {}, {more} surprised by {}",
-            points(row.precision_1),
-            nats(row.surprisal.abs())
-        )
-    })
+    let (points, nats) = (points(row.precision_1), nats(row.surprisal.abs()));
+    (precise == surprised).then(|| format!("{more} precise by {points}, {more} surprised by {nats}"))
 }

@@ -13,13 +13,11 @@ const WANTED: [f64; 3] = [0.9, 0.95, 0.99];
 /// The curve, and a table for each wanted agreement; `constant` is the baseline's precision.
 pub fn section(rows: &[Exit], constant: Option<f64>) -> Option<Section> {
     let figure = figure(rows, constant)?;
-    let mut paragraphs = vec![
-        "The model stops at the first look that is sure enough. Operations are multiply-adds per token as a share \
-         of the full model’s: a block costs its weights and 2·H for each token of the context, a look through \
-         the full head V·H, through the fused one H·r + r² + r·V. Keys and values of skipped blocks, which \
-         later tokens would need, are not counted."
-            .to_owned(),
-    ];
+    let explained = "The model stops at the first look that is sure enough. Operations are multiply-adds per token as a \
+                     share of the full model’s: a block costs its weights and 2·H for each token of the context, a \
+                     look through the full head V·H, through the fused one H·r + r² + r·V. Keys and values of skipped \
+                     blocks, which later tokens would need, are not counted.";
+    let mut paragraphs = vec![explained.to_owned()];
     paragraphs.extend(WANTED[..2].iter().filter_map(|&wanted| sentence(&select(rows, wanted), wanted)));
     let calibrated: Vec<&Exit> =
         rows.iter().filter(|row| row.schedule == LookSchedule::Best && row.exited > 0.0).collect();
@@ -182,7 +180,7 @@ fn table(rows: &[&Exit], wanted: f64) -> Table {
             }),
         ],
     );
-    table.folded(wanted != WANTED[1])
+    Table { folded: wanted != WANTED[1], ..table }
 }
 
 /// Which levels are looked at.

@@ -15,7 +15,8 @@ use crate::section::Section;
 /// The sections, in the order in which a reader asks.
 pub fn sections(run: &Run) -> Vec<Section> {
     let analyses = &run.analyses;
-    let constant = run.average(MethodName::Constant).map(|average| average.all.precision_1);
+    let constant = run.summary.averages.iter().find(|average| average.method.name == MethodName::Constant);
+    let constant = constant.map(|average| average.all.precision_1);
     let sections = [
         certainty::section(analyses),
         transfer::section(analyses),

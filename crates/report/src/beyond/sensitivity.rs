@@ -39,24 +39,21 @@ pub fn section(rows: &[FileAverage]) -> Option<Section> {
     let labelled =
         |row: &&FileAverage| row.label.as_deref() == Some(first) && row.method == ShortcutKind::Ojfa;
     let rank = rows.iter().find(labelled)?.rank;
-    let (paragraph, table) = match variants(rows, &labels, rank) {
-        Some(variants) => (sentence(&variants), Some(table(&variants))),
-        None => {
-            let paragraph = format!(
-                "There are {} of rank {}, but no n-njtc in closed form with its one jump at that rank to compare \
-                 them with. `--rank` names the ranks of a run.",
-                words::count(labels.len(), "variant"),
-                rank.unwrap_or(0)
-            );
-            (paragraph, None)
-        }
+    let variants = variants(rows, &labels, rank);
+    let without_base = || {
+        format!(
+            "There are {} of rank {}, but no n-njtc in closed form with its one jump at that rank to compare them \
+             with. `--rank` names the ranks of a run.",
+            words::count(labels.len(), "variant"),
+            rank.unwrap_or(0)
+        )
     };
     Some(Section {
         id: "sensitivity",
         title: "What does it depend on?",
-        paragraphs: vec![paragraph],
+        paragraphs: vec![variants.as_deref().map_or_else(without_base, sentence)],
         figures: Vec::new(),
-        tables: table.into_iter().collect(),
+        tables: variants.as_deref().map(table).into_iter().collect(),
     })
 }
 
@@ -135,12 +132,12 @@ mod tests {
     #[test]
     fn variants_without_their_base_say_so() {
         let mut rows = sample::analyses(12, &[5, 57]).averages;
-        assert_eq!(section(&rows).unwrap().tables[0].rows.len(), 1 + 13 + 1);
+        assert_eq!(section(&rows).unwrap().tables[0].rows.len(), 1 + 5 + 1);
         rows.retain(|row| row.label.is_some() || row.rank != Some(5));
         let section = section(&rows).unwrap();
         assert!(section.tables.is_empty());
         let text = &section.paragraphs[0];
-        assert!(text.starts_with("There are 13 variants of rank 5, but no n-njtc in closed form"), "{text}");
+        assert!(text.starts_with("There are 5 variants of rank 5, but no n-njtc in closed form"), "{text}");
     }
 
     #[test]

@@ -8,38 +8,20 @@ use crate::interval::{Interval, Measured};
 use crate::section::{Section, Table};
 use crate::words::{self, nats, number, percent, points};
 
-/// In the order of the table.
-const CRITERIA: [Criterion; 4] = [Criterion::SignedSquare, Criterion::Cosine, Criterion::Mse, Criterion::Kl];
+/// A criterion, its name, and its value of a jump, where more is better.
+type NamedCriterion = (Criterion, &'static str, fn(&Jump) -> f64);
 
-/// In the order of the table.
-const MEASURES: [Measure; 3] = [Measure::Precision1, Measure::Surprisal, Measure::Kl];
+/// The criteria in the order of the table.
+const CRITERIA: [NamedCriterion; 4] = [
+    (Criterion::SignedSquare, "D, the signed square", |jump| jump.train_signed_square),
+    (Criterion::Cosine, "the plain cosine", |jump| jump.train_cosine),
+    (Criterion::Mse, "the MSE", |jump| -jump.train_mse),
+    (Criterion::Kl, "the KL divergence", |jump| -jump.train_kl),
+];
 
-fn criterion_words(criterion: Criterion) -> &'static str {
-    match criterion {
-        Criterion::SignedSquare => "D, the signed square",
-        Criterion::Cosine => "the plain cosine",
-        Criterion::Mse => "the MSE",
-        Criterion::Kl => "the KL divergence",
-    }
-}
-
-/// A criterion's value of a jump, where more is better.
-fn score(criterion: Criterion, jump: &Jump) -> f64 {
-    match criterion {
-        Criterion::SignedSquare => jump.train_signed_square,
-        Criterion::Cosine => jump.train_cosine,
-        Criterion::Mse => -jump.train_mse,
-        Criterion::Kl => -jump.train_kl,
-    }
-}
-
-fn measure_words(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Precision1 => "precision",
-        Measure::Surprisal => "surprisal",
-        Measure::Kl => "KL",
-    }
-}
+/// The measures in the order of the table, with their names.
+const MEASURES: [(Measure, &str); 3] =
+    [(Measure::Precision1, "precision"), (Measure::Surprisal, "surprisal"), (Measure::Kl, "KL")];
 
 /// The heat maps, the regret of each criterion, and what they say.
 pub fn section(analyses: &Analyses) -> Option<Section> {
@@ -86,56 +68,40 @@ impl<'a> Choices<'a> {
     }
 
     fn sentences(&self) -> Vec<String> {
-        let mut paragraphs = Vec::new();
-        if let (Some(d), Some(kl)) = (self.chosen_by(Criterion::SignedSquare), self.chosen_by(Criterion::Kl))
-        {
-            let name = &self.name;
-            paragraphs.push(format!("At {name}, D chose {d}. The lowest KL on training samples chose {kl}."));
-        }
-        let column = |value: &dyn Fn(&Jump) -> f64| -> Vec<f64> {
-            self.jumps.iter().map(|jump| value(jump)).collect()
-        };
-        let correlations = CRITERIA.map(|criterion| {
-            let scores = column(&|jump| score(criterion, jump));
-            let with = |measure: Vec<f64>| number(rank_correlation(&scores, &measure), 2, "");
-            let precision = with(column(&|jump| jump.precision_1));
-            let surprisal = with(column(&|jump| -jump.surprisal));
-            format!("{} {precision} and {surprisal}", criterion_words(criterion))
+        let name = &self.name;
+        let by_d_and_kl = self.chosen_by(Criterion::SignedSquare).zip(self.chosen_by(Criterion::Kl));
+        let chosen = by_d_and_kl
+            .map(|(d, kl)| format!("At {name}, D chose {d}. The lowest KL on training samples chose {kl}."));
+        let column =
+            |value: fn(&Jump) -> f64| -> Vec<f64> { self.jumps.iter().map(|jump| value(jump)).collect() };
+        let correlations = CRITERIA.map(|(_, criterion, score)| {
+            let with = |measure| number(rank_correlation(&column(score), &column(measure)), 2, "");
+            format!("{criterion} {} and {}", with(|jump| jump.precision_1), with(|jump| -jump.surprisal))
         });
-        paragraphs.push(format!(
+        let ordered = format!(
             "How well a criterion orders all {} jumps, as rank correlations with their precision and with their low \
              surprisal on the test samples: {}. {}",
             self.jumps.len(),
             words::list(&correlations),
             self.verdict().unwrap_or_default()
-        ));
-        paragraphs
+        );
+        chosen.into_iter().chain([ordered]).collect()
     }
 
     /// "jump 16, which is the best in precision, 0.01 nats behind jump 17 in surprisal, and …".
     fn chosen_by(&self, criterion: Criterion) -> Option<String> {
-        let part = |measure: Measure| {
+        let part = |(measure, what): (Measure, &str)| {
             let row = self.regret(criterion, measure)?;
-            let size = match measure {
-                Measure::Precision1 => points(row.regret),
-                Measure::Surprisal | Measure::Kl => nats(row.regret),
-            };
-            let (what, best) = (measure_words(measure), row.best_jump);
-            Some(if row.jump == best {
-                format!("the best in {what}")
-            } else if row.regret_low <= 0.0 {
-                format!("{size} behind jump {best} in {what} (perhaps by chance)")
-            } else {
-                format!("{size} behind jump {best} in {what}")
+            let size = if measure == Measure::Precision1 { points(row.regret) } else { nats(row.regret) };
+            let chance = if row.regret_low <= 0.0 { " (perhaps by chance)" } else { "" };
+            Some(match row.best_jump {
+                best if best == row.jump => format!("the best in {what}"),
+                best => format!("{size} behind jump {best} in {what}{chance}"),
             })
         };
-        Some(format!(
-            "jump {}, which is {}, {}, and {}",
-            self.regret(criterion, Measure::Precision1)?.jump,
-            part(Measure::Precision1)?,
-            part(Measure::Surprisal)?,
-            part(Measure::Kl)?,
-        ))
+        let [precision, surprisal, kl] = MEASURES.map(part);
+        let jump = self.regret(criterion, Measure::Precision1)?.jump;
+        Some(format!("jump {jump}, which is {}, {}, and {}", precision?, surprisal?, kl?))
     }
 
     /// Whether D is a good criterion, by its regret in the paper's two measures, beside that of the KL
@@ -146,24 +112,17 @@ impl<'a> Choices<'a> {
         let kl_precision = self.regret(Criterion::Kl, Measure::Precision1)?;
         let kl_surprisal = self.regret(Criterion::Kl, Measure::Surprisal)?;
         let quality = match [precision, surprisal].iter().filter(|row| row.regret_low > 0.0).count() {
-            0 => {
-                "D is a good criterion here: no jump is certainly better than its choice in precision or surprisal"
-            }
-            1 => {
-                "D is a fair criterion here: some jump is certainly better than its choice in one of the two"
-            }
-            _ => "D is a poor criterion here: other jumps are certainly better in precision and in surprisal",
+            0 => "good criterion here: no jump is certainly better than its choice in precision or surprisal",
+            1 => "fair criterion here: some jump is certainly better than its choice in one of the two",
+            _ => "poor criterion here: other jumps are certainly better in precision and in surprisal",
         };
         let behind = |d: &Regret, kl: &Regret| d.regret > kl.regret;
-        let beside = if precision.jump == kl_precision.jump {
-            "chooses the same jump"
-        } else {
-            match (behind(precision, kl_precision), behind(surprisal, kl_surprisal)) {
-                (true, true) => "chooses better by both",
-                (false, false) => "does not choose better by either",
-                (true, false) => "chooses better by precision alone",
-                (false, true) => "chooses better by surprisal alone",
-            }
+        let beside = match (behind(precision, kl_precision), behind(surprisal, kl_surprisal)) {
+            _ if precision.jump == kl_precision.jump => "chooses the same jump",
+            (true, true) => "chooses better by both",
+            (false, false) => "does not choose better by either",
+            (true, false) => "chooses better by precision alone",
+            (false, true) => "chooses better by surprisal alone",
         };
         let squares = match self.regret(Criterion::Cosine, Measure::Precision1) {
             Some(cosine) if cosine.jump == precision.jump => {
@@ -172,7 +131,7 @@ impl<'a> Choices<'a> {
             Some(cosine) => format!(" The plain cosine chooses jump {}.", cosine.jump),
             None => String::new(),
         };
-        Some(format!("{quality}; the KL divergence, which needs the head, {beside}.{squares}"))
+        Some(format!("D is a {quality}; the KL divergence, which needs the head, {beside}.{squares}"))
     }
 
     /// A line for each criterion, and one for the best jump in hindsight by each measure.
@@ -183,14 +142,17 @@ impl<'a> Choices<'a> {
             jump: &'a Jump,
             criterion: Option<Criterion>,
         }
-        let chosen = CRITERIA.into_iter().filter_map(|criterion| {
+        let chosen = CRITERIA.into_iter().filter_map(|(criterion, name, _)| {
             let jump = self.jump(self.regret(criterion, Measure::Precision1)?.jump)?;
-            Some(Line { found: criterion_words(criterion).to_owned(), jump, criterion: Some(criterion) })
+            Some(Line { found: name.to_owned(), jump, criterion: Some(criterion) })
         });
-        let best = MEASURES.into_iter().filter_map(|measure| {
+        let best = MEASURES.into_iter().filter_map(|(measure, name)| {
             let jump = self.regret(Criterion::SignedSquare, measure).map_or(0, |row| row.best_jump);
-            let found = format!("best in hindsight by {}", measure_words(measure));
-            Some(Line { found, jump: self.jump(jump)?, criterion: None })
+            Some(Line {
+                found: format!("best in hindsight by {name}"),
+                jump: self.jump(jump)?,
+                criterion: None,
+            })
         });
         let regret = |line: &Line, measure: Measure, show: fn(Interval) -> String| {
             let row = line.criterion.and_then(|criterion| self.regret(criterion, measure));
@@ -229,7 +191,7 @@ impl<'a> Choices<'a> {
                 ("KL ↓", &|row| Interval::new(row.kl, row.kl_low, row.kl_high).plain()),
             ],
         );
-        table.folded(true)
+        Table { folded: true, ..table }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Figures 2 and 4: precision and surprisal at every exit level.
 
-use onejump_core::results::Metrics;
+use onejump_core::results::{MethodName, Metrics};
+use onejump_core::shortcut::ShortcutKind;
 
 use super::figure::Figure;
 use super::frame::{Axes, widen};
@@ -18,99 +19,100 @@ const SURPRISAL_LIMIT_AT_MOST: f64 = 3.0;
 /// The surprisal axis begins at 0 unless all values are above this share of its end.
 const SURPRISAL_FROM_0: f64 = 0.4;
 
-/// A method with its look.
-struct Drawn<'a> {
-    curve: &'a Curve<'a>,
-    style: Style,
-    label: String,
-}
-
-impl<'a> Drawn<'a> {
-    /// The method under its own name.
-    fn new(curve: &'a Curve<'a>, style: Style) -> Self {
-        Self { curve, style, label: curve.label() }
-    }
-
-    /// The method under another name.
-    fn named(curve: &'a Curve<'a>, style: Style, label: &str) -> Self {
-        Self { curve, style, label: label.to_owned() }
-    }
-}
-
 /// OJFA, arbitrary single jumps and the joint shortcut.
 pub fn figure_2(setting: &Setting) -> Option<Figure> {
-    let ojfa = setting.ojfa.as_ref()?;
-    let mut drawn: Vec<Drawn> = Vec::new();
-    drawn.extend(setting.constant.iter().map(|curve| Drawn::new(curve, style::CONSTANT)));
-    let arbitrary = setting.arbitrary.iter().enumerate();
-    drawn.extend(arbitrary.rev().map(|(index, curve)| Drawn::new(curve, style::arbitrary(index))));
-    drawn.extend(setting.joint.iter().map(|curve| Drawn::named(curve, style::JOINT, "joint")));
-    drawn.push(Drawn::new(ojfa, style::OJFA));
+    let mut drawn = Drawn::with_constant(setting);
+    for (index, curve) in setting.arbitrary().collect::<Vec<_>>().into_iter().enumerate().rev() {
+        drawn.add(Some(curve), style::arbitrary(index), curve.label());
+    }
+    drawn.kind(ShortcutKind::Joint, style::JOINT, "joint");
     let title = "OJFA, arbitrary jumps and joint training";
-    Some(by_level(setting, 2, title, "The paper’s Fig. 2: one shortcut at every exit level.", &drawn))
+    drawn.figure(2, title, "The paper’s Fig. 2: one shortcut at every exit level.")
 }
 
 /// OJFA, identity and the full n-njtc.
 pub fn figure_4(setting: &Setting) -> Option<Figure> {
-    let ojfa = setting.ojfa.as_ref()?;
-    let mut drawn: Vec<Drawn> = Vec::new();
-    drawn.extend(setting.constant.iter().map(|curve| Drawn::new(curve, style::CONSTANT)));
-    drawn.extend(
-        setting.jtc.iter().map(|curve| Drawn::named(curve, style::JTC, "jtc, a full matrix per level")),
-    );
-    drawn.extend(setting.identity.iter().map(|curve| Drawn::new(curve, style::IDENTITY)));
-    drawn.extend(
-        setting.n_njtc.iter().map(|curve| Drawn::named(curve, style::N_NJTC, "n-njtc, one jump per level")),
-    );
-    drawn.push(Drawn::new(ojfa, style::OJFA));
+    let mut drawn = Drawn::with_constant(setting);
+    drawn.kind(ShortcutKind::Jtc, style::JTC, "jtc, a full matrix per level");
+    drawn.kind(ShortcutKind::Identity, style::IDENTITY, "identity");
+    drawn.kind(ShortcutKind::NNjtc, style::N_NJTC, "n-njtc, one jump per level");
     let title = "OJFA, identity and the full n-njtc";
-    let caption = "The paper’s Fig. 4: the one jump beside a jump for every level.";
-    Some(by_level(setting, 4, title, caption, &drawn))
+    drawn.figure(4, title, "The paper’s Fig. 4: the one jump beside a jump for every level.")
 }
 
-fn by_level(setting: &Setting, number: u8, title: &str, caption: &str, drawn: &[Drawn]) -> Figure {
-    let series = |metric: fn(&Metrics) -> f64| -> Vec<Series> {
-        let one = |Drawn { curve, style, label }: &Drawn| {
-            let values = curve.values(SampleSet::All, metric);
-            Series { label: label.clone(), style: *style, values }
+/// Methods of a setting with their looks and labels; those later in the list lie above the earlier ones.
+struct Drawn<'a> {
+    setting: &'a Setting<'a>,
+    curves: Vec<(&'a Curve<'a>, Style, String)>,
+}
+
+impl<'a> Drawn<'a> {
+    fn with_constant(setting: &'a Setting) -> Self {
+        let mut drawn = Self { setting, curves: Vec::new() };
+        drawn.add(setting.constant(), style::CONSTANT, MethodName::Constant.to_string());
+        drawn
+    }
+
+    /// The method, if there is one.
+    fn add(&mut self, curve: Option<&'a Curve<'a>>, style: Style, label: String) {
+        self.curves.extend(curve.map(|curve| (curve, style, label)));
+    }
+
+    fn kind(&mut self, kind: ShortcutKind, style: Style, label: &str) {
+        self.add(self.setting.kind(kind), style, label.to_owned());
+    }
+
+    fn series(&self, metric: fn(&Metrics) -> f64) -> Vec<Series> {
+        let curves = self.curves.iter();
+        let series = curves.map(|(curve, style, label)| Series {
+            label: label.clone(),
+            style: *style,
+            values: curve.values(SampleSet::All, metric),
+        });
+        series.collect()
+    }
+
+    /// These methods with OJFA above them.
+    fn figure(mut self, number: u8, title: &str, caption: &str) -> Option<Figure> {
+        let ojfa = self.setting.ojfa()?;
+        self.add(Some(ojfa), style::OJFA, ojfa.label());
+        let precision = self.series(|metrics| metrics.precision_1);
+        let surprisal = self.series(|metrics| metrics.surprisal);
+        let limit = surprisal_limit(self.setting, &surprisal);
+        let surprisal_range = widen((surprisal_start(&surprisal, limit), limit));
+        let caption = format!(
+            "{caption} All test samples; the dotted line is the constant baseline.{}{}",
+            if surprisal_range.0 > 0.0 { " The surprisal axis does not begin at 0." } else { "" },
+            beyond(&surprisal, surprisal_range.1)
+        );
+        let legend = precision.iter().rev().map(|series| (series.style, series.label.clone())).collect();
+        let panel = |axes, y, alt, series| {
+            let content = Content::Lines { series, notes: Vec::new() };
+            Panel { axes, y, alt, content }
         };
-        drawn.iter().map(one).collect()
-    };
-    let precision = series(|metrics| metrics.precision_1);
-    let surprisal = series(|metrics| metrics.surprisal);
-    let limit = surprisal_limit(setting, &surprisal);
-    let surprisal_range = widen((surprisal_start(&surprisal, limit), limit));
-    let caption = format!(
-        "{caption} All test samples; the dotted line is the constant baseline.{}{}",
-        if surprisal_range.0 > 0.0 { " The surprisal axis does not begin at 0." } else { "" },
-        beyond(&surprisal, surprisal_range.1)
-    );
-    let panel =
-        |axes, y, alt, series| Panel { axes, y, alt, content: Content::Lines { series, notes: Vec::new() } };
-    let axes = Axes::percent("Precision@1", "share of samples · ↑ higher is better", "exit level k");
-    let range = widen((0.0, greatest(&precision).max(1e-3)));
-    let first = panel(axes, range, alt("Precision", &precision, percent), precision.clone());
-    let axes = Axes::plain("Surprisal", "nats · ↓ lower is better", "exit level k");
-    let second = panel(axes, surprisal_range, alt("Surprisal", &surprisal, nats), surprisal);
-    let figure = Figure {
-        stem: format!("figure-{number}{}", setting.suffix()),
-        title: format!("{title} ({})", setting.name()),
-        caption,
-        legend: Vec::new(),
-        panels: vec![first, second],
-    };
-    figure.with_legend(&precision)
+        let axes = Axes::percent("Precision@1", "share of samples · ↑ higher is better", "exit level k");
+        let range = widen((0.0, greatest(&precision).max(1e-3)));
+        let first = panel(axes, range, alt("Precision", &precision, percent), precision);
+        let axes = Axes::plain("Surprisal", "nats · ↓ lower is better", "exit level k");
+        let second = panel(axes, surprisal_range, alt("Surprisal", &surprisal, nats), surprisal);
+        Some(Figure {
+            stem: format!("figure-{number}{}", self.setting.suffix()),
+            title: format!("{title} ({})", self.setting.name()),
+            caption,
+            legend,
+            panels: vec![first, second],
+        })
+    }
 }
 
 /// Where the surprisal axis ends, so that bad methods do not flatten the others.
 fn surprisal_limit(setting: &Setting, drawn: &[Series]) -> f64 {
     let all = greatest(drawn);
-    let constant = setting.constant.as_ref().map(|curve| curve.average.all.surprisal);
+    let constant = setting.constant().map(|curve| curve.average.all.surprisal);
     let limit = constant.filter(|constant| *constant > 0.0).map_or(all, |constant| {
-        let main = [&setting.ojfa, &setting.n_njtc].into_iter().flatten();
+        let main = [setting.ojfa(), setting.kind(ShortcutKind::NNjtc)].into_iter().flatten();
         let main = main.flat_map(|curve| curve.values(SampleSet::All, |metrics| metrics.surprisal)).flatten();
-        let main = main.filter(|value| value.is_finite()).fold(0.0, f64::max);
-        main.max(SURPRISAL_LIMIT * constant).min(SURPRISAL_LIMIT_AT_MOST * constant)
+        greatest_of(main).max(SURPRISAL_LIMIT * constant).min(SURPRISAL_LIMIT_AT_MOST * constant)
     });
     widen((0.0, all.min(limit).max(1e-3))).1
 }
@@ -123,8 +125,11 @@ fn surprisal_start(drawn: &[Series], limit: f64) -> f64 {
 }
 
 fn greatest(series: &[Series]) -> f64 {
-    let values = series.iter().flat_map(|series| series.values.iter().flatten());
-    values.copied().filter(|value| value.is_finite()).fold(0.0, f64::max)
+    greatest_of(series.iter().flat_map(|series| series.values.iter().copied().flatten()))
+}
+
+fn greatest_of(values: impl Iterator<Item = f64>) -> f64 {
+    values.filter(|value| value.is_finite()).fold(0.0, f64::max)
 }
 
 /// What the caption says of values above the axis.
@@ -171,18 +176,14 @@ mod tests {
         let figure = figure_4(&settings[0]).unwrap();
         let limit = figure.panels[1].y.1;
         assert!((9.0..=12.0).contains(&limit), "{limit}");
-        assert!(
-            figure.caption.contains("the greatest is 24.00 nats (identity, level 0)."),
-            "{}",
-            figure.caption
-        );
+        assert!(figure.caption.contains("the greatest is 24.00 nats (identity, level 0)."));
         assert!(!figure_2(&settings[0]).unwrap().caption.contains("strip"));
     }
 
     #[test]
     fn the_alternative_text_has_the_ends() {
         let run = sample::run(12, &[5]);
-        let alt = &figure_4(&Setting::all(&run)[0]).unwrap().panels[0].alt.clone();
+        let alt = figure_4(&Setting::all(&run)[0]).unwrap().panels.remove(0).alt;
         assert!(alt.starts_with("Precision from exit level 0 to 11. OJFA (jump 6): "), "{alt}");
     }
 }

@@ -1,9 +1,10 @@
 //! A figure: panels that share a legend, as an SVG file and in pieces for `report.html`.
 
+use serde::{Serialize, Serializer};
 use svg::node::element::{Description, Group, Title};
 
 use super::frame::{HEIGHT, TEXT_SIZE, TITLE_SIZE, WIDTH, text_width, write};
-use super::panel::{self, Panel, Series};
+use super::panel::{self, Panel};
 use super::style::{INK, Style};
 
 const FONT: &str = "system-ui, 'Helvetica Neue', Arial, sans-serif";
@@ -18,36 +19,23 @@ const LEGEND_ROW: f64 = 24.0;
 /// The width of a legend's line.
 const LEGEND_LINE: f64 = 34.0;
 
-/// One figure: panels that share a legend.
-#[derive(Debug, Clone)]
+/// One figure: panels that share a legend. A page gets it in pieces, so that it can put the panels under
+/// each other, in colours from its style sheet.
+#[derive(Debug, Clone, Serialize)]
 pub struct Figure {
     /// The file name without its ending: `figure-2-adam-r57`.
     pub stem: String,
-    /// Its title.
     pub title: String,
     /// How to read it.
     pub caption: String,
-    pub(super) legend: Vec<(Style, String)>,
-    pub(super) panels: Vec<Panel>,
-}
-
-/// A piece of a figure for a page.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Piece {
-    /// SVG.
-    pub svg: String,
-    /// What the legend says beside it, or what a panel shows to those who do not see it.
-    pub text: String,
+    /// The topmost line first.
+    #[serde(serialize_with = "legend_pieces")]
+    pub legend: Vec<(Style, String)>,
+    #[serde(serialize_with = "panel_pieces")]
+    pub panels: Vec<Panel>,
 }
 
 impl Figure {
-    /// The same figure with a legend of these lines, the topmost first.
-    #[must_use]
-    pub(super) fn with_legend(mut self, series: &[Series]) -> Self {
-        self.legend = series.iter().rev().map(|series| (series.style, series.label.clone())).collect();
-        self
-    }
-
     /// The figure as a file, for white paper.
     pub fn standalone(&self, model: &str) -> String {
         let columns = self.panels.len().min(COLUMNS);
@@ -108,33 +96,30 @@ impl Figure {
         }
         rows
     }
+}
 
-    /// The panels as SVGs of their own, so that a page can put them under each other; colours come
-    /// from the page's style sheet.
-    pub fn panels(&self) -> Vec<Piece> {
-        let piece = |panel: &Panel| {
-            let document = svg::Document::new()
-                .set("viewBox", (0, 0, WIDTH, HEIGHT))
-                .set("class", "panel")
-                .set("role", "img")
-                .set("aria-label", panel.alt.as_str())
-                .add(panel.draw());
-            Piece { svg: document.to_string(), text: panel.alt.clone() }
-        };
-        self.panels.iter().map(piece).collect()
-    }
+/// The panels as SVGs of their own.
+fn panel_pieces<S: Serializer>(panels: &[Panel], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(panels.iter().map(|panel| {
+        let document = svg::Document::new()
+            .set("viewBox", (0, 0, WIDTH, HEIGHT))
+            .set("class", "panel")
+            .set("role", "img")
+            .set("aria-label", panel.alt.as_str())
+            .add(panel.draw());
+        document.to_string()
+    }))
+}
 
-    /// The legend's entries, for a page.
-    pub fn legend(&self) -> Vec<Piece> {
-        let piece = |(style, label): &(Style, String)| {
-            let document = svg::Document::new()
-                .set("viewBox", (0, 0, LEGEND_LINE, 14))
-                .set("width", LEGEND_LINE)
-                .set("height", 14)
-                .set("aria-hidden", "true")
-                .add(panel::legend_line(style, 0.0, 7.0, LEGEND_LINE));
-            Piece { svg: document.to_string(), text: label.clone() }
-        };
-        self.legend.iter().map(piece).collect()
-    }
+/// The lines of the legend as SVGs, with their labels.
+fn legend_pieces<S: Serializer>(legend: &[(Style, String)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(legend.iter().map(|(style, label)| {
+        let document = svg::Document::new()
+            .set("viewBox", (0, 0, LEGEND_LINE, 14))
+            .set("width", LEGEND_LINE)
+            .set("height", 14)
+            .set("aria-hidden", "true")
+            .add(panel::legend_line(style, 0.0, 7.0, LEGEND_LINE));
+        (document.to_string(), label)
+    }))
 }

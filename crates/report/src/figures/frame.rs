@@ -6,32 +6,29 @@ use super::style::tenth;
 
 /// Width of a panel.
 pub const WIDTH: f64 = 420.0;
-/// Height of a panel.
 pub const HEIGHT: f64 = 310.0;
-/// Size of the axis titles.
 pub const TITLE_SIZE: f64 = 15.0;
-/// Size of everything else that is written.
+/// Size of what is written beside the titles.
 pub const TEXT_SIZE: f64 = 13.0;
 
-const LEFT: f64 = 46.0;
-const RIGHT: f64 = 10.0;
+/// The left border of the plot, in pixels.
+pub const LEFT: f64 = 46.0;
+/// The right border of the plot.
+pub const RIGHT: f64 = WIDTH - 10.0;
 const TOP: f64 = 50.0;
-const BOTTOM: f64 = 44.0;
+const BOTTOM: f64 = HEIGHT - 44.0;
 
-/// Opacity of the axis and its ticks.
+/// Opacity of the axis and its ticks, and of the grid.
 const AXIS: f64 = 0.9;
-/// Opacity of the grid.
 const GRID: f64 = 0.16;
 
 /// About how many ticks an axis has.
 const TICKS: f64 = 6.0;
 
-/// From data to pixels.
+/// From data to pixels: the least and the greatest value on each axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Frame {
-    /// Least and greatest value on the horizontal axis.
     pub x: (f64, f64),
-    /// Least and greatest value on the vertical axis.
     pub y: (f64, f64),
     /// The height above the plot that is kept free, for marks beyond the axis.
     pub strip: f64,
@@ -80,13 +77,12 @@ fn number_tick(value: f64, step: f64, unit: &str) -> String {
 impl Frame {
     /// Pixels from the left.
     pub fn px(&self, x: f64) -> f64 {
-        LEFT + (x - self.x.0) / (self.x.1 - self.x.0) * (WIDTH - LEFT - RIGHT)
+        LEFT + (x - self.x.0) / (self.x.1 - self.x.0) * (RIGHT - LEFT)
     }
 
     /// Pixels from the top.
     pub fn py(&self, y: f64) -> f64 {
-        let (top, bottom) = (self.top(), HEIGHT - BOTTOM);
-        bottom - (y - self.y.0) / (self.y.1 - self.y.0) * (bottom - top)
+        BOTTOM - (y - self.y.0) / (self.y.1 - self.y.0) * (BOTTOM - self.top())
     }
 
     /// The upper border of the plot, in pixels.
@@ -94,37 +90,26 @@ impl Frame {
         TOP + self.strip
     }
 
-    /// The right border of the plot, in pixels.
-    pub fn right(&self) -> f64 {
-        WIDTH - RIGHT
-    }
-
-    /// The left border of the plot, in pixels.
-    pub fn left(&self) -> f64 {
-        LEFT
-    }
-
     /// Grid, ticks and titles; `x_ticks` are places on the horizontal axis and what is written there.
     pub fn draw(&self, axes: &Axes, x_ticks: &[(f64, String)]) -> Group {
-        let bottom = HEIGHT - BOTTOM;
-        let mut group = Group::new().add(rule((LEFT, bottom), (WIDTH - RIGHT, bottom), AXIS));
+        let mut group = Group::new().add(rule((LEFT, BOTTOM), (RIGHT, BOTTOM), AXIS));
         let step = step(self.y.1 - self.y.0, TICKS);
         for tick in ticks(self.y, step) {
             let y = self.py(tick);
             let text = (axes.tick)(tick, step);
-            group = group.add(rule((LEFT, y), (WIDTH - RIGHT, y), GRID));
+            group = group.add(rule((LEFT, y), (RIGHT, y), GRID));
             group = group.add(write(&text, LEFT - 7.0, y + 4.5, "end", TEXT_SIZE));
         }
         for (tick, text) in x_ticks {
             let x = self.px(*tick);
-            group = group.add(rule((x, bottom), (x, bottom + 5.0), AXIS));
+            group = group.add(rule((x, BOTTOM), (x, BOTTOM + 5.0), AXIS));
             // A wide text at the right end stays inside the panel.
             let inside = x.min(WIDTH - text_width(text, TEXT_SIZE) / 2.0);
-            group = group.add(write(text, inside, bottom + 19.0, "middle", TEXT_SIZE));
+            group = group.add(write(text, inside, BOTTOM + 19.0, "middle", TEXT_SIZE));
         }
         let title = write(axes.title, 2.0, 18.0, "start", TITLE_SIZE).set("font-weight", 600);
         let unit = write(axes.unit, 2.0, 36.0, "start", TEXT_SIZE).set("opacity", 0.8);
-        let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+        let middle = (LEFT + RIGHT) / 2.0;
         group.add(title).add(unit).add(write(axes.x, middle, HEIGHT - 6.0, "middle", TEXT_SIZE))
     }
 }

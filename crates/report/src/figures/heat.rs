@@ -43,22 +43,18 @@ impl Heat {
     pub fn best(&self) -> Vec<usize> {
         let levels = self.values.first().map_or(0, Vec::len);
         let better = |a: f64, b: f64| if self.more_is_better { a > b } else { a < b };
-        let best =
-            |level: usize| {
-                (0..self.values.len())
-                    .reduce(|best, jump| {
-                        if better(self.values[jump][level], self.values[best][level]) { jump } else { best }
-                    })
-                    .unwrap_or(0)
-            };
-        (0..levels).map(best).collect()
+        let best_at = |level: usize| {
+            let at = |jump: usize| self.values[jump][level];
+            let best = |best, jump| if better(at(jump), at(best)) { jump } else { best };
+            (0..self.values.len()).reduce(best).unwrap_or(0)
+        };
+        (0..levels).map(best_at).collect()
     }
 
     /// The panel; `y` is the range of jumps.
     pub fn draw(&self, axes: &Axes, y: (f64, f64)) -> Group {
         let levels = self.values.first().map_or(0, Vec::len);
         let frame = Frame { x: (-0.5, levels as f64 - 0.5), y, strip: 0.0 };
-        let mut group = Group::new();
         // In units of cells, one path per colour, and in it a line as thick as a cell for equal neighbours:
         // rectangles in pixels would be ten times longer.
         let (left, first) = (frame.px(-0.5), frame.py(0.0));
@@ -72,30 +68,28 @@ impl Heat {
             let steps: Vec<usize> = values.iter().map(|value| self.step(*value)).collect();
             let mut level = 0;
             for run in steps.chunk_by(usize::eq) {
-                let long = run.len();
-                paths[run[0]].push_str(&format!("M{level} {jump}h{long}"));
-                level += long;
+                paths[run[0]].push_str(&format!("M{level} {jump}h{}", run.len()));
+                level += run.len();
             }
         }
         for (step, data) in paths.into_iter().enumerate().filter(|(_, data)| !data.is_empty()) {
             cells = cells.add(Path::new().set("d", data).set("stroke", color(step)));
         }
-        group = group.add(cells);
         let mut dots = Data::new();
         for (level, jump) in self.best().into_iter().enumerate() {
             let (x, y) = (frame.px(level as f64), frame.py(jump as f64));
             dots = dots.move_to((tenth(x - 1.7), tenth(y))).line_to((tenth(x + 1.7), tenth(y)));
         }
         let dots = Path::new().set("d", dots).set("stroke", INK).set("stroke-width", 3.4);
-        group = group.add(dots).add(frame.draw(axes, &frame::whole_ticks(levels)));
-        self.scale(&frame).into_iter().fold(group, Group::add)
+        let group = Group::new().add(cells).add(dots).add(frame.draw(axes, &frame::whole_ticks(levels)));
+        self.scale().into_iter().fold(group, Group::add)
     }
 
     /// The bar that explains the colours, in the upper right corner.
-    fn scale(&self, frame: &Frame) -> Vec<Group> {
+    fn scale(&self) -> Vec<Group> {
         let (worst, best) = self.range();
         let (width, top) = (3.0, 8.0);
-        let left = frame.right() - width * STEPS as f64;
+        let left = frame::RIGHT - width * STEPS as f64;
         let bar = |step: usize| {
             let x = left + width * step as f64;
             let data = Data::new().move_to((tenth(x), top)).horizontal_line_by(width).vertical_line_by(9.0);
@@ -105,7 +99,7 @@ impl Heat {
         let step = (best - worst).abs() / 10.0;
         let text = |value: f64| (self.tick)(value, step.max(1e-6));
         let low = write(&text(worst), left, top + 24.0, "start", TEXT_SIZE - 1.0);
-        let high = write(&text(best), frame.right(), top + 24.0, "end", TEXT_SIZE - 1.0);
+        let high = write(&text(best), frame::RIGHT, top + 24.0, "end", TEXT_SIZE - 1.0);
         vec![bars, Group::new().add(low).add(high)]
     }
 

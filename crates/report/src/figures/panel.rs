@@ -5,7 +5,7 @@ use svg::node::element::{Group, Rectangle};
 
 use super::frame::{self, Axes, Frame, TEXT_SIZE, write};
 use super::heat::Heat;
-use super::style::{Marker, OJFA, Style, tenth};
+use super::style::{Marker, OJFA, Style, polyline, tenth};
 
 /// The height of one method's row of marks beyond the axis.
 const STRIP_ROW: f64 = 9.0;
@@ -19,9 +19,7 @@ const OTHER_BARS: f64 = 0.35;
 /// A line by level or by jump.
 #[derive(Debug, Clone)]
 pub struct Series {
-    /// What the legend calls it.
     pub label: String,
-    /// How it looks.
     pub style: Style,
     /// The values at 0, 1, …; none where nothing was measured.
     pub values: Vec<Option<f64>>,
@@ -33,47 +31,31 @@ impl Series {
         let mut drawn = self.style.group().add(self.style.line(path(frame, &self.values)));
         for (level, value) in self.values.iter().enumerate() {
             let Some(value) = value.filter(|value| value.is_finite()) else { continue };
-            let (x, marker) = (frame.px(level as f64), self.style.marker);
+            let x = frame.px(level as f64);
             if value > frame.y.1 {
-                let marker = if marker == Marker::None { Marker::Up } else { marker };
+                let marker = if self.style.marker == Marker::None { Marker::Up } else { self.style.marker };
                 drawn = marker.at(x, strip, 2.6).into_iter().fold(drawn, Group::add);
             } else if marked(level) {
-                let radius = self.style.width * 0.5 + 2.0;
-                drawn = marker.at(x, frame.py(value), radius).into_iter().fold(drawn, Group::add);
+                drawn = self.style.mark(drawn, x, frame.py(value));
             }
         }
         drawn
     }
 }
 
-/// What a panel shows.
+/// What a panel shows; lines later in a list lie above the earlier ones.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// Lines; those later in the list lie above the earlier ones.
+    /// Lines by level or by jump.
     Lines {
-        /// The lines.
         series: Vec<Series>,
         /// Points that are named: the place, the value, what is written.
         notes: Vec<(usize, f64, String)>,
     },
-    /// Bars, of which one is chosen.
-    Bars {
-        /// Their heights at 0, 1, ….
-        values: Vec<f64>,
-        /// The chosen one.
-        chosen: usize,
-        /// What is written over it.
-        note: String,
-    },
+    /// Bars at 0, 1, …, of which the chosen one has a note over it.
+    Bars { values: Vec<f64>, chosen: usize, note: String },
     /// Lines through points at any place.
-    Curves {
-        /// The lines; those later in the list lie above the earlier ones.
-        curves: Vec<Curve>,
-        /// The horizontal range.
-        x: (f64, f64),
-        /// The ticks on it.
-        ticks: Vec<(f64, String)>,
-    },
+    Curves { curves: Vec<Curve>, x: (f64, f64), ticks: Vec<(f64, String)> },
     /// A value for every pair, as colours.
     Heat(Heat),
 }
@@ -81,33 +63,25 @@ pub enum Content {
 /// A point of a line.
 #[derive(Debug, Clone, Copy)]
 pub struct Point {
-    /// Its place on the horizontal axis.
     pub x: f64,
-    /// Its place on the vertical axis.
     pub y: f64,
     /// The ends of the value's interval where it has one.
     pub interval: Option<(f64, f64)>,
 }
 
-/// A line through points.
 #[derive(Debug, Clone)]
 pub struct Curve {
-    /// What the legend calls it.
     pub label: String,
-    /// How it looks.
     pub style: Style,
-    /// The points, in the order of the line.
     pub points: Vec<Point>,
 }
 
 /// One panel of a figure.
 #[derive(Debug, Clone)]
 pub struct Panel {
-    /// What the axes say.
     pub axes: Axes,
     /// The vertical range; values above it are marked in a strip above the plot.
     pub y: (f64, f64),
-    /// What is drawn.
     pub content: Content,
     /// What it shows, for those who do not see it.
     pub alt: String,
@@ -131,18 +105,18 @@ impl Panel {
         let mut group = Group::new().add(frame.draw(&self.axes, ticks));
         for curve in curves {
             let mut drawn = curve.style.group();
-            let mut data = Data::new();
-            for (index, &Point { x, y, interval }) in curve.points.iter().filter(inside).enumerate() {
-                let point = (tenth(frame.px(x)), tenth(frame.py(y)));
-                data = if index == 0 { data.move_to(point) } else { data.line_to(point) };
-                if let Some((low, high)) = interval {
+            let points: Vec<&Point> = curve.points.iter().filter(inside).collect();
+            let place = |point: &&Point| (tenth(frame.px(point.x)), tenth(frame.py(point.y)));
+            for point in &points {
+                let (x, y) = place(point);
+                if let Some((low, high)) = point.interval {
                     let end = |value: f64| tenth(frame.py(value.clamp(self.y.0, self.y.1)));
-                    let bar = Data::new().move_to((point.0, end(low))).line_to((point.0, end(high)));
+                    let bar = Data::new().move_to((x, end(low))).line_to((x, end(high)));
                     drawn = drawn.add(Style { dash: "", width: 1.0, ..curve.style }.line(bar));
                 }
-                let radius = curve.style.width * 0.5 + 2.0;
-                drawn = curve.style.marker.at(point.0, point.1, radius).into_iter().fold(drawn, Group::add);
+                drawn = curve.style.mark(drawn, x, y);
             }
+            let data = polyline(points.iter().map(place));
             group = group.add(drawn.add(curve.style.line(data)));
         }
         group
@@ -158,7 +132,7 @@ impl Panel {
         if strips > 0 {
             let y = frame.top() - 12.0;
             let text = format!("> {}", (self.axes.tick)(self.y.1, 1.0));
-            group = group.add(write(&text, frame.left() - 7.0, y, "end", TEXT_SIZE - 1.0));
+            group = group.add(write(&text, frame::LEFT - 7.0, y, "end", TEXT_SIZE - 1.0));
         }
         let every = count.div_ceil(MARKERS).max(1);
         let mut row = 0;
@@ -204,7 +178,7 @@ impl Panel {
 fn note(frame: &Frame, place: usize, value: f64, text: &str) -> Group {
     let x = frame.px(place as f64);
     let half = frame::text_width(text, TEXT_SIZE) / 2.0;
-    let inside = x.clamp(frame.left() + half, (frame.right() - half).max(frame.left() + half));
+    let inside = x.clamp(frame::LEFT + half, (frame::RIGHT - half).max(frame::LEFT + half));
     let y = (frame.py(value) - 9.0).max(frame.top() - frame.strip + TEXT_SIZE);
     OJFA.group().add(write(text, inside, y, "middle", TEXT_SIZE).set("font-weight", 600))
 }
@@ -244,8 +218,7 @@ pub fn background(width: f64, height: f64) -> Rectangle {
 /// The line that stands for a style in a legend: this wide, in the middle of `y`.
 pub fn legend_line(style: &Style, x: f64, y: f64, width: f64) -> Group {
     let line = style.line(Data::new().move_to((tenth(x), tenth(y))).line_to((tenth(x + width), tenth(y))));
-    let group = style.group().add(line);
-    style.marker.at(x + width / 2.0, y, style.width * 0.5 + 2.0).into_iter().fold(group, Group::add)
+    style.mark(style.group().add(line), x + width / 2.0, y)
 }
 
 #[cfg(test)]

@@ -33,14 +33,14 @@ pub fn figure_3(setting: &Setting) -> Option<Figure> {
         "The paper’s Fig. 3: a softmax at temperature {SCORE_TEMPERATURE} over the scores of the training \
          samples, beside the scores themselves, which the softmax hides where they are close below the best."
     );
-    let figure = Figure {
+    let legend = series.iter().rev().map(|series| (series.style, series.label.clone())).collect();
+    Some(Figure {
         stem: format!("figure-3{}", setting.suffix()),
         title: format!("Scores of the jumps ({})", words::setting(choice.solver, choice.rank)),
         caption,
-        legend: Vec::new(),
-        panels: vec![decided.weights(), decided.beside(other, series.clone())],
-    };
-    Some(figure.with_legend(&series))
+        legend,
+        panels: vec![decided.weights(), decided.beside(other, series)],
+    })
 }
 
 /// The scores of all jumps under one convention.

@@ -2,14 +2,13 @@
 //! dash pattern and a marker each, which differ in grey.
 
 use onejump_core::shortcut::ShortcutKind;
+use svg::node::element::path::Data;
 use svg::node::element::{Circle, Group, Path};
 
 /// Text, axes and the constant baseline, where no style sheet says otherwise.
 pub const INK: &str = "#1a1a1a";
-/// The full n-njtc.
 const BLUE: &str = "#0072B2";
-/// OJFA, and the chosen jump.
-pub const VERMILLION: &str = "#D55E00";
+const VERMILLION: &str = "#D55E00";
 const PURPLE: &str = "#CC79A7";
 const GREEN: &str = "#009E73";
 const SKY: &str = "#56B4E9";
@@ -20,17 +19,13 @@ const ORANGE: &str = "#E69F00";
 pub enum Marker {
     /// Only the line.
     None,
-    /// A disc.
     Circle,
-    /// A square.
     Square,
     /// A triangle that points up.
     Up,
     /// A triangle that points down.
     Down,
-    /// A square on its corner.
     Diamond,
-    /// A cross.
     Cross,
 }
 
@@ -43,45 +38,34 @@ pub struct Style {
     pub color: &'static str,
     /// `stroke-dasharray`, or nothing for a solid line.
     pub dash: &'static str,
-    /// What stands at a level.
     pub marker: Marker,
-    /// The line's width.
     pub width: f64,
 }
 
-/// The one jump.
-pub const OJFA: Style =
-    Style { class: "ojfa", color: VERMILLION, dash: "", marker: Marker::Circle, width: 2.6 };
-/// The full set of jumps.
-pub const N_NJTC: Style =
-    Style { class: "n-njtc", color: BLUE, dash: "8 3", marker: Marker::Square, width: 1.9 };
-/// The hidden state itself.
-pub const IDENTITY: Style =
-    Style { class: "identity", color: GREEN, dash: "2 3", marker: Marker::Up, width: 1.9 };
-/// The full matrices.
-pub const JTC: Style = Style { class: "ink", color: INK, dash: "", marker: Marker::None, width: 1.0 };
-/// The jointly trained shortcut.
-pub const JOINT: Style =
-    Style { class: "joint", color: PURPLE, dash: "10 4", marker: Marker::Down, width: 1.9 };
-/// The baseline.
-pub const CONSTANT: Style =
-    Style { class: "ink", color: INK, dash: "1.5 4", marker: Marker::None, width: 1.6 };
-/// The scores D_m under the convention that did not decide.
-pub const OTHER_SCORE: Style =
-    Style { class: "n-njtc", color: BLUE, dash: "6 3", marker: Marker::None, width: 1.5 };
-/// The scores D_m that decided.
-pub const SCORE: Style =
-    Style { class: "ojfa", color: VERMILLION, dash: "", marker: Marker::None, width: 2.2 };
+const fn style(
+    class: &'static str,
+    color: &'static str,
+    dash: &'static str,
+    marker: Marker,
+    width: f64,
+) -> Style {
+    Style { class, color, dash, marker, width }
+}
 
-/// One A·B with a BatchNorm per level.
-pub const JOINT_NORMS: Style =
-    Style { class: "sky", color: SKY, dash: "6 3", marker: Marker::Diamond, width: 1.9 };
-/// The single jump that was fitted to what the head reads.
-pub const ONE_JUMP: Style =
-    Style { class: "ojfa", color: VERMILLION, dash: "4 2", marker: Marker::Diamond, width: 2.2 };
+pub const CONSTANT: Style = style("ink", INK, "1.5 4", Marker::None, 1.6);
+pub const IDENTITY: Style = style("identity", GREEN, "2 3", Marker::Up, 1.9);
+pub const JTC: Style = style("ink", INK, "", Marker::None, 1.0);
+pub const N_NJTC: Style = style("n-njtc", BLUE, "8 3", Marker::Square, 1.9);
+pub const JOINT: Style = style("joint", PURPLE, "10 4", Marker::Down, 1.9);
+pub const JOINT_NORMS: Style = style("sky", SKY, "6 3", Marker::Diamond, 1.9);
+pub const ONE_JUMP: Style = style("ojfa", VERMILLION, "4 2", Marker::Diamond, 2.2);
+pub const OJFA: Style = style("ojfa", VERMILLION, "", Marker::Circle, 2.6);
 /// Several jumps, of which each level uses its best.
-pub const SUBSETS: Style =
-    Style { class: "orange", color: ORANGE, dash: "3 2", marker: Marker::Cross, width: 1.9 };
+pub const SUBSETS: Style = style("orange", ORANGE, "3 2", Marker::Cross, 1.9);
+/// The scores D_m that decided.
+pub const SCORE: Style = style("ojfa", VERMILLION, "", Marker::None, 2.2);
+/// The scores D_m under the convention that did not decide.
+pub const OTHER_SCORE: Style = style("n-njtc", BLUE, "6 3", Marker::None, 1.5);
 
 const ARBITRARY_COLORS: [(&str, &str); 4] =
     [("sky", SKY), ("green", GREEN), ("orange", ORANGE), ("blue", BLUE)];
@@ -92,13 +76,8 @@ const ARBITRARY_MARKERS: [Marker; 5] =
 /// The look of the n-th arbitrary jump; 20 of them differ.
 pub fn arbitrary(index: usize) -> Style {
     let (class, color) = ARBITRARY_COLORS[index % ARBITRARY_COLORS.len()];
-    Style {
-        class,
-        color,
-        dash: ARBITRARY_DASHES[index % ARBITRARY_DASHES.len()],
-        marker: ARBITRARY_MARKERS[index % ARBITRARY_MARKERS.len()],
-        width: 1.7,
-    }
+    let dash = ARBITRARY_DASHES[index % ARBITRARY_DASHES.len()];
+    style(class, color, dash, ARBITRARY_MARKERS[index % ARBITRARY_MARKERS.len()], 1.7)
 }
 
 /// The look of a kind of shortcut; of the n-th of the kinds that have no look of their own.
@@ -121,8 +100,13 @@ impl Style {
         Group::new().set("class", format!("oj-{}", self.class)).set("color", self.color)
     }
 
+    /// A group with this style's marker at a point.
+    pub fn mark(&self, group: Group, x: f64, y: f64) -> Group {
+        self.marker.at(x, y, self.width * 0.5 + 2.0).into_iter().fold(group, Group::add)
+    }
+
     /// A line along `data` in the group's colour.
-    pub fn line(&self, data: svg::node::element::path::Data) -> Path {
+    pub fn line(&self, data: Data) -> Path {
         let line = Path::new()
             .set("d", data)
             .set("fill", "none")
@@ -154,13 +138,17 @@ impl Marker {
                 quarter.into_iter().chain(half).collect()
             }
         };
-        let mut data = svg::node::element::path::Data::new();
-        for (index, (dx, dy)) in corners.into_iter().enumerate() {
-            let point = (tenth(x + dx), tenth(y + dy));
-            data = if index == 0 { data.move_to(point) } else { data.line_to(point) };
-        }
+        let data = polyline(corners.into_iter().map(|(dx, dy)| (tenth(x + dx), tenth(y + dy))));
         Some(Group::new().set("fill", "currentColor").add(Path::new().set("d", data.close())))
     }
+}
+
+/// The line from point to point.
+pub fn polyline(points: impl Iterator<Item = (f64, f64)>) -> Data {
+    let join = |data: Data, (index, point)| {
+        if index == 0 { data.move_to(point) } else { data.line_to(point) }
+    };
+    points.enumerate().fold(Data::new(), join)
 }
 
 /// Tenths of a pixel are enough, and short.

@@ -8,37 +8,23 @@ use super::heat::Heat;
 use super::panel::{Content, Panel};
 use crate::words;
 
-/// One of the heat maps.
-struct Map {
-    title: &'static str,
-    value: fn(&Transfer) -> f64,
-    more_is_better: bool,
-    /// How a value is written beside the colours.
-    tick: fn(f64, f64) -> String,
-}
-
-const fn map(
-    title: &'static str,
-    value: fn(&Transfer) -> f64,
-    more_is_better: bool,
-    tick: fn(f64, f64) -> String,
-) -> Map {
-    Map { title, value, more_is_better, tick }
-}
+/// One of the heat maps: its title, a row's value, whether more is better, and how a value is written beside the
+/// colours.
+struct Map(&'static str, fn(&Transfer) -> f64, bool, fn(f64, f64) -> String);
 
 const MAPS: [Map; 6] = [
-    map("Precision@1", |row| row.precision_1, true, percent_tick),
-    map("Surprisal (nats)", |row| row.surprisal, false, plain_tick),
-    map("KL divergence (nats)", |row| row.kl, false, plain_tick),
-    map("mat_surprisal (nats)", |row| row.mat_surprisal, false, plain_tick),
-    map("Cosine", |row| row.cosine, true, plain_tick),
-    map("Signed square", |row| row.signed_square, true, plain_tick),
+    Map("Precision@1", |row| row.precision_1, true, percent_tick),
+    Map("Surprisal (nats)", |row| row.surprisal, false, plain_tick),
+    Map("KL divergence (nats)", |row| row.kl, false, plain_tick),
+    Map("mat_surprisal (nats)", |row| row.mat_surprisal, false, plain_tick),
+    Map("Cosine", |row| row.cosine, true, plain_tick),
+    Map("Signed square", |row| row.signed_square, true, plain_tick),
 ];
 
 impl Map {
     /// The panel of these rows, K for each of K = `blocks` jumps.
     fn panel(&self, rows: &[&Transfer], blocks: usize) -> Panel {
-        let &Self { title, value, more_is_better, tick } = self;
+        let &Self(title, value, more_is_better, tick) = self;
         let mut values = vec![vec![f64::NAN; blocks]; blocks];
         for row in rows {
             if let Some(cell) = values[row.jump as usize].get_mut(row.level as usize) {
