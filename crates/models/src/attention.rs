@@ -14,7 +14,8 @@ pub(crate) struct Attention {
     pub qkv_proj: Linear,
     /// (A·d, H).
     pub o_proj: Linear,
-    /// Norms over a head's query and key, where the model has them.
+    /// Norms of queries and keys, where the model has them: over each head, or over all heads together. Their widths say
+    /// which.
     pub query_key_norm: Option<(Norm, Norm)>,
     pub heads: i64,
     pub groups: i64,
@@ -23,8 +24,7 @@ pub(crate) struct Attention {
     pub window: Option<i64>,
 }
 
-/// (cos, sin) of the rotary angles for all tokens, and for the last token of each sequence; none where
-/// positions are learned.
+/// (cos, sin) of the rotary angles for all tokens, and for the last token of each sequence.
 pub(crate) struct PackAngles {
     pub all: Angles,
     pub last: Angles,
@@ -77,7 +77,7 @@ impl Attention {
 
     fn query(&self, query: &Tensor, angles: Option<&Angles>) -> Result<Tensor, ModelError> {
         let normed = match &self.query_key_norm {
-            Some((norm, _)) => norm.forward(query)?,
+            Some((norm, _)) => normed(norm, query)?,
             None => query.shallow_clone(),
         };
         match angles {
@@ -88,7 +88,7 @@ impl Attention {
 
     fn key(&self, key: &Tensor, angles: Option<&PackAngles>) -> Result<Tensor, ModelError> {
         let normed = match &self.query_key_norm {
-            Some((_, norm)) => norm.forward(key)?,
+            Some((_, norm)) => normed(norm, key)?,
             None => key.shallow_clone(),
         };
         match angles {
@@ -109,4 +109,13 @@ impl Attention {
             window: self.window,
         }
     }
+}
+
+/// The heads `x` (T, A, d) through a norm of width d, or of width A·d.
+fn normed(norm: &Norm, x: &Tensor) -> Result<Tensor, ModelError> {
+    let ((tokens, heads, width), all) = (x.size3()?, norm.weight().size1()?);
+    if all == width {
+        return norm.forward(x);
+    }
+    Ok(norm.forward(&x.f_reshape([tokens, all])?)?.f_view([tokens, heads, width])?)
 }

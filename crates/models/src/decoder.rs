@@ -36,23 +36,90 @@ pub(crate) struct Dimensions {
 pub(crate) enum Positions {
     /// A learned vector per position is added to the embedding, (positions, H).
     Learned(Tensor),
-    /// Queries and keys are rotated.
-    Rotary(Rotary),
+    /// Queries and keys are rotated. Where kinds of blocks rotate differently there is one for each kind.
+    Rotary(Vec<Rotary>),
 }
 
+/// Attention and feed-forward, each with its norms. What leaves the block is the residual stream, whatever the order.
 pub(crate) struct Block {
-    pub attention_norm: Norm,
+    pub attention_norms: Norms,
     pub attention: Attention,
-    pub mlp_norm: Norm,
+    pub mlp_norms: Norms,
     pub mlp: Mlp,
+    /// Both parts read the stream that enters the block; otherwise the feed-forward part reads what attention has added.
+    pub parallel: bool,
+    /// Which of the model's rotary embeddings the block uses; none if it does not rotate.
+    pub rotary: Option<usize>,
+}
+
+/// The norms around a part of a block: stream + after(part(before(stream))).
+pub(crate) struct Norms {
+    before: Option<Norm>,
+    after: Option<Norm>,
 }
 
 /// The feed-forward part.
 pub(crate) enum Mlp {
     /// down(silu(gate(x)) ⊙ up(x)).
     Gated { gate_proj: Linear, up_proj: Linear, down_proj: Linear },
-    /// proj(gelu(fc(x))), with GPT-2's approximation of gelu by tanh.
-    Plain { fc: Linear, proj: Linear },
+    /// proj(gelu(fc(x))).
+    Plain { fc: Linear, gelu: Gelu, proj: Linear },
+}
+
+/// x·Φ(x), with Φ the normal distribution function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gelu {
+    /// As it is defined.
+    Exact,
+    /// GPT-2's approximation by tanh.
+    Tanh,
+}
+
+impl Gelu {
+    /// What Hugging Face calls an activation; none where it is another function. `gelu_fast` factors the same polynomial
+    /// in another way.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "gelu" | "gelu_python" => Some(Self::Exact),
+            "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Some(Self::Tanh),
+            _ => None,
+        }
+    }
+
+    fn forward(self, x: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(x.f_gelu(match self {
+            Self::Exact => "none",
+            Self::Tanh => "tanh",
+        })?)
+    }
+}
+
+impl Norms {
+    /// What enters the part is normalised.
+    pub fn before(norm: Norm) -> Self {
+        Self { before: Some(norm), after: None }
+    }
+
+    /// What leaves the part is normalised.
+    pub fn after(norm: Norm) -> Self {
+        Self { before: None, after: Some(norm) }
+    }
+
+    fn entering(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        self.before.as_ref().map_or_else(|| Ok(x.shallow_clone()), |norm| norm.forward(x))
+    }
+
+    fn leaving(&self, x: Tensor) -> Result<Tensor, ModelError> {
+        match &self.after {
+            Some(norm) => norm.forward(&x),
+            None => Ok(x),
+        }
+    }
+
+    fn shallow_clone(&self) -> Self {
+        let clone = |norm: &Option<Norm>| norm.as_ref().map(Norm::shallow_clone);
+        Self { before: clone(&self.before), after: clone(&self.after) }
+    }
 }
 
 impl Mlp {
@@ -60,7 +127,7 @@ impl Mlp {
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
             Self::Gated { gate_proj, up_proj, down_proj } => Linear::gated(gate_proj, up_proj, down_proj, x),
-            Self::Plain { fc, proj } => proj.forward(&fc.forward(x)?.f_gelu("tanh")?),
+            Self::Plain { fc, gelu, proj } => proj.forward(&gelu.forward(&fc.forward(x)?)?),
         }
     }
 
@@ -71,45 +138,47 @@ impl Mlp {
                 up_proj: up_proj.shallow_clone(),
                 down_proj: down_proj.shallow_clone(),
             },
-            Self::Plain { fc, proj } => Self::Plain { fc: fc.shallow_clone(), proj: proj.shallow_clone() },
+            Self::Plain { fc, gelu, proj } => {
+                Self::Plain { fc: fc.shallow_clone(), gelu: *gelu, proj: proj.shallow_clone() }
+            }
         }
     }
 }
 
 impl Block {
     /// (T, H) -> (T, H).
-    pub fn forward(
-        &self,
-        x: &Tensor,
-        pack: &Pack,
-        angles: Option<&PackAngles>,
-    ) -> Result<Tensor, ModelError> {
-        let attended = self.attention.forward(&self.attention_norm.forward(x)?, pack, angles)?;
-        self.feed_forward(attended.f_add(x)?)
+    pub fn forward(&self, x: &Tensor, pack: &Pack, angles: &[PackAngles]) -> Result<Tensor, ModelError> {
+        let entering = self.attention_norms.entering(x)?;
+        self.feed_forward(self.attention.forward(&entering, pack, self.angles(angles))?, x)
     }
 
     /// (T, H) -> (N, H): of the last block only the sampled rows are needed.
-    pub fn forward_last(
-        &self,
-        x: &Tensor,
-        pack: &Pack,
-        angles: Option<&PackAngles>,
-    ) -> Result<Tensor, ModelError> {
-        let attended = self.attention.forward_last(&self.attention_norm.forward(x)?, pack, angles)?;
-        self.feed_forward(attended.f_add(&x.f_index_select(0, &pack.last_rows)?)?)
+    pub fn forward_last(&self, x: &Tensor, pack: &Pack, angles: &[PackAngles]) -> Result<Tensor, ModelError> {
+        let entering = self.attention_norms.entering(x)?;
+        let attended = self.attention.forward_last(&entering, pack, self.angles(angles))?;
+        self.feed_forward(attended, &x.f_index_select(0, &pack.last_rows)?)
     }
 
-    fn feed_forward(&self, x: Tensor) -> Result<Tensor, ModelError> {
-        let added = self.mlp.forward(&self.mlp_norm.forward(&x)?)?;
-        Ok(added.f_add(&x)?)
+    fn angles<'a>(&self, angles: &'a [PackAngles]) -> Option<&'a PackAngles> {
+        angles.get(self.rotary?)
+    }
+
+    /// The rest of the block, from what attention makes of the stream `x` and from `x` itself.
+    fn feed_forward(&self, attended: Tensor, x: &Tensor) -> Result<Tensor, ModelError> {
+        let attended = self.attention_norms.leaving(attended)?.f_add(x)?;
+        let read = if self.parallel { x } else { &attended };
+        let added = self.mlp.forward(&self.mlp_norms.entering(read)?)?;
+        Ok(self.mlp_norms.leaving(added)?.f_add(&attended)?)
     }
 
     fn shallow_clone(&self) -> Self {
         Self {
-            attention_norm: self.attention_norm.shallow_clone(),
+            attention_norms: self.attention_norms.shallow_clone(),
             attention: self.attention.shallow_clone(),
-            mlp_norm: self.mlp_norm.shallow_clone(),
+            mlp_norms: self.mlp_norms.shallow_clone(),
             mlp: self.mlp.shallow_clone(),
+            parallel: self.parallel,
+            rotary: self.rotary,
         }
     }
 }

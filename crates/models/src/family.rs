@@ -5,7 +5,7 @@ use crate::checkpoint::Checkpoint;
 use crate::decoder::{Decoder, Dimensions};
 use crate::device::Place;
 use crate::head::Head;
-use crate::{gpt2, llama, mistral, phi3, qwen};
+use crate::{gpt_neox, gpt2, llama, mistral, olmo, phi3, qwen, smollm3};
 
 /// An architecture.
 pub(crate) struct Family {
@@ -18,8 +18,14 @@ pub(crate) struct Family {
 /// No vocabulary, width, depth or context is larger; the longest contexts are of 10 million tokens.
 const MAX_SIZE: i64 = 1 << 24;
 
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 10] = [
     Family { model_type: "gpt2", dimensions: gpt2::dimensions, decoder: gpt2::decoder, head: gpt2::head },
+    Family {
+        model_type: "gpt_neox",
+        dimensions: gpt_neox::dimensions,
+        decoder: gpt_neox::decoder,
+        head: gpt_neox::head,
+    },
     Family { model_type: "llama", dimensions: llama::dimensions, decoder: llama::decoder, head: llama::head },
     Family {
         model_type: "mistral",
@@ -27,9 +33,17 @@ const FAMILIES: [Family; 6] = [
         decoder: mistral::decoder,
         head: llama::head,
     },
+    Family { model_type: "olmo2", dimensions: llama::dimensions, decoder: olmo::olmo2, head: llama::head },
+    Family { model_type: "olmo3", dimensions: llama::dimensions, decoder: olmo::olmo3, head: llama::head },
     Family { model_type: "phi3", dimensions: llama::dimensions, decoder: phi3::decoder, head: llama::head },
     Family { model_type: "qwen2", dimensions: llama::dimensions, decoder: qwen::qwen2, head: llama::head },
     Family { model_type: "qwen3", dimensions: llama::dimensions, decoder: qwen::qwen3, head: llama::head },
+    Family {
+        model_type: "smollm3",
+        dimensions: llama::dimensions,
+        decoder: smollm3::decoder,
+        head: llama::head,
+    },
 ];
 
 impl Family {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Block, Decoder, Dimensions, Mlp, Positions};
+use crate::decoder::{Block, Decoder, Dimensions, Gelu, Mlp, Norms, Positions};
 use crate::device::Place;
 use crate::head::Head;
 use crate::linear::Linear;
@@ -100,13 +100,16 @@ fn block(
         window: None,
     };
     Ok(Block {
-        attention_norm: Norm::layer(checkpoint, &name("ln_1"), hidden, eps, place)?,
+        attention_norms: Norms::before(Norm::layer(checkpoint, &name("ln_1"), hidden, eps, place)?),
         attention,
-        mlp_norm: Norm::layer(checkpoint, &name("ln_2"), hidden, eps, place)?,
+        mlp_norms: Norms::before(Norm::layer(checkpoint, &name("ln_2"), hidden, eps, place)?),
         mlp: Mlp::Plain {
             fc: Linear::load_conv1d(checkpoint, &name("mlp.c_fc"), hidden, inner, place)?,
+            gelu: Gelu::Tanh,
             proj: Linear::load_conv1d(checkpoint, &name("mlp.c_proj"), inner, hidden, place)?,
         },
+        parallel: false,
+        rotary: None,
     })
 }
 

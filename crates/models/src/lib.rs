@@ -31,15 +31,18 @@ pub mod device;
 mod error;
 mod family;
 mod gpt2;
+mod gpt_neox;
 pub mod head;
 mod linear;
 mod llama;
 mod mistral;
 pub mod norm;
+mod olmo;
 mod pack;
 mod phi3;
 mod qwen;
 mod rotary;
+mod smollm3;
 pub mod transformer;
 pub mod walk;
 

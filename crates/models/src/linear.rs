@@ -72,6 +72,29 @@ impl Linear {
         Self::from_conv1d(weight, Some(bias), place)
     }
 
+    /// Loads the projection to queries, keys and values of GPT-NeoX, whose rows lie head by head. Here all queries come
+    /// first, then all keys, then all values.
+    pub fn load_interleaved(
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        heads: i64,
+        width: i64,
+        bias: bool,
+        place: Place,
+    ) -> Result<Self, ModelError> {
+        let (inputs, outputs) = (heads * width, 3 * heads * width);
+        // (A, 3, d, ...) -> (3, A, d, ...)
+        let ordered = |stored: Tensor, shape: &[i64]| -> Result<Tensor, ModelError> {
+            let parts = stored.f_view([heads, 3, width, -1])?.f_transpose(0, 1)?;
+            Ok(parts.f_reshape(shape)?)
+        };
+        let shape = [outputs, inputs];
+        let weight = ordered(checkpoint.tensor(&format!("{name}.weight"), &shape, place)?, &shape)?;
+        let bias = bias.then(|| checkpoint.tensor(&format!("{name}.bias"), &[outputs], place)).transpose()?;
+        let bias = bias.map(|bias| ordered(bias, &[outputs])).transpose()?;
+        Self::from_rows(&weight, bias, place)
+    }
+
     /// A layer of W (out, in).
     fn from_rows(weight: &Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
         if place != Place::CPU {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Block, Decoder, Dimensions, Mlp, Positions};
+use crate::decoder::{Block, Decoder, Dimensions, Mlp, Norms, Positions};
 use crate::device::Place;
 use crate::head::Head;
 use crate::linear::Linear;
@@ -30,7 +30,7 @@ pub(crate) struct Config {
     rms_norm_eps: f64,
     hidden_act: String,
     #[serde(default)]
-    attention_bias: bool,
+    pub attention_bias: bool,
     #[serde(default)]
     mlp_bias: bool,
     #[serde(default)]
@@ -50,12 +50,30 @@ pub(crate) struct Variant {
     pub qkv_bias: bool,
     /// A bias on o.
     pub output_bias: bool,
-    /// `q_norm` and `k_norm` over each head.
-    pub query_key_norm: bool,
+    /// `q_norm` and `k_norm`.
+    pub query_key_norm: QueryKeyNorm,
+    /// Norms after attention and feed-forward instead of before.
+    pub norms_after: bool,
     /// q, k and v stored as one `qkv_proj`, gate and up as one `gate_up_proj`.
     pub fused: bool,
     /// Each block's window; no block has one if this is empty.
     pub windows: Vec<Option<i64>>,
+    /// The rotary embeddings of the kinds of blocks; if this is empty, the configuration's is the only one.
+    pub rotaries: Vec<RotaryConfig>,
+    /// Which of them each block uses, if any; every block the first if this is empty.
+    pub rotary_of_block: Vec<Option<usize>>,
+}
+
+/// What the norms of queries and keys go over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum QueryKeyNorm {
+    /// There are none.
+    #[default]
+    None,
+    /// Each head.
+    Head,
+    /// All heads together.
+    Whole,
 }
 
 impl Config {
@@ -143,9 +161,14 @@ pub(crate) fn load(
         .map(|index| block(checkpoint, config, variant, index, place))
         .collect::<Result<_, _>>()?;
     let context = config.max_position_embeddings;
-    let rotary = Rotary::new(&config.rotary, config.width(), context, place)?;
+    let own = std::slice::from_ref(&config.rotary);
+    let kinds = if variant.rotaries.is_empty() { own } else { &variant.rotaries };
+    let rotaries = kinds
+        .iter()
+        .map(|rotary| Rotary::new(rotary, config.width(), context, place))
+        .collect::<Result<_, _>>()?;
     let dimensions = config.dimensions();
-    Ok(Decoder { dimensions, embedding, positions: Positions::Rotary(rotary), blocks })
+    Ok(Decoder { dimensions, embedding, positions: Positions::Rotary(rotaries), blocks })
 }
 
 fn block(
@@ -158,11 +181,15 @@ fn block(
     let prefix = format!("model.layers.{index}");
     let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
     let mut norm = |name: &str| Norm::rms(checkpoint, &format!("{prefix}.{name}"), hidden, eps, place);
-    let attention_norm = norm("input_layernorm")?;
-    let mlp_norm = norm("post_attention_layernorm")?;
+    let [attention_norms, mlp_norms] = if variant.norms_after {
+        [Norms::after(norm("post_attention_layernorm")?), Norms::after(norm("post_feedforward_layernorm")?)]
+    } else {
+        [Norms::before(norm("input_layernorm")?), Norms::before(norm("post_attention_layernorm")?)]
+    };
     let attention = attention(checkpoint, config, variant, &prefix, index, place)?;
     let mlp = mlp(checkpoint, config, variant, &prefix, place)?;
-    Ok(Block { attention_norm, attention, mlp_norm, mlp })
+    let rotary = variant.rotary_of_block.get(index).copied().unwrap_or(Some(0));
+    Ok(Block { attention_norms, attention, mlp_norms, mlp, parallel: false, rotary })
 }
 
 fn attention(
@@ -185,11 +212,15 @@ fn attention(
     let output = [(name("o_proj"), hidden)];
     let qkv_proj = Linear::load(checkpoint, &qkv, hidden, variant.qkv_bias, place)?;
     let o_proj = Linear::load(checkpoint, &output, heads * width, variant.output_bias, place)?;
-    let query_key_norm = if variant.query_key_norm {
-        let mut norm = |part: &str| Norm::rms(checkpoint, &name(part), width, config.rms_norm_eps, place);
-        Some((norm("q_norm")?, norm("k_norm")?))
-    } else {
-        None
+    let widths = match variant.query_key_norm {
+        QueryKeyNorm::None => None,
+        QueryKeyNorm::Head => Some((width, width)),
+        QueryKeyNorm::Whole => Some((heads * width, groups * width)),
+    };
+    let mut norm = |part: &str, width| Norm::rms(checkpoint, &name(part), width, config.rms_norm_eps, place);
+    let query_key_norm = match widths {
+        Some((query, key)) => Some((norm("q_norm", query)?, norm("k_norm", key)?)),
+        None => None,
     };
     let window = variant.windows.get(index).copied().flatten();
     Ok(Attention { qkv_proj, o_proj, query_key_norm, heads, groups, width, window })

@@ -6,14 +6,14 @@ use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::Decoder;
 use crate::device::Place;
-use crate::llama::{self, Config, Variant};
+use crate::llama::{self, Config, QueryKeyNorm, Variant};
 
 pub(crate) fn qwen2(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
     load(checkpoint, Variant { qkv_bias: true, ..Variant::default() }, place)
 }
 
 pub(crate) fn qwen3(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    load(checkpoint, Variant { query_key_norm: true, ..Variant::default() }, place)
+    load(checkpoint, Variant { query_key_norm: QueryKeyNorm::Head, ..Variant::default() }, place)
 }
 
 fn load(checkpoint: &mut Checkpoint, variant: Variant, place: Place) -> Result<Decoder, ModelError> {

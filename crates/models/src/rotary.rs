@@ -1,7 +1,10 @@
 //! Rotary position embeddings (Su et al. 2021), in Hugging Face's layout: the two halves of a head are
 //! the two coordinates that are rotated. With the scalings of Llama 3 and Phi-3.
 
+use std::path::Path;
+
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
@@ -34,6 +37,21 @@ struct RopeParameters {
     high_freq_factor: Option<f64>,
     short_factor: Option<Vec<f64>>,
     long_factor: Option<Vec<f64>>,
+}
+
+impl RotaryConfig {
+    /// From the values of one `rope_parameters`.
+    pub fn of(path: &Path, parameters: Map<String, Value>) -> Result<Self, ModelError> {
+        serde_json::from_value(json!({"rope_parameters": parameters})).map_err(|error| {
+            ModelError::checkpoint(path, format!("its rope_parameters are not understood: {error}"))
+        })
+    }
+
+    /// What holds where `rope_parameters` do not say it: the base, and the share of a head that is rotated.
+    pub fn set_defaults(&mut self, theta: f64, share: f64) {
+        self.rope_theta = Some(theta);
+        self.partial_rotary_factor = Some(share);
+    }
 }
 
 /// Rotates by position. Angles are computed for the positions of a pack alone: a context of millions of
@@ -84,9 +102,9 @@ impl Rotary {
         let theta = parameters.rope_theta.or(config.rope_theta).unwrap_or(DEFAULT_THETA);
         let share = parameters.partial_rotary_factor.or(config.partial_rotary_factor).unwrap_or(1.0);
         let rotated = (width as f64 * share) as i64;
-        if !(2..=width).contains(&rotated) {
+        if !(2..=width).contains(&rotated) || rotated % 2 != 0 {
             return Err(ModelError::Rotary(format!(
-                "partial_rotary_factor {share} of a head of {width} values; possible are 2 values to all of them"
+                "partial_rotary_factor {share} of a head of {width} values; possible are even numbers, from 2 values to all of them"
             )));
         }
         // θ^(−2i/d) in f32, as Hugging Face has it.

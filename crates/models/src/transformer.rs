@@ -40,7 +40,9 @@ impl Outline {
             vocab_size: dimensions.vocab_size as usize,
             context: dimensions.context as usize,
             parameters: checkpoint.parameters(),
-            vocabulary_matrices: 1 + usize::from(checkpoint.has_tensor("lm_head.weight")),
+            vocabulary_matrices: 1 + usize::from(
+                ["lm_head.weight", "embed_out.weight"].iter().any(|name| checkpoint.has_tensor(name)),
+            ),
         })
     }
 }

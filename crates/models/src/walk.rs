@@ -21,7 +21,8 @@ pub(crate) enum Wanted {
 pub struct Walk<'a> {
     model: &'a Decoder,
     pack: Pack,
-    angles: Option<PackAngles>,
+    /// Those of each kind of block; none where positions are learned.
+    angles: Vec<PackAngles>,
     wanted: Wanted,
     level: usize,
     /// The residual stream, (T, H); (N, H) where the last block has left only what is wanted.
@@ -35,13 +36,16 @@ impl<'a> Walk<'a> {
             let angles = match &model.positions {
                 Positions::Learned(table) => {
                     stream = stream.f_add(&table.f_index_select(0, &pack.positions)?)?;
-                    None
+                    Vec::new()
                 }
-                Positions::Rotary(rotary) => {
-                    let all = rotary.at(&pack)?;
-                    let last = all.rows(&pack.last_rows)?;
-                    Some(PackAngles { all, last })
-                }
+                Positions::Rotary(kinds) => kinds
+                    .iter()
+                    .map(|rotary| {
+                        let all = rotary.at(&pack)?;
+                        let last = all.rows(&pack.last_rows)?;
+                        Ok(PackAngles { all, last })
+                    })
+                    .collect::<Result<_, ModelError>>()?,
             };
             Ok(Self { model, pack, angles, wanted, level: 0, stream })
         })
@@ -81,9 +85,9 @@ impl<'a> Walk<'a> {
         let is_last = self.level + 1 == blocks.len();
         self.stream = tch::no_grad(|| {
             if is_last && self.wanted == Wanted::Last {
-                block.forward_last(&self.stream, &self.pack, self.angles.as_ref())
+                block.forward_last(&self.stream, &self.pack, &self.angles)
             } else {
-                block.forward(&self.stream, &self.pack, self.angles.as_ref())
+                block.forward(&self.stream, &self.pack, &self.angles)
             }
         })?;
         self.level += 1;

@@ -207,7 +207,11 @@ mod tests {
         assert!(matches!(shape, ModelError::TensorShape { .. }));
         assert!(matches!(checkpoint.tokenizer(), Err(ModelError::NoTokenizer { .. })));
         let unknown = crate::head::Head::load(&mut checkpoint, Place::CPU).err().unwrap();
-        assert!(unknown.to_string().ends_with("known: gpt2, llama, mistral, phi3, qwen2, qwen3"));
+        assert!(
+            unknown.to_string().ends_with(
+                "known: gpt2, gpt_neox, llama, mistral, olmo2, olmo3, phi3, qwen2, qwen3, smollm3"
+            )
+        );
         assert!(
             matches!(unknown, ModelError::UnknownArchitecture { model_type, .. } if model_type == "bert")
         );

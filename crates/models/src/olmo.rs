@@ -1,0 +1,119 @@
+//! OLMo 2 (Team OLMo 2024, arXiv:2501.00656) and OLMo 3 (2025): Llama with its norms after attention and feed-forward
+//! instead of before, and norms over all heads' queries and keys together. In OLMo 3 most blocks have a window, and the
+//! blocks with a window have a rotary embedding of their own. Weight names are those of Hugging Face's
+//! `Olmo2ForCausalLM` and `Olmo3ForCausalLM`.
+//!
+//! A block is y = x + norm(attention(x)), then y + norm'(mlp(y)). Level k is the residual stream after block k, the last
+//! sum; no norm stands between it and the next block.
+//!
+//! Keys of config.json that change the computation, beside Llama's: `attention_bias` (on q, k, v and o); in OLMo 3 also
+//! `sliding_window`, `layer_types`, `rope_theta`, `rope_scaling` and `rope_parameters`. Neither reads `mlp_bias`.
+
+use serde_json::{Map, Value, json};
+
+use crate::ModelError;
+use crate::checkpoint::Checkpoint;
+use crate::decoder::Decoder;
+use crate::device::Place;
+use crate::llama::{self, Config, QueryKeyNorm, Variant};
+use crate::rotary::RotaryConfig;
+
+/// The kinds of blocks of an OLMo 3, in the words of `layer_types` and `rope_parameters`.
+const KINDS: [&str; 2] = ["full_attention", "sliding_attention"];
+
+/// OLMo 3's base of the rotary embedding where config.json names none.
+const OLMO3_THETA: f64 = 500_000.0;
+
+/// Where config.json has no `layer_types`, each block of this many is without a window, the last of them.
+const FULL_EVERY: usize = 4;
+
+pub(crate) fn olmo2(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint)?;
+    llama::load(checkpoint, &config, &variant(&config), place)
+}
+
+pub(crate) fn olmo3(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint)?;
+    let kinds = kinds(checkpoint, &config)?;
+    let Some(window) = config.sliding_window.filter(|&window| window > 0) else {
+        let reason = "its configuration has no sliding_window, which the blocks of 'sliding_attention' need";
+        return Err(ModelError::checkpoint(checkpoint.path(), reason));
+    };
+    let variant = Variant {
+        windows: kinds.iter().map(|&kind| (KINDS[kind] == "sliding_attention").then_some(window)).collect(),
+        rotaries: rotaries(checkpoint)?,
+        rotary_of_block: kinds.into_iter().map(Some).collect(),
+        ..variant(&config)
+    };
+    llama::load(checkpoint, &config, &variant, place)
+}
+
+/// What both change of Llama.
+fn variant(config: &Config) -> Variant {
+    Variant {
+        qkv_bias: config.attention_bias,
+        output_bias: config.attention_bias,
+        query_key_norm: QueryKeyNorm::Whole,
+        norms_after: true,
+        ..Variant::default()
+    }
+}
+
+/// The kind of each block, as its place in [`KINDS`].
+fn kinds(checkpoint: &Checkpoint, config: &Config) -> Result<Vec<usize>, ModelError> {
+    let blocks = config.num_hidden_layers;
+    let Some(types) = &config.layer_types else {
+        return Ok((1..=blocks).map(|block| usize::from(block % FULL_EVERY != 0)).collect());
+    };
+    let kinds: Vec<usize> =
+        types.iter().filter_map(|kind| KINDS.iter().position(|known| known == kind)).collect();
+    if kinds.len() != types.len() || kinds.len() != blocks {
+        return Err(ModelError::checkpoint(
+            checkpoint.path(),
+            format!(
+                "layer_types has {} entries for {blocks} blocks, or another kind than {}",
+                types.len(),
+                KINDS.join(" and ")
+            ),
+        ));
+    }
+    Ok(kinds)
+}
+
+/// The rotary embedding of each kind of block. A `rope_scaling`, as old files have it, is that of full attention.
+fn rotaries(checkpoint: &Checkpoint) -> Result<Vec<RotaryConfig>, ModelError> {
+    let config = checkpoint.config();
+    let wrong = |reason: &str| ModelError::checkpoint(checkpoint.path(), reason);
+    let by_kind = config["rope_parameters"].as_object().cloned().unwrap_or_default();
+    if by_kind
+        .iter()
+        .any(|(key, value)| !KINDS.contains(&key.as_str()) || !(value.is_object() || value.is_null()))
+    {
+        return Err(wrong(
+            "rope_parameters must have 'full_attention' and 'sliding_attention' in this architecture",
+        ));
+    }
+    KINDS
+        .iter()
+        .map(|&kind| {
+            let mut parameters: Map<String, Value> = by_kind
+                .get(kind)
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default();
+            if let (true, Some(scaling)) = (kind == "full_attention", config["rope_scaling"].as_object()) {
+                parameters.extend(scaling.clone());
+            }
+            // transformers takes a base beside the parameters for full attention alone, which no released model means.
+            let theta = config["rope_theta"].as_f64().unwrap_or(OLMO3_THETA);
+            if theta != OLMO3_THETA && !parameters.contains_key("rope_theta") {
+                return Err(wrong(
+                    "rope_theta stands beside rope_parameters, and which blocks it is for is not clear; put it into both \
+                     kinds of blocks in rope_parameters",
+                ));
+            }
+            parameters.entry("rope_theta").or_insert(json!(theta));
+            RotaryConfig::of(checkpoint.path(), parameters)
+        })
+        .collect()
+}
