@@ -9,11 +9,20 @@ use crate::names::{self, EMBEDDING};
 use crate::{GgufError, GgufFile};
 
 /// The values of `general.architecture` that [`GgufFile::config`] knows; Hugging Face's `model_type` spells
-/// them alike. (Mistral's files say `llama`.)
-const ARCHITECTURES: [&str; 5] = ["gpt2", "llama", "phi3", "qwen2", "qwen3"];
+/// them alike, but for `gptneox` and for OLMo 3, whose files say `olmo2`. (Mistral's files say `llama`.)
+const ARCHITECTURES: [&str; 8] = ["gpt2", "gptneox", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"];
 
 /// llama.cpp's rotary base where the file names none.
 const DEFAULT_THETA: f64 = 10_000.0;
+
+/// The keys that one architecture alone reads.
+fn own_keys(architecture: &str) -> &'static [&'static str] {
+    match architecture {
+        "gptneox" => &["use_parallel_residual"],
+        "olmo2" => &["attention.sliding_window_pattern", "rope.freq_base_swa"],
+        _ => &[],
+    }
+}
 
 impl GgufFile {
     /// The configuration as `config.json` would say it.
@@ -29,7 +38,7 @@ impl GgufFile {
                 ARCHITECTURES.join(", ")
             )));
         }
-        self.check_keys(&architecture, &[])?;
+        self.check_keys(&architecture, own_keys(&architecture))?;
         self.check_tensors(self.integer(&self.own("block_count")?)?, |name| {
             names::is_read(name, &architecture)
         })?;
@@ -43,10 +52,13 @@ impl GgufFile {
         if let Some(id) = self.value("tokenizer.ggml.bos_token_id") {
             config.insert("bos_token_id".into(), integer(id).into());
         }
-        if architecture == "gpt2" {
-            self.gpt2(&mut config)?
-        } else {
-            self.llama(&mut config)?
+        match architecture.as_str() {
+            "gpt2" => self.gpt2(&mut config)?,
+            "gptneox" => self.gptneox(&mut config)?,
+            _ => self.llama(&mut config)?,
+        }
+        if architecture == "olmo2" {
+            self.olmo3(&mut config)?;
         }
         Ok(Value::Object(config))
     }
@@ -61,7 +73,15 @@ impl GgufFile {
         ] {
             config.insert(key.into(), self.integer(&self.own(name)?)?.into());
         }
-        // GPT-2 sees its whole context, with as many keys as queries.
+        self.check_plain_attention()?;
+        let epsilon = self.float(&self.own("attention.layer_norm_epsilon")?)?;
+        config.insert("layer_norm_epsilon".into(), json!(epsilon));
+        config.insert("activation_function".into(), "gelu_new".into());
+        Ok(())
+    }
+
+    /// Refuses windows, and heads that share keys, in families that have neither.
+    pub(crate) fn check_plain_attention(&self) -> Result<(), GgufError> {
         for (name, plain) in
             [("attention.sliding_window", 0), ("attention.head_count_kv", self.heads()? as u64)]
         {
@@ -69,9 +89,6 @@ impl GgufFile {
                 return Err(self.refused(&self.own(name)?));
             }
         }
-        let epsilon = self.float(&self.own("attention.layer_norm_epsilon")?)?;
-        config.insert("layer_norm_epsilon".into(), json!(epsilon));
-        config.insert("activation_function".into(), "gelu_new".into());
         Ok(())
     }
 
@@ -96,8 +113,8 @@ impl GgufFile {
         config.insert("rms_norm_eps".into(), json!(epsilon));
         let context = self.integer(&self.own("context_length")?)?;
         if let Some(window) = self.optional("attention.sliding_window")?.filter(|&window| window > 0) {
-            // Of these families only Phi-3 has windows in GGUF; one as wide as the context changes nothing.
-            if window < context && self.architecture()? != "phi3" {
+            // Of these families only Phi-3 and OLMo 3 have windows in GGUF; one as wide as the context changes nothing.
+            if window < context && !["phi3", "olmo2"].contains(&self.architecture()?) {
                 return Err(self.refused(&self.own("attention.sliding_window")?));
             }
             config.insert("sliding_window".into(), window.into());
@@ -124,7 +141,7 @@ impl GgufFile {
 
     /// The rotary embedding: base, rotated share, scaling. Without its scaling a model gives wrong states, so an
     /// unknown scaling is refused.
-    fn rotary(&mut self, share: f64) -> Result<Value, GgufError> {
+    pub(crate) fn rotary(&mut self, share: f64) -> Result<Value, GgufError> {
         let theta_key = self.own("rope.freq_base")?;
         let theta = if self.value(&theta_key).is_some() { self.float(&theta_key)? } else { DEFAULT_THETA };
         let mut rotary = json!({"rope_theta": theta, "partial_rotary_factor": share});
@@ -228,7 +245,7 @@ impl GgufFile {
     }
 
     /// The full key of a value that belongs to the file's architecture.
-    fn own(&self, name: &str) -> Result<String, GgufError> {
+    pub(crate) fn own(&self, name: &str) -> Result<String, GgufError> {
         Ok(format!("{}.{name}", self.architecture()?))
     }
 
@@ -241,12 +258,12 @@ impl GgufFile {
     }
 
     /// A whole number of the architecture, where the file has it.
-    fn optional(&self, name: &str) -> Result<Option<u64>, GgufError> {
+    pub(crate) fn optional(&self, name: &str) -> Result<Option<u64>, GgufError> {
         let key = self.own(name)?;
         if self.value(&key).is_some() { self.integer(&key).map(Some) } else { Ok(None) }
     }
 
-    fn float(&self, key: &str) -> Result<f64, GgufError> {
+    pub(crate) fn float(&self, key: &str) -> Result<f64, GgufError> {
         match self.required(key)? {
             GgufValue::F32(value) => Ok(f64::from(*value)),
             GgufValue::F64(value) => Ok(*value),

@@ -71,7 +71,7 @@ impl GgufFile {
 
     /// Whether the file has a tensor for this Hugging Face name.
     pub fn has_tensor(&self, name: &str) -> bool {
-        names::gguf_name(name).is_some_and(|name| self.has(&name))
+        self.gguf_name(name).is_some_and(|name| self.has(&name))
     }
 
     /// The tensor of a Hugging Face name, dequantised, in Hugging Face's layout.
@@ -79,7 +79,8 @@ impl GgufFile {
     /// # Errors
     /// [`GgufError`] if there is no such tensor, or its data is cut short.
     pub fn tensor(&mut self, name: &str) -> Result<F32Tensor, GgufError> {
-        let gguf_name = names::gguf_name(name)
+        let gguf_name = self
+            .gguf_name(name)
             .ok_or_else(|| self.content_error(format!("no GGUF name is known for tensor '{name}'")))?;
         if !self.has(&gguf_name) {
             return Err(self.content_error(format!("has no tensor '{gguf_name}' (for '{name}')")));
@@ -89,6 +90,7 @@ impl GgufFile {
             Layout::Same => F32Tensor { shape, values },
             Layout::RotaryQuery => self.undo_rotary_order(values, shape, self.heads()?)?,
             Layout::RotaryKey => self.undo_rotary_order(values, shape, self.kv_heads()?)?,
+            Layout::HeadByHead => self.head_by_head(values, shape, self.heads()?)?,
             Layout::Transposed => transposed(&values, &shape),
         })
     }
@@ -105,6 +107,10 @@ impl GgufFile {
         let shape = tensor.dims().to_vec();
         let values = tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(format)?;
         Ok(F32Tensor { shape, values })
+    }
+
+    fn gguf_name(&self, name: &str) -> Option<String> {
+        names::gguf_name(name, self.architecture().ok()?)
     }
 
     /// Whether the file has a tensor of llama.cpp's name.
@@ -146,6 +152,26 @@ impl GgufFile {
                 }
             }
         }
+        Ok(F32Tensor { shape, values: ordered })
+    }
+
+    /// llama.cpp stores GPT-NeoX's queries, keys and values as (3, A, d) rows; Hugging Face as (A, 3, d).
+    fn head_by_head(
+        &self,
+        values: Vec<f32>,
+        shape: Vec<usize>,
+        heads: usize,
+    ) -> Result<F32Tensor, GgufError> {
+        let rows = shape.first().copied().unwrap_or_default();
+        if heads == 0 || rows % (3 * heads) != 0 {
+            return Err(
+                self.content_error(format!("{rows} rows do not divide into 3 parts of {heads} heads"))
+            );
+        }
+        // What one head has of one part, with all columns of its rows.
+        let size = values.len() / (3 * heads);
+        let order = (0..heads).flat_map(|head| (0..3).map(move |part| part * heads + head));
+        let ordered = order.flat_map(|piece| values[piece * size..][..size].iter().copied()).collect();
         Ok(F32Tensor { shape, values: ordered })
     }
 

@@ -21,6 +21,8 @@ mod file;
 mod header;
 mod keys;
 mod names;
+mod neox;
+mod olmo;
 mod parts;
 mod sentencepiece;
 mod tokenizer;
