@@ -1,7 +1,8 @@
 """A small checkpoint as a GGUF file, laid out as llama.cpp's converter lays it out.
 
 Names come from the gguf package's own tables. What they do not say: the converter interleaves the rows of Llama's
-rotary projections, turns GPT-2's Conv1D weights round, and writes rotary scalings as tensors of divisors.
+rotary projections, turns GPT-2's Conv1D weights round, sorts GPT-NeoX's fused projection by part instead of by head,
+and writes rotary scalings as tensors of divisors.
 `check` has transformers read the file back: its reader was written for llama.cpp's own files.
 """
 
@@ -12,10 +13,15 @@ import numpy as np
 import torch
 import transformers
 
-# What a GGUF file cannot say: Qwen2's window, names without their prefix; and Mistral, whose files are Llama's.
-WITHOUT = {"gpt2-bare", "mistral-window", "mistral-no-window", "qwen2-window"}
+# What a GGUF file cannot say: Qwen2's and SmolLM3's windows, names without their prefix, which gelu GPT-NeoX has, OLMo's
+# biases; YaRN, which is refused; and Mistral, whose files are Llama's.
+WITHOUT = {"gpt2-bare", "mistral-window", "mistral-no-window", "qwen2-window", "gpt_neox-tanh-no-biases", "gpt_neox-old-file",
+           "olmo2-biases", "olmo3-yarn", "smollm3-window"}
+# llama.cpp's names of architectures, where they differ.
+ARCHITECTURES = {"gpt_neox": "gptneox", "olmo3": "olmo2"}
 # transformers' reader leaves rotary scalings out; of Llama it reads neither biases nor a head size of its own.
 UNREAD = {"llama3-rope", "llama-linear-rope", "phi3-longrope", "llama-untied-biases"}
+UNREAD_FAMILIES = {"gpt_neox", "olmo2", "olmo3", "smollm3"}
 
 
 def interleaved(rows, heads):
@@ -25,10 +31,11 @@ def interleaved(rows, heads):
 
 def write(path, name, config, weights):
     family = config.model_type
-    arch = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == family)
+    own = ARCHITECTURES.get(family, family)
+    arch = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == own)
     blocks, heads = config.num_hidden_layers, config.num_attention_heads
     names = gguf.get_tensor_name_map(arch, blocks)
-    file = gguf.GGUFWriter(path, family)
+    file = gguf.GGUFWriter(path, own)
     file.add_context_length(config.max_position_embeddings)
     file.add_embedding_length(config.hidden_size)
     file.add_block_count(blocks)
@@ -36,8 +43,22 @@ def write(path, name, config, weights):
     if family == "gpt2":
         file.add_feed_forward_length(config.n_inner or 4 * config.n_embd)
         file.add_layer_norm_eps(config.layer_norm_epsilon)
+    elif family == "gpt_neox":
+        file.add_feed_forward_length(config.intermediate_size)
+        share = config.rope_parameters["partial_rotary_factor"]
+        file.add_rope_dimension_count(int(share * (config.hidden_size // heads)))
+        if config.rope_parameters["rope_theta"] != 10000.0:
+            file.add_rope_freq_base(config.rope_parameters["rope_theta"])
+        file.add_parallel_residual(config.use_parallel_residual)
+        file.add_layer_norm_eps(config.layer_norm_eps)
     else:
         rope, width = config.rope_parameters, getattr(config, "head_dim", None) or config.hidden_size // heads
+        if family == "olmo3":
+            sliding, rope = rope["sliding_attention"], rope["full_attention"]
+            file.add_sliding_window(config.sliding_window)
+            file.add_sliding_window_pattern([kind == "sliding_attention" for kind in config.layer_types])
+            if sliding["rope_theta"] != rope["rope_theta"]:
+                file.add_rope_freq_base_swa(sliding["rope_theta"])
         file.add_feed_forward_length(config.intermediate_size)
         file.add_head_count_kv(config.num_key_value_heads)
         file.add_layer_norm_rms_eps(config.rms_norm_eps)
@@ -54,12 +75,14 @@ def write(path, name, config, weights):
     file.add_token_merges([])
     for key, value in weights.items():
         value = value.float().numpy()
-        if family == "llama" and ".q_proj." in key:
+        if family in ("llama", "smollm3") and ".q_proj." in key:
             value = interleaved(value, heads)
-        if family == "llama" and ".k_proj." in key:
+        if family in ("llama", "smollm3") and ".k_proj." in key:
             value = interleaved(value, config.num_key_value_heads)
         if family == "gpt2" and key.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
             value = value.T
+        if ".query_key_value." in key:
+            value = value.reshape(heads, 3, -1, *value.shape[1:]).swapaxes(0, 1).reshape(value.shape)
         file.add_tensor(names.get_name(key, try_suffixes=(".weight", ".bias")), np.ascontiguousarray(value))
     file.write_header_to_file()
     file.write_kv_data_to_file()
@@ -88,7 +111,7 @@ def scaling(file, rope, config, width):
 
 def check(case, name, config, model):
     """The weights that transformers reads from the file are those of the model."""
-    if name in UNREAD:
+    if name in UNREAD or config.model_type in UNREAD_FAMILIES:
         return
     read = transformers.AutoModelForCausalLM.from_pretrained(case, gguf_file="model.gguf", config=config, dtype=torch.float32)
     ids = torch.arange(20)[None]

@@ -55,12 +55,60 @@ def cases():
     yield "qwen2-biases", auto("qwen2", **llama, tie_word_embeddings=True), None
     yield "qwen2-window", auto("qwen2", **llama, use_sliding_window=True, sliding_window=5, max_window_layers=1), None
     yield "qwen3-norms", auto("qwen3", **llama, head_dim=10), None
+    neox = SIZES | dict(num_attention_heads=2, bos_token_id=0, eos_token_id=0)
+    yield "gpt_neox-parallel", auto("gpt_neox", **neox), None
+    yield "gpt_neox-sequential", auto("gpt_neox", **neox, use_parallel_residual=False, rope_parameters=dict(
+        rope_type="default", rope_theta=5000.0, partial_rotary_factor=0.6)), None
+    yield "gpt_neox-tanh-no-biases", auto("gpt_neox", **neox, hidden_act="gelu_new", attention_bias=False,
+        tie_word_embeddings=True), None
+    yield "gpt_neox-old-file", auto("gpt_neox", **neox, rope_parameters=dict(
+        rope_type="default", rope_theta=777.0, partial_rotary_factor=1.0)), "old"
+    olmo = llama | dict(eos_token_id=0)
+    yield "olmo2-norms", auto("olmo2", **olmo), None
+    yield "olmo2-biases", auto("olmo2", **olmo, attention_bias=True), None
+    four = olmo | dict(num_hidden_layers=4, sliding_window=7)
+    yield "olmo3-window", auto("olmo3", **four, rope_parameters=dict(
+        full_attention=dict(rope_type="linear", rope_theta=10000.0, factor=4.0),
+        sliding_attention=dict(rope_type="default", rope_theta=10000.0))), None
+    yield "olmo3-bases", auto("olmo3", **four, rope_parameters=dict(
+        full_attention=dict(rope_type="default", rope_theta=10000.0),
+        sliding_attention=dict(rope_type="default", rope_theta=300.0)),
+        layer_types=["full_attention", "sliding_attention", "sliding_attention", "full_attention"]), None
+    yield "olmo3-yarn", auto("olmo3", **(four | dict(head_dim=16)), rope_parameters=dict(
+        full_attention=dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=16,
+                            beta_fast=3.0, beta_slow=0.5),
+        sliding_attention=dict(rope_type="default", rope_theta=10000.0))), None
+    smol = four | dict(bos_token_id=0, pad_token_id=0)
+    yield "smollm3-no-rope", auto("smollm3", **smol), None
+    yield "smollm3-window", auto("smollm3", **smol, use_sliding_window=True, no_rope_layers=[0, 1, 1, 0],
+        tie_word_embeddings=False), None
+
+
+def final_norm(base):
+    return base.final_layer_norm if hasattr(base, "final_layer_norm") else base.norm
+
+
+def as_saved_in_2023(case, config):
+    """GPT-NeoX's old words in config.json, and the buffers that Pythia's files have."""
+    keys = json.loads((case / "config.json").read_text())
+    rotary = keys.pop("rope_parameters")
+    keys |= dict(rotary_pct=rotary["partial_rotary_factor"], rotary_emb_base=rotary["rope_theta"])
+    for new in ("attention_bias", "attention_dropout"):
+        keys.pop(new)
+    (case / "config.json").write_text(json.dumps(keys, indent=2) + "\n")
+    weights, context = load_file(case / "model.safetensors"), config.max_position_embeddings
+    for block in range(config.num_hidden_layers):
+        attention = f"gpt_neox.layers.{block}.attention"
+        weights[f"{attention}.bias"] = torch.ones(context, context).tril().bool()[None, None]
+        weights[f"{attention}.masked_bias"] = torch.tensor(-1e9)
+        weights[f"{attention}.rotary_emb.inv_freq"] = torch.full((9,), 0.5)  # not what the model computes with
+    save_file(weights, case / "model.safetensors", metadata={"format": "pt"})
 
 
 def states(model, ids, position):
     """The residual stream at one position, levels 0..K, and the logits there."""
     base = model.base_model
-    blocks, norm = (base.h, base.ln_f) if hasattr(base, "h") else (base.layers, base.norm)
+    blocks, norm = (base.h, base.ln_f) if hasattr(base, "h") else (base.layers, final_norm(base))
     seen = []
     hooks = [blocks[0].register_forward_pre_hook(
         lambda module, args, kwargs: seen.append(args[0] if args else kwargs["hidden_states"]), with_kwargs=True)]
@@ -88,6 +136,8 @@ def make(folder):
         if special == "bare":
             weights = load_file(case / "model.safetensors")
             save_file({k.removeprefix("transformer."): v for k, v in weights.items()}, case / "model.safetensors")
+        if special == "old":
+            as_saved_in_2023(case, config)
         if name not in gguf_file.WITHOUT:
             gguf_file.write(case / "model.gguf", name, config, model.state_dict() if config.tie_word_embeddings is False else
                             {k: v for k, v in model.state_dict().items() if k != "lm_head.weight"})
@@ -117,7 +167,7 @@ def head(case, config, hidden):
             hidden, hidden.shape[-1:], weights["ln_f.weight"], weights["ln_f.bias"], config["layer_norm_epsilon"])
         return norm @ weights["wte.weight"].T
     with torch.no_grad():
-        return model.lm_head(model.base_model.norm(hidden))
+        return model.lm_head(final_norm(model.base_model)(hidden))
 
 
 def compare(folder):

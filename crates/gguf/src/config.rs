@@ -15,6 +15,13 @@ const ARCHITECTURES: [&str; 8] = ["gpt2", "gptneox", "llama", "olmo2", "phi3", "
 /// llama.cpp's rotary base where the file names none.
 const DEFAULT_THETA: f64 = 10_000.0;
 
+/// The share of a head that is rotated. The model multiplies it by the width and drops the fraction, so it may not be too
+/// small by a rounding.
+pub(crate) fn share(rotated: u64, width: u64) -> f64 {
+    let share = rotated as f64 / width as f64;
+    if ((width as f64 * share) as u64) < rotated { share.next_up() } else { share }
+}
+
 /// The keys that one architecture alone reads.
 fn own_keys(architecture: &str) -> &'static [&'static str] {
     match architecture {
@@ -47,7 +54,8 @@ impl GgufFile {
             return Err(self.refused(&causal));
         }
         let mut config = Map::new();
-        config.insert("model_type".into(), architecture.as_str().into());
+        let model_type = if architecture == "gptneox" { "gpt_neox" } else { architecture.as_str() };
+        config.insert("model_type".into(), model_type.into());
         config.insert("vocab_size".into(), self.shape(EMBEDDING)?.first().copied().into());
         if let Some(id) = self.value("tokenizer.ggml.bos_token_id") {
             config.insert("bos_token_id".into(), integer(id).into());
@@ -134,7 +142,7 @@ impl GgufFile {
         if rotated != width && self.architecture()? != "phi3" {
             return Err(self.refused(&self.own("rope.dimension_count")?));
         }
-        let rotary = self.rotary(rotated as f64 / width as f64)?;
+        let rotary = self.rotary(share(rotated, width))?;
         config.insert("rope_parameters".into(), rotary);
         Ok(())
     }
@@ -268,6 +276,21 @@ impl GgufFile {
             GgufValue::F32(value) => Ok(f64::from(*value)),
             GgufValue::F64(value) => Ok(*value),
             _ => Err(self.content_error(format!("'{key}' is no floating-point number"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn a_share_of_a_head_is_the_same_number_of_values() {
+        for width in 1..=512u64 {
+            for rotated in 0..=width {
+                assert_eq!((width as f64 * share(rotated, width)) as u64, rotated, "{rotated} of {width}");
+            }
+            assert_eq!(share(width, width), 1.0);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::config::share;
 use crate::{GgufError, GgufFile};
 
 impl GgufFile {
@@ -35,7 +36,7 @@ impl GgufFile {
         config.insert("attention_bias".into(), self.has("blk.0.attn_qkv.bias").into());
         config.insert("tie_word_embeddings".into(), (!self.has_tensor("embed_out.weight")).into());
         let rotated = self.optional("rope.dimension_count")?.unwrap_or(width);
-        let rotary = self.rotary(rotated as f64 / width as f64)?;
+        let rotary = self.rotary(share(rotated, width))?;
         config.insert("rope_parameters".into(), rotary);
         Ok(())
     }

@@ -45,5 +45,6 @@ mod rotary;
 mod smollm3;
 pub mod transformer;
 pub mod walk;
+mod yarn;
 
 pub use error::ModelError;

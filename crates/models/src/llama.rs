@@ -40,7 +40,7 @@ pub(crate) struct Config {
     pub use_sliding_window: bool,
     pub layer_types: Option<Vec<String>>,
     #[serde(flatten)]
-    rotary: RotaryConfig,
+    pub rotary: RotaryConfig,
 }
 
 /// What a family changes of Llama.

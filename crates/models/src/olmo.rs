@@ -35,12 +35,14 @@ pub(crate) fn olmo2(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder
 pub(crate) fn olmo3(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
     let config = Config::read(checkpoint)?;
     let kinds = kinds(checkpoint, &config)?;
-    let Some(window) = config.sliding_window.filter(|&window| window > 0) else {
+    let window = config.sliding_window.filter(|&window| window > 0);
+    let slides = |kind: usize| KINDS[kind] == "sliding_attention";
+    if window.is_none() && kinds.iter().any(|&kind| slides(kind)) {
         let reason = "its configuration has no sliding_window, which the blocks of 'sliding_attention' need";
         return Err(ModelError::checkpoint(checkpoint.path(), reason));
-    };
+    }
     let variant = Variant {
-        windows: kinds.iter().map(|&kind| (KINDS[kind] == "sliding_attention").then_some(window)).collect(),
+        windows: kinds.iter().map(|&kind| window.filter(|_| slides(kind))).collect(),
         rotaries: rotaries(checkpoint)?,
         rotary_of_block: kinds.into_iter().map(Some).collect(),
         ..variant(&config)

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 use crate::ModelError;
 use crate::device::Place;
 use crate::pack::Pack;
+use crate::yarn::Yarn;
 
 /// Llama's base where config.json names none.
 const DEFAULT_THETA: f64 = 10_000.0;
@@ -22,6 +23,9 @@ pub(crate) struct RotaryConfig {
     original_max_position_embeddings: Option<f64>,
     rope_scaling: Option<RopeParameters>,
     rope_parameters: Option<RopeParameters>,
+    /// Whether the family takes YaRN; the others refuse it.
+    #[serde(skip)]
+    yarn: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -37,14 +41,26 @@ struct RopeParameters {
     high_freq_factor: Option<f64>,
     short_factor: Option<Vec<f64>>,
     long_factor: Option<Vec<f64>>,
+    beta_fast: Option<f64>,
+    beta_slow: Option<f64>,
+    mscale: Option<f64>,
+    mscale_all_dim: Option<f64>,
+    truncate: Option<bool>,
 }
 
 impl RotaryConfig {
-    /// From the values of one `rope_parameters`.
+    /// From the values of one `rope_parameters`, which may ask for YaRN.
     pub fn of(path: &Path, parameters: Map<String, Value>) -> Result<Self, ModelError> {
-        serde_json::from_value(json!({"rope_parameters": parameters})).map_err(|error| {
-            ModelError::checkpoint(path, format!("its rope_parameters are not understood: {error}"))
-        })
+        let config: Self =
+            serde_json::from_value(json!({"rope_parameters": parameters})).map_err(|error| {
+                ModelError::checkpoint(path, format!("its rope_parameters are not understood: {error}"))
+            })?;
+        Ok(Self { yarn: true, ..config })
+    }
+
+    /// The base where config.json names none.
+    pub fn set_default_theta(&mut self, theta: f64) {
+        self.rope_theta.get_or_insert(theta);
     }
 
     /// What holds where `rope_parameters` do not say it: the base, and the share of a head that is rotated.
@@ -139,6 +155,11 @@ impl Rotary {
                 let long = stretched(&parameters.long_factor, "long_factor")?;
                 Ok(Self { waves: short, long: Some((original as i64, long)), place })
             }
+            "yarn" if config.yarn => {
+                let yarn = parameters.yarn(theta, rotated, original)?;
+                let scale = parameters.attention_factor.unwrap_or_else(|| Yarn::scale(yarn.factor));
+                Ok(Self { waves: Waves::new(&yarn.frequencies(), scale), long: None, place })
+            }
             other => Err(ModelError::Rotary(format!(
                 "rotary scaling '{other}' is not supported; known: default, linear, llama3, longrope"
             ))),
@@ -167,6 +188,21 @@ impl RopeParameters {
         value.ok_or_else(|| {
             let kind = self.rope_type.as_deref().unwrap_or("default");
             ModelError::Rotary(format!("rotary scaling '{kind}' lacks a usable '{name}' in config.json"))
+        })
+    }
+
+    fn yarn(&self, theta: f64, rotated: i64, original: f64) -> Result<Yarn, ModelError> {
+        if self.mscale.is_some() || self.mscale_all_dim.is_some() || self.truncate == Some(false) {
+            let reason = "rotary scaling 'yarn' with mscale, mscale_all_dim or truncate is not supported";
+            return Err(ModelError::Rotary(reason.into()));
+        }
+        Ok(Yarn {
+            theta,
+            rotated,
+            factor: self.required(self.factor, "factor")?,
+            original,
+            beta_fast: self.beta_fast.unwrap_or(Yarn::BETA_FAST),
+            beta_slow: self.beta_slow.unwrap_or(Yarn::BETA_SLOW),
         })
     }
 

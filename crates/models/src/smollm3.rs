@@ -12,6 +12,9 @@ use crate::decoder::Decoder;
 use crate::device::Place;
 use crate::llama::{self, Config, Variant};
 
+/// The base of the rotary embedding where config.json names none.
+const DEFAULT_THETA: f64 = 2_000_000.0;
+
 /// The keys that Llama does not have.
 #[derive(Debug, Clone, Deserialize)]
 struct Rotated {
@@ -26,7 +29,8 @@ fn every_fourth() -> usize {
 }
 
 pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
+    let mut config = Config::read(checkpoint)?;
+    config.rotary.set_default_theta(DEFAULT_THETA);
     let keys: Rotated = checkpoint.parse_config()?;
     let wrong = |reason: &str| Err(ModelError::checkpoint(checkpoint.path(), reason));
     let blocks = config.num_hidden_layers;

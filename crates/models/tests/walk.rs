@@ -24,7 +24,7 @@ fn each_case(check: impl Fn(&str, &Transformer)) {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/cases");
     let mut cases: Vec<_> = fs::read_dir(cases).unwrap().map(|case| case.unwrap().path()).collect();
     cases.sort();
-    assert!(cases.len() >= 13);
+    assert!(cases.len() >= 24);
     for case in cases {
         let name = case.display().to_string();
         let mut checkpoint = Checkpoint::open(&name).unwrap();
