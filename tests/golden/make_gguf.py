@@ -4,6 +4,7 @@
 quants.gguf, quants.safetensors        a tensor of every quantisation; its values by the gguf package
 sentencepiece.gguf, sentencepiece.json a SentencePiece vocabulary; token ids by the sentencepiece package
 qwen2.gguf, qwen2.json                 a byte-level vocabulary; token ids by transformers' Qwen2 tokenizer
+gpt_neox.gguf, gpt_neox.json           the same vocabulary; token ids by transformers' GPT-NeoX tokenizer
 """
 
 import io
@@ -94,7 +95,7 @@ def sentence_piece():
     golden("sentencepiece", lambda text: [spm.bos_id()] + spm.encode(text))
 
 
-def qwen2():
+def byte_level(name, pre, family):
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = tokenizers.trainers.BpeTrainer(
@@ -102,12 +103,13 @@ def qwen2():
     tokenizer.train_from_iterator(SENTENCES[:1000], trainer)
     model = json.loads(tokenizer.to_str())["model"]
     merges = [tuple(merge) for merge in model["merges"]]
-    theirs = transformers.Qwen2Tokenizer(vocab=model["vocab"], merges=merges)
+    theirs = family(vocab=model["vocab"], merges=merges)
     tokens = sorted(model["vocab"], key=model["vocab"].get)
-    vocabulary("qwen2", "gpt2", "qwen2", tokens, [1] * len(tokens), add_token_merges=[" ".join(m) for m in merges])
-    golden("qwen2", lambda text: theirs(text)["input_ids"])
+    vocabulary(name, "gpt2", pre, tokens, [1] * len(tokens), add_token_merges=[" ".join(m) for m in merges])
+    golden(name, lambda text: theirs(text)["input_ids"])
 
 
 quants()
 sentence_piece()
-qwen2()
+byte_level("qwen2", "qwen2", transformers.Qwen2Tokenizer)
+byte_level("gpt_neox", "olmo", transformers.GPTNeoXTokenizer)

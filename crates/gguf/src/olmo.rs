@@ -11,7 +11,8 @@ const DEFAULT_PERIOD: u64 = 4;
 
 impl GgufFile {
     /// Turns the configuration of an OLMo 2 into that of an OLMo 3 if the file has a window. Blocks with a window rotate
-    /// with a base alone; a scaling is for the other blocks.
+    /// with a base alone; a scaling is for the other blocks. (llama.cpp loads a base of their own, `rope.freq_base_swa`, and
+    /// rotates with the other. What the file says is what the model was trained with, so it is honoured here.)
     pub(crate) fn olmo3(&self, config: &mut Map<String, Value>) -> Result<(), GgufError> {
         if !config.contains_key("sliding_window") {
             return Ok(());

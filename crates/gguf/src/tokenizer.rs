@@ -28,6 +28,9 @@ const QWEN_END: usize = 151_643;
 /// The values of `tokenizer.ggml.pre` of models with Qwen's tokenizer.
 const QWEN_PRE: [&str; 2] = ["qwen2", "deepseek-r1-qwen"];
 
+/// The value of `tokenizer.ggml.pre` of models with GPT-NeoX's tokenizer: Pythia, and the first OLMo.
+const NEOX_PRE: &str = "olmo";
+
 impl GgufFile {
     /// The tokenizer as a `tokenizer.json` of Hugging Face's `tokenizers` library.
     ///
@@ -133,9 +136,10 @@ impl GgufFile {
         Ok(())
     }
 
-    /// Qwen's tokenizers compose characters. llama.cpp does not, but the models were trained with it.
+    /// Qwen's and GPT-NeoX's tokenizers compose characters. llama.cpp does not, but the models were trained with it.
     fn normalizer(&self) -> Result<Value, GgufError> {
-        Ok(if QWEN_PRE.contains(&self.pre()?) { json!({"type": "NFC"}) } else { Value::Null })
+        let pre = self.pre()?;
+        Ok(if pre == NEOX_PRE || QWEN_PRE.contains(&pre) { json!({"type": "NFC"}) } else { Value::Null })
     }
 
     /// How a text is split before merging, which GGUF only names.
@@ -146,7 +150,7 @@ impl GgufFile {
         };
         let byte_level = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
         match self.pre()? {
-            "gpt-2" | "default" => Ok(byte_level(true)),
+            "gpt-2" | "default" | NEOX_PRE => Ok(byte_level(true)),
             // Each digit is a piece of its own.
             "smollm" => Ok(json!({
                 "type": "Sequence",
@@ -155,7 +159,7 @@ impl GgufFile {
             pre if LLAMA_3_PRE.contains(&pre) => Ok(split(LLAMA_3_SPLIT, byte_level(false))),
             pre if QWEN_PRE.contains(&pre) => Ok(split(QWEN_SPLIT, byte_level(false))),
             other => Err(self.content_error(format!(
-                "pre-tokenizer '{other}' is not known (known: gpt-2, smollm, llama-bpe, qwen2); use the model's Hugging \
+                "pre-tokenizer '{other}' is not known (known: gpt-2, olmo, smollm, llama-bpe, qwen2); use the model's Hugging \
                  Face directory"
             ))),
         }

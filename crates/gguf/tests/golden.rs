@@ -58,6 +58,11 @@ fn sentencepiece_ids_are_sentencepieces() {
 }
 
 #[test]
+fn gpt_neox_ids_are_transformers() {
+    same_ids("gpt_neox");
+}
+
+#[test]
 fn qwen2_ids_are_transformers() {
     same_ids("qwen2");
 }
