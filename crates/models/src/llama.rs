@@ -32,7 +32,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub attention_bias: bool,
     #[serde(default)]
-    mlp_bias: bool,
+    pub mlp_bias: bool,
     #[serde(default)]
     tie_word_embeddings: bool,
     pub sliding_window: Option<i64>,

@@ -7,7 +7,8 @@
 //! sum; no norm stands between it and the next block.
 //!
 //! Keys of config.json that change the computation, beside Llama's: `attention_bias` (on q, k, v and o); in OLMo 3 also
-//! `sliding_window`, `layer_types`, `rope_theta`, `rope_scaling` and `rope_parameters`. Neither reads `mlp_bias`.
+//! `sliding_window`, `layer_types`, `rope_theta`, `rope_scaling` and `rope_parameters`. Neither has biases in the feed-forward
+//! part: `mlp_bias` is refused.
 
 use serde_json::{Map, Value, json};
 
@@ -28,12 +29,12 @@ const OLMO3_THETA: f64 = 500_000.0;
 const FULL_EVERY: usize = 4;
 
 pub(crate) fn olmo2(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
+    let config = read(checkpoint)?;
     llama::load(checkpoint, &config, &variant(&config), place)
 }
 
 pub(crate) fn olmo3(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
+    let config = read(checkpoint)?;
     let kinds = kinds(checkpoint, &config)?;
     let window = config.sliding_window.filter(|&window| window > 0);
     let slides = |kind: usize| KINDS[kind] == "sliding_attention";
@@ -48,6 +49,17 @@ pub(crate) fn olmo3(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder
         ..variant(&config)
     };
     llama::load(checkpoint, &config, &variant, place)
+}
+
+fn read(checkpoint: &Checkpoint) -> Result<Config, ModelError> {
+    let config = Config::read(checkpoint)?;
+    if config.mlp_bias {
+        return Err(ModelError::checkpoint(
+            checkpoint.path(),
+            "mlp_bias is not supported in this architecture",
+        ));
+    }
+    Ok(config)
 }
 
 /// What both change of Llama.
@@ -104,6 +116,10 @@ fn rotaries(checkpoint: &Checkpoint) -> Result<Vec<RotaryConfig>, ModelError> {
                 .cloned()
                 .unwrap_or_default();
             if let (true, Some(scaling)) = (kind == "full_attention", config["rope_scaling"].as_object()) {
+                // transformers looks for `rope_type` alone here, and would leave the scaling out.
+                if scaling.contains_key("type") && !scaling.contains_key("rope_type") {
+                    return Err(wrong("rope_scaling has a 'type' but no 'rope_type'; name it so in this architecture"));
+                }
                 parameters.extend(scaling.clone());
             }
             // transformers takes a base beside the parameters for full attention alone, which no released model means.

@@ -1,5 +1,5 @@
 //! Rotary position embeddings (Su et al. 2021), in Hugging Face's layout: the two halves of a head are
-//! the two coordinates that are rotated. With the scalings of Llama 3 and Phi-3.
+//! the two coordinates that are rotated. With the scalings of Llama 3, Phi-3 and OLMo 3.
 
 use std::path::Path;
 

@@ -44,6 +44,9 @@ pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decod
         Some(list) => list[..blocks].iter().map(|&rotates| rotates != 0).collect(),
         None => (1..=blocks).map(|block| block % keys.no_rope_layer_interval != 0).collect(),
     };
+    if config.use_sliding_window && config.layer_types.as_ref().is_some_and(|types| types.len() != blocks) {
+        return wrong("layer_types has not one entry for each block");
+    }
     let windows = match (config.use_sliding_window, config.sliding_window) {
         (true, Some(_)) if config.layer_types.is_some() => config.windows_by_type(),
         // Without `layer_types` the blocks without a rotary embedding have the window.

@@ -43,7 +43,7 @@ impl Yarn {
             .collect()
     }
 
-    /// What multiplies cosines and sines where config.json does not say it (the paper's Eq. 22).
+    /// What multiplies cosines and sines where config.json does not say it.
     pub fn scale(factor: f64) -> f64 {
         if factor > 1.0 { 0.1 * factor.ln() + 1.0 } else { 1.0 }
     }

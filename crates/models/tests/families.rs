@@ -65,6 +65,13 @@ fn what_a_family_does_not_support_is_named() {
             json!({"rope_parameters": both(json!({"rope_type": "yarn", "rope_theta": 1e4}))}),
             "rotary scaling 'yarn' lacks a usable 'factor'",
         ),
+        ("olmo2-norms", json!({"mlp_bias": true}), "mlp_bias is not supported"),
+        (
+            "olmo3-yarn",
+            json!({"rope_parameters": null, "rope_scaling": {"type": "yarn", "factor": 4.0}}),
+            "has a 'type' but no 'rope_type'",
+        ),
+        ("smollm3-window", json!({"layer_types": ["full_attention"]}), "has not one entry for each block"),
         ("smollm3-window", json!({"no_rope_layers": [1, 0]}), "no_rope_layers has fewer entries"),
         (
             "smollm3-no-rope",
