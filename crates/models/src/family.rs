@@ -2,6 +2,7 @@
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
+use crate::config_keys::Keys;
 use crate::decoder::{Decoder, Dimensions};
 use crate::device::Place;
 use crate::head::Head;
@@ -10,6 +11,7 @@ use crate::{gpt2, llama, mistral, phi3, qwen};
 /// An architecture.
 pub(crate) struct Family {
     model_type: &'static str,
+    pub keys: Keys,
     dimensions: fn(&Checkpoint) -> Result<Dimensions, ModelError>,
     pub decoder: fn(&mut Checkpoint, Place) -> Result<Decoder, ModelError>,
     head: fn(&mut Checkpoint, Place) -> Result<Head, ModelError>,
@@ -18,26 +20,40 @@ pub(crate) struct Family {
 /// No vocabulary, width, depth or context is larger; the longest contexts are of 10 million tokens.
 const MAX_SIZE: i64 = 1 << 24;
 
-const FAMILIES: [Family; 6] = [
-    Family { model_type: "gpt2", dimensions: gpt2::dimensions, decoder: gpt2::decoder, head: gpt2::head },
-    Family { model_type: "llama", dimensions: llama::dimensions, decoder: llama::decoder, head: llama::head },
+static FAMILIES: [Family; 6] = [
     Family {
-        model_type: "mistral",
-        dimensions: llama::dimensions,
-        decoder: mistral::decoder,
-        head: llama::head,
+        model_type: "gpt2",
+        keys: gpt2::KEYS,
+        dimensions: gpt2::dimensions,
+        decoder: gpt2::decoder,
+        head: gpt2::head,
     },
-    Family { model_type: "phi3", dimensions: llama::dimensions, decoder: phi3::decoder, head: llama::head },
-    Family { model_type: "qwen2", dimensions: llama::dimensions, decoder: qwen::qwen2, head: llama::head },
-    Family { model_type: "qwen3", dimensions: llama::dimensions, decoder: qwen::qwen3, head: llama::head },
+    llama_like("llama", llama::KEYS, llama::decoder),
+    llama_like("mistral", mistral::KEYS, mistral::decoder),
+    llama_like("phi3", phi3::KEYS, phi3::decoder),
+    llama_like("qwen2", qwen::QWEN2_KEYS, qwen::qwen2),
+    llama_like("qwen3", qwen::QWEN3_KEYS, qwen::qwen3),
 ];
 
+/// A family that has Llama's configuration and head.
+const fn llama_like(
+    model_type: &'static str,
+    keys: Keys,
+    decoder: fn(&mut Checkpoint, Place) -> Result<Decoder, ModelError>,
+) -> Family {
+    Family { model_type, keys, dimensions: llama::dimensions, decoder, head: llama::head }
+}
+
 impl Family {
+    /// The family of a `model_type`.
+    pub fn named(model_type: &str) -> Option<&'static Self> {
+        FAMILIES.iter().find(|family| family.model_type == model_type)
+    }
+
     /// The family of a checkpoint.
     pub fn of(checkpoint: &Checkpoint) -> Result<&'static Self, ModelError> {
         let model_type = checkpoint.architecture()?;
-        let family = FAMILIES.iter().find(|family| family.model_type == model_type);
-        family.ok_or_else(|| ModelError::UnknownArchitecture {
+        Self::named(model_type).ok_or_else(|| ModelError::UnknownArchitecture {
             path: checkpoint.path().to_owned(),
             model_type: model_type.to_owned(),
             known: FAMILIES.iter().map(|family| family.model_type).collect(),
@@ -67,8 +83,10 @@ impl Head {
     /// Loads the final norm and the unembedding; nothing else of the checkpoint is read.
     ///
     /// # Errors
-    /// [`ModelError`] if the architecture is not known or a tensor is missing.
+    /// [`ModelError`] if the architecture is not known, or the checkpoint has no head, or another one.
     pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        (Family::of(checkpoint)?.head)(checkpoint, place)
+        let head = (Family::of(checkpoint)?.head)(checkpoint, place)?;
+        checkpoint.check_head_is_read()?;
+        Ok(head)
     }
 }

@@ -7,11 +7,50 @@ use serde::Deserialize;
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
+use crate::config_keys::{Keys, Neutral};
 use crate::decoder::{Block, Decoder, Dimensions, Mlp, Positions};
 use crate::device::Place;
-use crate::head::Head;
+use crate::head::{EMBEDDINGS, Head, embedding_name, unembedding_name};
 use crate::linear::Linear;
 use crate::norm::Norm;
+
+/// The name of the embedding.
+const EMBEDDING: &str = EMBEDDINGS[1];
+
+/// What is done with the keys of config.json. transformers takes the other families' names of sizes too.
+pub(crate) const KEYS: Keys = Keys {
+    read: &[&[
+        "activation_function",
+        "layer_norm_epsilon",
+        "n_embd",
+        "n_head",
+        "n_inner",
+        "n_layer",
+        "n_positions",
+        "tie_word_embeddings",
+        "vocab_size",
+    ]],
+    harmless: &[
+        "n_ctx",
+        "n_special",
+        "predict_special_tokens",
+        "reorder_and_upcast_attn", // The order and the type of one product.
+        "summary_activation",
+        "summary_first_dropout",
+        "summary_proj_to_labels",
+        "summary_type",
+        "summary_use_proj",
+    ],
+    neutral: &[
+        ("hidden_size", Neutral::As("n_embd")),
+        ("max_position_embeddings", Neutral::As("n_positions")),
+        ("num_attention_heads", Neutral::As("n_head")),
+        ("num_hidden_layers", Neutral::As("n_layer")),
+    ],
+    defaults: r#"{
+        "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "n_positions": 1024, "tie_word_embeddings": true
+    }"#,
+};
 
 /// config.json of a GPT-2.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,8 +63,13 @@ struct Config {
     n_inner: Option<i64>,
     layer_norm_epsilon: f64,
     activation_function: String,
-    #[serde(default)]
-    scale_attn_by_inverse_layer_idx: bool,
+    /// GGUF files do not say it.
+    #[serde(default = "tied")]
+    tie_word_embeddings: bool,
+}
+
+fn tied() -> bool {
+    true
 }
 
 impl Config {
@@ -35,9 +79,6 @@ impl Config {
         let activation = config.activation_function.as_str();
         if !["gelu_new", "gelu_pytorch_tanh"].contains(&activation) {
             return wrong(format!("activation_function '{activation}' is not supported; known: gelu_new"));
-        }
-        if config.scale_attn_by_inverse_layer_idx {
-            return wrong("scale_attn_by_inverse_layer_idx is not supported".into());
         }
         if config.n_head < 1 || config.n_embd % config.n_head != 0 || config.n_layer == 0 {
             return wrong(format!(
@@ -63,19 +104,14 @@ pub(crate) fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelErr
     Ok(Config::read(checkpoint)?.dimensions())
 }
 
-/// `transformer.` where the names have it.
-fn prefix(checkpoint: &Checkpoint) -> &'static str {
-    if checkpoint.has_tensor("transformer.wte.weight") { "transformer." } else { "" }
-}
-
 pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
     let config = Config::read(checkpoint)?;
-    let prefix = prefix(checkpoint);
     let (hidden, context) = (config.n_embd, config.n_positions);
-    let embedding = checkpoint.tensor(&format!("{prefix}wte.weight"), &[config.vocab_size, hidden], place)?;
-    let positions = checkpoint.tensor(&format!("{prefix}wpe.weight"), &[context, hidden], place)?;
+    let name = embedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings);
+    let embedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
+    let positions = checkpoint.tensor("transformer.wpe.weight", &[context, hidden], place)?;
     let blocks = (0..config.n_layer)
-        .map(|index| block(checkpoint, &config, &format!("{prefix}h.{index}"), place))
+        .map(|index| block(checkpoint, &config, &format!("transformer.h.{index}"), place))
         .collect::<Result<_, _>>()?;
     let dimensions = config.dimensions();
     Ok(Decoder { dimensions, embedding, positions: Positions::Learned(positions), blocks })
@@ -113,11 +149,9 @@ fn block(
 /// Loads the final norm and the unembedding, without the blocks.
 pub(crate) fn head(checkpoint: &mut Checkpoint, place: Place) -> Result<Head, ModelError> {
     let config = Config::read(checkpoint)?;
-    let prefix = prefix(checkpoint);
     let (hidden, eps) = (config.n_embd, config.layer_norm_epsilon);
-    let norm = Norm::layer(checkpoint, &format!("{prefix}ln_f"), hidden, eps, place)?;
-    let tied = format!("{prefix}wte.weight");
-    let name = if checkpoint.has_tensor("lm_head.weight") { "lm_head.weight" } else { &tied };
+    let norm = Norm::layer(checkpoint, "transformer.ln_f", hidden, eps, place)?;
+    let name = unembedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings)?;
     let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
     Ok(Head { norm, unembedding })
 }

@@ -1,13 +1,14 @@
 //! Checkpoints: configuration, tensors and tokenizer, from a Hugging Face directory or a GGUF file.
 
 mod directory;
+mod quantised;
 mod safetensors;
+mod unread;
 
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
 use onejump_core::observe::{Observer, Silent};
-use onejump_fetch::checkpoint::CONFIG;
 use onejump_gguf::GgufFile;
 use serde_json::Value;
 use tch::Tensor;
@@ -15,7 +16,9 @@ use tokenizers::Tokenizer;
 
 use crate::ModelError;
 use crate::device::Place;
+use crate::family::Family;
 use directory::Directory;
+use unread::Part;
 
 /// An open checkpoint: a Hugging Face directory or a GGUF file. Tensors are read when asked for.
 pub struct Checkpoint {
@@ -45,13 +48,19 @@ impl Checkpoint {
     /// As [`Checkpoint::open`].
     pub fn open_observed(model: &str, observer: &dyn Observer) -> Result<Self, ModelError> {
         let path = onejump_fetch::model(model, observer)?;
-        let (config, source) = if path.is_dir() {
-            let directory = Directory::open(&path)?;
-            (files::read_json(&path.join(CONFIG))?, Source::Directory(directory))
+        let (mut config, source) = if path.is_dir() {
+            let config = Directory::config(&path)?;
+            (config, Source::Directory(Directory::open(&path)?))
         } else {
             let mut gguf = GgufFile::open(&path)?;
             (gguf.config()?, Source::Gguf(Box::new(gguf)))
         };
+        if let Some(family) = config["model_type"].as_str().and_then(Family::named) {
+            if matches!(source, Source::Directory(_)) {
+                family.keys.complete(&mut config);
+            }
+            family.keys.check(&path, &config)?;
+        }
         Ok(Self { path, config, source })
     }
 
@@ -60,7 +69,7 @@ impl Checkpoint {
         &self.path
     }
 
-    /// The configuration, as `config.json` says it.
+    /// The configuration, as `config.json` says it, with transformers' values where it says nothing.
     pub fn config(&self) -> &Value {
         &self.config
     }
@@ -110,6 +119,7 @@ impl Checkpoint {
     pub fn tensor(&mut self, name: &str, shape: &[i64], place: Place) -> Result<Tensor, ModelError> {
         let tensor = match &mut self.source {
             Source::Directory(directory) => directory.tensor(name)?,
+            // What a GGUF file has too much of is refused with its configuration.
             Source::Gguf(gguf) => {
                 let tensor = gguf.tensor(name)?;
                 let shape: Vec<_> = tensor.shape.iter().map(|&length| length as i64).collect();
@@ -132,6 +142,52 @@ impl Checkpoint {
             return Err(ModelError::NotFinite { path: path(), name: owned() });
         }
         Ok(tensor.f_to_device(place.device)?)
+    }
+
+    /// Refuses tensors of the blocks or beside the embedding that nobody has read: the states would not be the
+    /// model's. Others are named in the log.
+    pub(crate) fn check_blocks_are_read(&self) -> Result<(), ModelError> {
+        let unread = self.unread(|part| matches!(part, Part::Block(_) | Part::Input));
+        if let Some(name) = unread.first() {
+            let reason = match Part::of(name) {
+                Part::Block(block) if block as u64 >= self.blocks() => "the configuration has fewer blocks",
+                _ => {
+                    "nothing in the configuration says what to do with them, and without them the hidden states would \
+                     not be the model's"
+                }
+            };
+            let reason = reason.to_owned();
+            return Err(ModelError::UnreadTensors { path: self.path.clone(), names: unread, reason });
+        }
+        let others = self.unread(|part| matches!(part, Part::OtherHead | Part::Elsewhere));
+        if !others.is_empty() {
+            tracing::debug!("{}: tensors that are not read: {}", self.path.display(), others.join(", "));
+        }
+        Ok(())
+    }
+
+    /// Refuses tensors of the head that nobody has read, and a head for another task in place of the language model's.
+    pub(crate) fn check_head_is_read(&self) -> Result<(), ModelError> {
+        let replaced = !self.has_tensor("lm_head.weight");
+        let unread = self.unread(|part| part == Part::Head || part == Part::OtherHead && replaced);
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let reason = "the head is not that of a language model; hidden states can be captured, but not turned into tokens";
+        Err(ModelError::UnreadTensors { path: self.path.clone(), names: unread, reason: reason.into() })
+    }
+
+    /// The tensors of some parts that nobody has read, by name.
+    fn unread(&self, wanted: impl Fn(Part) -> bool) -> Vec<String> {
+        let Source::Directory(directory) = &self.source else { return Vec::new() };
+        let unread = directory.unread().filter(|(_, part)| wanted(*part));
+        unread.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// K, where the configuration says it.
+    fn blocks(&self) -> u64 {
+        let blocks = self.config.get("num_hidden_layers").or(self.config.get("n_layer"));
+        blocks.and_then(Value::as_u64).unwrap_or(u64::MAX)
     }
 
     /// The model's own tokenizer.
