@@ -12,7 +12,7 @@ use crate::llama::{self, Config, READ, Variant};
 /// What is done with the keys of config.json of a Qwen2.
 pub(crate) const QWEN2_KEYS: Keys = Keys {
     read: &[READ, &["layer_types", "max_window_layers", "sliding_window", "use_sliding_window"]],
-    harmless: &[],
+    harmless: &["attention_bias"], // q, k and v have biases, and o has none, whatever it says.
     neutral: &[],
     defaults: r#"{
         "hidden_act": "silu", "max_position_embeddings": 32768, "max_window_layers": 28, "num_key_value_heads": 32,
