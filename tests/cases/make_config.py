@@ -57,6 +57,9 @@ CASES = [
     case("windows that are not used", "qwen3-norms", {"sliding_window": 5}, ["layer_types"]),
     case("values by default", "phi3-window", {}, ["rms_norm_eps", "hidden_act", "original_max_position_embeddings"]),
     case("values by default in gpt2", "gpt2", {"max_position_embeddings": 64}, ["layer_norm_epsilon", "activation_function", "tie_word_embeddings"]),
+    case("attention without a scale in gpt2", "gpt2", {"scale_attn_weights": False}),
+    case("attention with a scale per block in gpt2", "gpt2", {"scale_attn_by_inverse_layer_idx": True, "reorder_and_upcast_attn": True}),
+    case("attention with both switches in gpt2", "gpt2-bare", {"scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True}),
     case("head_dim is null", "llama-grouped-tied", {"head_dim": None}),
     case("as many groups as heads", "llama-linear-rope", {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 18}, add={
         name.format(block): [36, 36] for block in range(3) for name in ("model.layers.{}.self_attn.k_proj.weight", "model.layers.{}.self_attn.v_proj.weight")}),

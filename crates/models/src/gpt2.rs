@@ -27,6 +27,8 @@ pub(crate) const KEYS: Keys = Keys {
         "n_inner",
         "n_layer",
         "n_positions",
+        "scale_attn_by_inverse_layer_idx",
+        "scale_attn_weights",
         "tie_word_embeddings",
         "vocab_size",
     ]],
@@ -64,11 +66,15 @@ struct Config {
     layer_norm_epsilon: f64,
     activation_function: String,
     /// GGUF files do not say it.
-    #[serde(default = "tied")]
+    #[serde(default = "yes")]
     tie_word_embeddings: bool,
+    #[serde(default = "yes")]
+    scale_attn_weights: bool,
+    #[serde(default)]
+    scale_attn_by_inverse_layer_idx: bool,
 }
 
-fn tied() -> bool {
+fn yes() -> bool {
     true
 }
 
@@ -87,6 +93,13 @@ impl Config {
             ));
         }
         Ok(config)
+    }
+
+    /// What the scores of a block, counted from 0, are multiplied by beside the usual 1/√d.
+    fn score_factor(&self, block: usize) -> f64 {
+        let width = (self.n_embd / self.n_head) as f64;
+        let unscaled = if self.scale_attn_weights { 1.0 } else { width.sqrt() };
+        if self.scale_attn_by_inverse_layer_idx { unscaled / (block + 1) as f64 } else { unscaled }
     }
 
     fn dimensions(&self) -> Dimensions {
@@ -111,7 +124,7 @@ pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decod
     let embedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
     let positions = checkpoint.tensor("transformer.wpe.weight", &[context, hidden], place)?;
     let blocks = (0..config.n_layer)
-        .map(|index| block(checkpoint, &config, &format!("transformer.h.{index}"), place))
+        .map(|index| block(checkpoint, &config, index, place))
         .collect::<Result<_, _>>()?;
     let dimensions = config.dimensions();
     Ok(Decoder { dimensions, embedding, positions: Positions::Learned(positions), blocks })
@@ -120,14 +133,23 @@ pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decod
 fn block(
     checkpoint: &mut Checkpoint,
     config: &Config,
-    prefix: &str,
+    index: usize,
     place: Place,
 ) -> Result<Block, ModelError> {
     let (hidden, eps) = (config.n_embd, config.layer_norm_epsilon);
     let inner = config.n_inner.unwrap_or(4 * hidden);
-    let name = |part: &str| format!("{prefix}.{part}");
+    let name = |part: &str| format!("transformer.h.{index}.{part}");
+    // The queries carry what multiplies the scores.
+    let queries = (hidden, config.score_factor(index));
     let attention = Attention {
-        qkv_proj: Linear::load_conv1d(checkpoint, &name("attn.c_attn"), hidden, 3 * hidden, place)?,
+        qkv_proj: Linear::load_conv1d_scaled(
+            checkpoint,
+            &name("attn.c_attn"),
+            hidden,
+            3 * hidden,
+            queries,
+            place,
+        )?,
         o_proj: Linear::load_conv1d(checkpoint, &name("attn.c_proj"), hidden, hidden, place)?,
         query_key_norm: None,
         heads: config.n_head,

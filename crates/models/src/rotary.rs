@@ -59,6 +59,9 @@ const KEYS: [&str; 13] = [
     "type",
 ];
 
+/// The kinds of scaling that are known.
+const KINDS: [&str; 4] = ["default", "linear", "llama3", "longrope"];
+
 impl RotaryConfig {
     /// Refuses what contradicts itself, and warns of keys that are not known.
     pub fn check(&self, path: &Path, config: &Value) -> Result<(), ModelError> {
@@ -82,6 +85,13 @@ impl RotaryConfig {
             && kind(new) != kind(old)
         {
             return wrong(format!("its rotary embedding has the rope_type '{new}', but the type '{old}'"));
+        }
+        if !KINDS.contains(&parameters.kind()) {
+            return wrong(format!(
+                "rotary scaling '{}' is not supported; known: {}",
+                parameters.kind(),
+                KINDS.join(", ")
+            ));
         }
         if parameters.kind() == "default" && parameters.factor.is_some_and(|factor| factor != 1.0) {
             return wrong("its rotary embedding has a factor, but no rope_type that uses it".into());
@@ -211,9 +221,7 @@ impl Rotary {
                 let long = stretched(&parameters.long_factor, "long_factor")?;
                 Ok(Self { waves: short, long: Some((original as i64, long)), place })
             }
-            other => Err(ModelError::Rotary(format!(
-                "rotary scaling '{other}' is not supported; known: default, linear, llama3, longrope"
-            ))),
+            other => Err(ModelError::Rotary(format!("rotary scaling '{other}' is not supported"))),
         }
     }
 
