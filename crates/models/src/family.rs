@@ -11,10 +11,10 @@ use crate::{gpt2, llama, mistral, phi3, qwen};
 /// An architecture.
 pub(crate) struct Family {
     model_type: &'static str,
-    pub keys: Keys,
-    dimensions: fn(&Checkpoint) -> Result<Dimensions, ModelError>,
-    pub decoder: fn(&mut Checkpoint, Place) -> Result<Decoder, ModelError>,
-    head: fn(&mut Checkpoint, Place) -> Result<Head, ModelError>,
+    keys: Keys,
+    dimensions: fn(&Checkpoint, &Keys) -> Result<Dimensions, ModelError>,
+    decoder: fn(&mut Checkpoint, &Keys, Place) -> Result<Decoder, ModelError>,
+    head: fn(&mut Checkpoint, &Keys, Place) -> Result<Head, ModelError>,
 }
 
 /// No vocabulary, width, depth or context is larger; the longest contexts are of 10 million tokens.
@@ -39,21 +39,17 @@ static FAMILIES: [Family; 6] = [
 const fn llama_like(
     model_type: &'static str,
     keys: Keys,
-    decoder: fn(&mut Checkpoint, Place) -> Result<Decoder, ModelError>,
+    decoder: fn(&mut Checkpoint, &Keys, Place) -> Result<Decoder, ModelError>,
 ) -> Family {
     Family { model_type, keys, dimensions: llama::dimensions, decoder, head: llama::head }
 }
 
 impl Family {
-    /// The family of a `model_type`.
-    pub fn named(model_type: &str) -> Option<&'static Self> {
-        FAMILIES.iter().find(|family| family.model_type == model_type)
-    }
-
     /// The family of a checkpoint.
     pub fn of(checkpoint: &Checkpoint) -> Result<&'static Self, ModelError> {
         let model_type = checkpoint.architecture()?;
-        Self::named(model_type).ok_or_else(|| ModelError::UnknownArchitecture {
+        let family = FAMILIES.iter().find(|family| family.model_type == model_type);
+        family.ok_or_else(|| ModelError::UnknownArchitecture {
             path: checkpoint.path().to_owned(),
             model_type: model_type.to_owned(),
             known: FAMILIES.iter().map(|family| family.model_type).collect(),
@@ -62,7 +58,7 @@ impl Family {
 
     /// The sizes in the configuration. Memory is taken by them, so impossible ones are refused.
     pub fn dimensions(&self, checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
-        let dimensions = (self.dimensions)(checkpoint)?;
+        let dimensions = (self.dimensions)(checkpoint, &self.keys)?;
         let Dimensions { vocab_size, hidden_size, blocks, context } = dimensions;
         for (what, size) in [
             ("a vocabulary", vocab_size),
@@ -79,13 +75,25 @@ impl Family {
     }
 }
 
+impl Decoder {
+    /// Loads the embedding and the blocks.
+    pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
+        let family = Family::of(checkpoint)?;
+        family.dimensions(checkpoint)?;
+        let decoder = (family.decoder)(checkpoint, &family.keys, place)?;
+        checkpoint.check_blocks_are_read()?;
+        Ok(decoder)
+    }
+}
+
 impl Head {
     /// Loads the final norm and the unembedding; nothing else of the checkpoint is read.
     ///
     /// # Errors
     /// [`ModelError`] if the architecture is not known, or the checkpoint has no head, or another one.
     pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        let head = (Family::of(checkpoint)?.head)(checkpoint, place)?;
+        let family = Family::of(checkpoint)?;
+        let head = (family.head)(checkpoint, &family.keys, place)?;
         checkpoint.check_head_is_read()?;
         Ok(head)
     }

@@ -79,8 +79,8 @@ fn yes() -> bool {
 }
 
 impl Config {
-    fn read(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let config: Self = checkpoint.parse_config()?;
+    fn read(checkpoint: &Checkpoint, keys: &Keys) -> Result<Self, ModelError> {
+        let config: Self = checkpoint.parse_config(keys)?;
         let wrong = |reason: String| Err(ModelError::checkpoint(checkpoint.path(), reason));
         let activation = config.activation_function.as_str();
         if !["gelu_new", "gelu_pytorch_tanh"].contains(&activation) {
@@ -113,12 +113,12 @@ impl Config {
 }
 
 /// The sizes of a GPT-2.
-pub(crate) fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
-    Ok(Config::read(checkpoint)?.dimensions())
+pub(crate) fn dimensions(checkpoint: &Checkpoint, keys: &Keys) -> Result<Dimensions, ModelError> {
+    Ok(Config::read(checkpoint, keys)?.dimensions())
 }
 
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let (hidden, context) = (config.n_embd, config.n_positions);
     let name = embedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings);
     let embedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
@@ -169,8 +169,8 @@ fn block(
 }
 
 /// Loads the final norm and the unembedding, without the blocks.
-pub(crate) fn head(checkpoint: &mut Checkpoint, place: Place) -> Result<Head, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn head(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Head, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let (hidden, eps) = (config.n_embd, config.layer_norm_epsilon);
     let norm = Norm::layer(checkpoint, "transformer.ln_f", hidden, eps, place)?;
     let name = unembedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings)?;

@@ -96,8 +96,8 @@ pub(crate) struct Variant {
 
 impl Config {
     /// Reads and checks a checkpoint's configuration.
-    pub fn read(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let config: Self = checkpoint.parse_config()?;
+    pub fn read(checkpoint: &Checkpoint, keys: &Keys) -> Result<Self, ModelError> {
+        let config: Self = checkpoint.parse_config(keys)?;
         let wrong = |reason: String| Err(ModelError::checkpoint(checkpoint.path(), reason));
         if !["silu", "swish"].contains(&config.hidden_act.as_str()) {
             return wrong(format!("hidden_act '{}' is not supported; known: silu", config.hidden_act));
@@ -177,21 +177,21 @@ impl Config {
 }
 
 /// The sizes of a Llama-like model.
-pub(crate) fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
-    Ok(Config::read(checkpoint)?.dimensions())
+pub(crate) fn dimensions(checkpoint: &Checkpoint, keys: &Keys) -> Result<Dimensions, ModelError> {
+    Ok(Config::read(checkpoint, keys)?.dimensions())
 }
 
 /// Loads the model as Llama has it.
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let bias = config.attention_bias;
     let variant = Variant { qkv_bias: bias, output_bias: bias, ..Variant::default() };
     load(checkpoint, &config, &variant, place)
 }
 
 /// Loads the final norm and the unembedding, without the blocks.
-pub(crate) fn head(checkpoint: &mut Checkpoint, place: Place) -> Result<Head, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn head(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Head, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
     let norm = Norm::rms(checkpoint, "model.norm", hidden, eps, place)?;
     let name = unembedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings)?;

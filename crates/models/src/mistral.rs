@@ -19,8 +19,8 @@ pub(crate) const KEYS: Keys = Keys {
     }"#,
 };
 
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let windows = config.one_window(checkpoint.path())?;
     llama::load(checkpoint, &config, &Variant { windows, ..Variant::default() }, place)
 }

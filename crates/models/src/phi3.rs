@@ -20,8 +20,8 @@ pub(crate) const KEYS: Keys = Keys {
     }"#,
 };
 
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let windows = config.one_window(checkpoint.path())?;
     let variant = Variant { fused: true, windows, partial_rotary: true, ..Variant::default() };
     llama::load(checkpoint, &config, &variant, place)

@@ -34,26 +34,27 @@ pub(crate) const QWEN3_KEYS: Keys = Keys {
     }"#,
 };
 
-pub(crate) fn qwen2(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    load(checkpoint, |_| Variant { qkv_bias: true, ..Variant::default() }, place)
+pub(crate) fn qwen2(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    load(checkpoint, keys, |_| Variant { qkv_bias: true, ..Variant::default() }, place)
 }
 
-pub(crate) fn qwen3(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
+pub(crate) fn qwen3(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
     let variant = |config: &Config| Variant {
         qkv_bias: config.attention_bias,
         output_bias: config.attention_bias,
         query_key_norm: true,
         ..Variant::default()
     };
-    load(checkpoint, variant, place)
+    load(checkpoint, keys, variant, place)
 }
 
 fn load(
     checkpoint: &mut Checkpoint,
+    keys: &Keys,
     variant: impl Fn(&Config) -> Variant,
     place: Place,
 ) -> Result<Decoder, ModelError> {
-    let mut config = Config::read(checkpoint)?;
+    let mut config = Config::read(checkpoint, keys)?;
     config.sliding_window = config.sliding_window.filter(|_| config.use_sliding_window);
     // Without `layer_types` the blocks from `max_window_layers` on have the window.
     let first = config.max_window_layers.unwrap_or(usize::MAX);

@@ -61,11 +61,7 @@ impl Transformer {
     /// [`ModelError`] if the architecture is not known, a tensor is missing or misshapen, or the blocks have more tensors
     /// than the configuration accounts for.
     pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        let family = Family::of(checkpoint)?;
-        family.dimensions(checkpoint)?;
-        let model = (family.decoder)(checkpoint, place)?;
-        checkpoint.check_blocks_are_read()?;
-        Ok(Self { model, place })
+        Ok(Self { model: Decoder::load(checkpoint, place)?, place })
     }
 
     /// The same model; the weights are shared, not copied. A clone can be sent to another thread.

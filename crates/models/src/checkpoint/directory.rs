@@ -12,11 +12,8 @@ use tokenizers::Tokenizer;
 
 use super::quantised;
 use super::safetensors::Shard;
-use super::unread::Part;
+use super::unread::{BASES, Part};
 use crate::ModelError;
-
-/// What the names of a model's tensors begin with. A model that was saved without its head has them without it.
-pub(super) const BASES: [&str; 3] = ["model.", "transformer.", "gpt_neox."];
 
 /// The weights of a directory: each tensor's shard, the open shards, and which tensors were read.
 pub(super) struct Directory {

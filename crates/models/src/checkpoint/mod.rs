@@ -15,8 +15,8 @@ use tch::Tensor;
 use tokenizers::Tokenizer;
 
 use crate::ModelError;
+use crate::config_keys::Keys;
 use crate::device::Place;
-use crate::family::Family;
 use directory::Directory;
 use unread::Part;
 
@@ -48,19 +48,13 @@ impl Checkpoint {
     /// As [`Checkpoint::open`].
     pub fn open_observed(model: &str, observer: &dyn Observer) -> Result<Self, ModelError> {
         let path = onejump_fetch::model(model, observer)?;
-        let (mut config, source) = if path.is_dir() {
+        let (config, source) = if path.is_dir() {
             let config = Directory::config(&path)?;
             (config, Source::Directory(Directory::open(&path)?))
         } else {
             let mut gguf = GgufFile::open(&path)?;
             (gguf.config()?, Source::Gguf(Box::new(gguf)))
         };
-        if let Some(family) = config["model_type"].as_str().and_then(Family::named) {
-            if matches!(source, Source::Directory(_)) {
-                family.keys.complete(&mut config);
-            }
-            family.keys.check(&path, &config)?;
-        }
         Ok(Self { path, config, source })
     }
 
@@ -69,14 +63,20 @@ impl Checkpoint {
         &self.path
     }
 
-    /// The configuration, as `config.json` says it, with transformers' values where it says nothing.
+    /// The configuration, as `config.json` says it.
     pub fn config(&self) -> &Value {
         &self.config
     }
 
-    /// The configuration as a struct that mirrors `config.json`.
-    pub(crate) fn parse_config<C: serde::de::DeserializeOwned>(&self) -> Result<C, ModelError> {
-        serde_json::from_value(self.config.clone()).map_err(|error| {
+    /// The configuration as a struct that mirrors `config.json`, once every key is accounted for. A directory's gets
+    /// transformers' values where it says nothing; llama.cpp has its own, which a GGUF file's already has.
+    pub(crate) fn parse_config<C: serde::de::DeserializeOwned>(&self, keys: &Keys) -> Result<C, ModelError> {
+        let mut config = self.config.clone();
+        if matches!(self.source, Source::Directory(_)) {
+            keys.complete(&mut config);
+        }
+        keys.check(&self.path, &config)?;
+        serde_json::from_value(config).map_err(|error| {
             ModelError::checkpoint(&self.path, format!("its configuration is not understood: {error}"))
         })
     }

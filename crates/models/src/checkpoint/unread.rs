@@ -1,7 +1,8 @@
 //! Tensors that nobody read. In a block, or in place of a head, they mean that the model is another one than its
 //! configuration says.
 
-use super::directory::BASES;
+/// What the names of a model's tensors begin with. A model that was saved without its head has them without it.
+pub(super) const BASES: [&str; 3] = ["model.", "transformer.", "gpt_neox."];
 
 /// Tables that old versions of transformers saved, and that are computed here: masks and rotary frequencies.
 const BUFFERS: [&str; 9] = [
