@@ -1,6 +1,7 @@
 //! Which files make a Hugging Face checkpoint, on disk and on the hub.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
@@ -18,8 +19,8 @@ pub const TOKENIZER: &str = "tokenizer.json";
 pub const WEIGHTS: &str = "model.safetensors";
 /// The list of the weights' files, where they are several.
 pub const INDEX: &str = "model.safetensors.index.json";
-/// Weights in a format that can run code: it is never read.
-pub const PICKLE: &str = "pytorch_model.bin";
+/// The beginning of the names of weights in a format that can run code, in one file or in several: it is never read.
+const PICKLE: &str = "pytorch_model";
 
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
@@ -38,7 +39,7 @@ pub fn weight_files(folder: &Path) -> Result<Vec<String>, FetchError> {
     let index = folder.join(INDEX);
     if !index.is_file() {
         let path = folder.to_owned();
-        return Err(if folder.join(PICKLE).is_file() {
+        return Err(if has_pickle(folder) {
             FetchError::OnlyPickle { path }
         } else {
             FetchError::NoWeights { path }
@@ -74,13 +75,21 @@ pub(crate) fn from_hub(id: &Id, observer: &dyn Observer) -> Result<PathBuf, Fetc
     Err(FetchError::NoSafetensors { repository: id.repository.clone(), cache: hub::cache_folder() })
 }
 
+/// Whether a directory holds weights in the format that is never read.
+fn has_pickle(folder: &Path) -> bool {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names
+        .map(|name| name.display().to_string())
+        .any(|name| name.starts_with(PICKLE) && name.ends_with(".bin"))
+}
+
 /// Whether the configuration and all of the weights are there. A pickle alone counts: whoever opens the directory is told
 /// what to do with it.
 fn is_whole(folder: &Path) -> bool {
     folder.join(CONFIG).is_file()
         && match weight_files(folder) {
             Ok(files) => files.iter().all(|file| folder.join(file).is_file()),
-            Err(_) => folder.join(PICKLE).is_file(),
+            Err(_) => has_pickle(folder),
         }
 }
 

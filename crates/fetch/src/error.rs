@@ -51,7 +51,7 @@ pub enum FetchError {
     },
     /// The weights of a directory are in no format that is read.
     #[error(
-        "{}: has only pytorch_model.bin, a format that can run code; convert it with transformers: \
+        "{}: has its weights only as pytorch_model*.bin, a format that can run code; convert it with transformers: \
          AutoModelForCausalLM.from_pretrained(...).save_pretrained(..., safe_serialization=True)",
         path.display()
     )]

@@ -44,6 +44,42 @@ pub enum ModelError {
         /// The tensor's name.
         name: String,
     },
+    /// A checkpoint has tensors that nobody read, so that it is another model than its configuration says.
+    #[error("{}: has tensors that are not used: {}; {reason}", path.display(), listed(names))]
+    UnreadTensors {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The tensors' names.
+        names: Vec<String>,
+        /// What that means.
+        reason: String,
+    },
+    /// A checkpoint has no head, and its embedding is not one.
+    #[error(
+        "{}: has no tensor 'lm_head.weight', and tie_word_embeddings is false, so the embedding is not the head \
+         either{}; hidden states can be captured, but not turned into tokens",
+        path.display(),
+        architectures.as_ref().map_or(String::new(), |names| format!(" (its architectures: {names})"))
+    )]
+    NoHead {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What its configuration says that it is.
+        architectures: Option<String>,
+    },
+    /// A checkpoint holds quantised weights in a form that is not read.
+    #[error(
+        "{}: is quantised ({method}), and only floating-point weights are read; save it dequantised \
+         (transformers: AutoModelForCausalLM.from_pretrained(...), .dequantize(), .save_pretrained(...)), take the \
+         checkpoint that it was made from, or a GGUF file of the model",
+        path.display()
+    )]
+    Quantised {
+        /// The checkpoint.
+        path: PathBuf,
+        /// How it was quantised.
+        method: String,
+    },
     /// A tensor does not fit the configuration.
     #[error(
         "{}: tensor '{name}' has the shape {found:?}, the configuration asks for {expected:?}",
@@ -123,6 +159,13 @@ pub enum ModelError {
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let first = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{first} and {} more", names.len() - SHOWN) } else { first }
 }
 
 impl ModelError {

@@ -2,6 +2,7 @@
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
+use crate::config_keys::Keys;
 use crate::decoder::{Decoder, Dimensions};
 use crate::device::Place;
 use crate::head::Head;
@@ -10,41 +11,48 @@ use crate::{gpt_neox, gpt2, llama, mistral, olmo, phi3, qwen, smollm3};
 /// An architecture.
 pub(crate) struct Family {
     model_type: &'static str,
-    dimensions: fn(&Checkpoint) -> Result<Dimensions, ModelError>,
-    pub decoder: fn(&mut Checkpoint, Place) -> Result<Decoder, ModelError>,
-    head: fn(&mut Checkpoint, Place) -> Result<Head, ModelError>,
+    keys: Keys,
+    dimensions: fn(&Checkpoint, &Keys) -> Result<Dimensions, ModelError>,
+    decoder: fn(&mut Checkpoint, &Keys, Place) -> Result<Decoder, ModelError>,
+    head: fn(&mut Checkpoint, &Keys, Place) -> Result<Head, ModelError>,
 }
 
 /// No vocabulary, width, depth or context is larger; the longest contexts are of 10 million tokens.
 const MAX_SIZE: i64 = 1 << 24;
 
-const FAMILIES: [Family; 10] = [
-    Family { model_type: "gpt2", dimensions: gpt2::dimensions, decoder: gpt2::decoder, head: gpt2::head },
+static FAMILIES: [Family; 10] = [
+    Family {
+        model_type: "gpt2",
+        keys: gpt2::KEYS,
+        dimensions: gpt2::dimensions,
+        decoder: gpt2::decoder,
+        head: gpt2::head,
+    },
     Family {
         model_type: "gpt_neox",
+        keys: gpt_neox::KEYS,
         dimensions: gpt_neox::dimensions,
         decoder: gpt_neox::decoder,
         head: gpt_neox::head,
     },
-    Family { model_type: "llama", dimensions: llama::dimensions, decoder: llama::decoder, head: llama::head },
-    Family {
-        model_type: "mistral",
-        dimensions: llama::dimensions,
-        decoder: mistral::decoder,
-        head: llama::head,
-    },
-    Family { model_type: "olmo2", dimensions: llama::dimensions, decoder: olmo::olmo2, head: llama::head },
-    Family { model_type: "olmo3", dimensions: llama::dimensions, decoder: olmo::olmo3, head: llama::head },
-    Family { model_type: "phi3", dimensions: llama::dimensions, decoder: phi3::decoder, head: llama::head },
-    Family { model_type: "qwen2", dimensions: llama::dimensions, decoder: qwen::qwen2, head: llama::head },
-    Family { model_type: "qwen3", dimensions: llama::dimensions, decoder: qwen::qwen3, head: llama::head },
-    Family {
-        model_type: "smollm3",
-        dimensions: llama::dimensions,
-        decoder: smollm3::decoder,
-        head: llama::head,
-    },
+    llama_like("llama", llama::KEYS, llama::decoder),
+    llama_like("mistral", mistral::KEYS, mistral::decoder),
+    llama_like("olmo2", olmo::OLMO2_KEYS, olmo::olmo2),
+    llama_like("olmo3", olmo::OLMO3_KEYS, olmo::olmo3),
+    llama_like("phi3", phi3::KEYS, phi3::decoder),
+    llama_like("qwen2", qwen::QWEN2_KEYS, qwen::qwen2),
+    llama_like("qwen3", qwen::QWEN3_KEYS, qwen::qwen3),
+    llama_like("smollm3", smollm3::KEYS, smollm3::decoder),
 ];
+
+/// A family that has Llama's configuration and head.
+const fn llama_like(
+    model_type: &'static str,
+    keys: Keys,
+    decoder: fn(&mut Checkpoint, &Keys, Place) -> Result<Decoder, ModelError>,
+) -> Family {
+    Family { model_type, keys, dimensions: llama::dimensions, decoder, head: llama::head }
+}
 
 impl Family {
     /// The family of a checkpoint.
@@ -60,7 +68,7 @@ impl Family {
 
     /// The sizes in the configuration. Memory is taken by them, so impossible ones are refused.
     pub fn dimensions(&self, checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
-        let dimensions = (self.dimensions)(checkpoint)?;
+        let dimensions = (self.dimensions)(checkpoint, &self.keys)?;
         let Dimensions { vocab_size, hidden_size, blocks, context } = dimensions;
         for (what, size) in [
             ("a vocabulary", vocab_size),
@@ -77,12 +85,26 @@ impl Family {
     }
 }
 
+impl Decoder {
+    /// Loads the embedding and the blocks.
+    pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
+        let family = Family::of(checkpoint)?;
+        family.dimensions(checkpoint)?;
+        let decoder = (family.decoder)(checkpoint, &family.keys, place)?;
+        checkpoint.check_blocks_are_read()?;
+        Ok(decoder)
+    }
+}
+
 impl Head {
     /// Loads the final norm and the unembedding; nothing else of the checkpoint is read.
     ///
     /// # Errors
-    /// [`ModelError`] if the architecture is not known or a tensor is missing.
+    /// [`ModelError`] if the architecture is not known, or the checkpoint has no head, or another one.
     pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        (Family::of(checkpoint)?.head)(checkpoint, place)
+        let family = Family::of(checkpoint)?;
+        let head = (family.head)(checkpoint, &family.keys, place)?;
+        checkpoint.check_head_is_read()?;
+        Ok(head)
     }
 }

@@ -6,19 +6,18 @@
 //! `use_parallel_residual` off, one after the other. Level k is the residual stream after block k in both: there is no
 //! level between the two parts.
 //!
-//! Keys of config.json that change the computation: those of [`Config`]. transformers reads no `rope_theta` and no
-//! `partial_rotary_factor` beside `rope_parameters` in this family, but their old names `rotary_emb_base` and `rotary_pct`.
-//! The buffers `attention.bias`, `attention.masked_bias` and `rotary_emb.inv_freq` of old files are computed here, not
-//! read.
+//! transformers reads no `rope_theta` and no `partial_rotary_factor` beside `rope_parameters` in this family, but their old
+//! names `rotary_emb_base` and `rotary_pct`.
 
 use serde::Deserialize;
 
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
+use crate::config_keys::{Keys, Neutral};
 use crate::decoder::{Block, Decoder, Dimensions, Gelu, Mlp, Norms, Positions};
 use crate::device::Place;
-use crate::head::Head;
+use crate::head::{EMBEDDINGS, Head, embedding_name, unembedding_name};
 use crate::linear::Linear;
 use crate::norm::Norm;
 use crate::rotary::{Rotary, RotaryConfig};
@@ -30,10 +29,36 @@ const DEFAULT_THETA: f64 = 10_000.0;
 const DEFAULT_ROTARY_SHARE: f64 = 0.25;
 
 /// The name of the embedding.
-const EMBEDDING: &str = "gpt_neox.embed_in.weight";
+const EMBEDDING: &str = EMBEDDINGS[2];
 
-/// The names of the unembedding: that of saved files, and that of the module in transformers 5.
-const UNEMBEDDINGS: [&str; 2] = ["embed_out.weight", "lm_head.weight"];
+/// What is done with the keys of config.json.
+pub(crate) const KEYS: Keys = Keys {
+    read: &[&[
+        "attention_bias",
+        "hidden_act",
+        "hidden_size",
+        "intermediate_size",
+        "layer_norm_eps",
+        "max_position_embeddings",
+        "num_attention_heads",
+        "num_hidden_layers",
+        "original_max_position_embeddings",
+        "rope_parameters",
+        "rope_scaling",
+        "rotary_emb_base",
+        "rotary_pct",
+        "tie_word_embeddings",
+        "use_parallel_residual",
+        "vocab_size",
+    ]],
+    harmless: &[],
+    neutral: &[("rope_theta", Neutral::Ignored)],
+    defaults: r#"{
+        "attention_bias": true, "hidden_act": "gelu", "layer_norm_eps": 1e-5, "max_position_embeddings": 2048,
+        "use_parallel_residual": true
+    }"#,
+    rotary_by_kind: false,
+};
 
 /// config.json of a GPT-NeoX.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,9 +71,7 @@ struct Config {
     max_position_embeddings: i64,
     layer_norm_eps: f64,
     hidden_act: String,
-    #[serde(default = "yes")]
     use_parallel_residual: bool,
-    #[serde(default = "yes")]
     attention_bias: bool,
     #[serde(default)]
     tie_word_embeddings: bool,
@@ -58,13 +81,9 @@ struct Config {
     rotary: RotaryConfig,
 }
 
-fn yes() -> bool {
-    true
-}
-
 impl Config {
-    fn read(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let mut config: Self = checkpoint.parse_config()?;
+    fn read(checkpoint: &Checkpoint, keys: &Keys) -> Result<Self, ModelError> {
+        let mut config: Self = checkpoint.parse_config(keys)?;
         let wrong = |reason: String| Err(ModelError::checkpoint(checkpoint.path(), reason));
         let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
         if heads < 1 || hidden % heads != 0 || config.num_hidden_layers == 0 {
@@ -74,6 +93,7 @@ impl Config {
         }
         let theta = config.rotary_emb_base.unwrap_or(DEFAULT_THETA);
         config.rotary.set_defaults(theta, config.rotary_pct.unwrap_or(DEFAULT_ROTARY_SHARE));
+        config.rotary.check(checkpoint.path(), checkpoint.config())?;
         config.gelu(checkpoint)?;
         Ok(config)
     }
@@ -99,18 +119,19 @@ impl Config {
 }
 
 /// The sizes of a GPT-NeoX.
-pub(crate) fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
-    Ok(Config::read(checkpoint)?.dimensions())
+pub(crate) fn dimensions(checkpoint: &Checkpoint, keys: &Keys) -> Result<Dimensions, ModelError> {
+    Ok(Config::read(checkpoint, keys)?.dimensions())
 }
 
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
-    let embedding = checkpoint.tensor(EMBEDDING, &[config.vocab_size, config.hidden_size], place)?;
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
+    let name = embedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings);
+    let embedding = checkpoint.tensor(name, &[config.vocab_size, config.hidden_size], place)?;
     let blocks = (0..config.num_hidden_layers)
         .map(|index| block(checkpoint, &config, index, place))
         .collect::<Result<_, _>>()?;
     let width = config.hidden_size / config.num_attention_heads;
-    let rotary = Rotary::new(&config.rotary, width, config.max_position_embeddings, place)?;
+    let rotary = Rotary::new(&config.rotary, width, config.max_position_embeddings, true, place)?;
     let dimensions = config.dimensions();
     Ok(Decoder { dimensions, embedding, positions: Positions::Rotary(vec![rotary]), blocks })
 }
@@ -154,12 +175,11 @@ fn block(
 }
 
 /// Loads the final norm and the unembedding, without the blocks.
-pub(crate) fn head(checkpoint: &mut Checkpoint, place: Place) -> Result<Head, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn head(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Head, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let (hidden, eps) = (config.hidden_size, config.layer_norm_eps);
     let norm = Norm::layer(checkpoint, "gpt_neox.final_layer_norm", hidden, eps, place)?;
-    let own = UNEMBEDDINGS.into_iter().find(|name| checkpoint.has_tensor(name));
-    let tied = if config.tie_word_embeddings { EMBEDDING } else { UNEMBEDDINGS[0] };
-    let unembedding = checkpoint.tensor(own.unwrap_or(tied), &[config.vocab_size, hidden], place)?;
+    let name = unembedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings)?;
+    let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
     Ok(Head { norm, unembedding })
 }

@@ -3,7 +3,38 @@
 use tch::Tensor;
 
 use crate::ModelError;
+use crate::checkpoint::Checkpoint;
 use crate::norm::Norm;
+
+/// The names that families have for the embedding.
+pub(crate) const EMBEDDINGS: [&str; 3] =
+    ["model.embed_tokens.weight", "transformer.wte.weight", "gpt_neox.embed_in.weight"];
+
+/// The name under which a checkpoint has its embedding. A tied matrix may be saved under the head's name alone
+/// (`safetensors.torch.save_model` keeps one name of the two).
+pub(crate) fn embedding_name<'a>(checkpoint: &Checkpoint, embedding: &'a str, tied: bool) -> &'a str {
+    let only_head = tied && !checkpoint.has_tensor(embedding);
+    checkpoint.unembedding().filter(|_| only_head).unwrap_or(embedding)
+}
+
+/// The name under which a checkpoint has its unembedding. Where there is a matrix of the head it is used, even if the
+/// configuration says that it is tied: transformers then does not tie.
+pub(crate) fn unembedding_name<'a>(
+    checkpoint: &Checkpoint,
+    embedding: &'a str,
+    tied: bool,
+) -> Result<&'a str, ModelError> {
+    if let Some(own) = checkpoint.unembedding() {
+        return Ok(own);
+    }
+    if tied {
+        return Ok(embedding);
+    }
+    let names = checkpoint.config()["architectures"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names: Vec<&str> = names.iter().filter_map(|name| name.as_str()).collect();
+    let architectures = (!names.is_empty()).then(|| names.join(", "));
+    Err(ModelError::NoHead { path: checkpoint.path().to_owned(), architectures })
+}
 
 /// A model's head, loaded without its blocks.
 pub struct Head {

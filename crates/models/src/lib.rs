@@ -20,12 +20,13 @@
 //! # Ok::<(), onejump_models::ModelError>(())
 //! ```
 //!
-//! To add an architecture: one file beside `llama.rs`, named after its `model_type`, and a line in
-//! `family.rs`; what it shares with the others is in `decoder.rs`. This crate knows nothing of Parquet or of
+//! To add an architecture: one file beside `llama.rs`, named after its `model_type`, with the keys of config.json that
+//! it reads, and a line in `family.rs`; what it shares with the others is in `decoder.rs`. This crate knows nothing of Parquet or of
 //! shortcuts, and leaves the network to `onejump-fetch`.
 
 mod attention;
 pub mod checkpoint;
+mod config_keys;
 mod decoder;
 pub mod device;
 mod error;

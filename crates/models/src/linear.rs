@@ -67,8 +67,26 @@ impl Linear {
         outputs: i64,
         place: Place,
     ) -> Result<Self, ModelError> {
-        let weight = checkpoint.tensor(&format!("{name}.weight"), &[inputs, outputs], place)?;
-        let bias = checkpoint.tensor(&format!("{name}.bias"), &[outputs], place)?;
+        Self::load_conv1d_scaled(checkpoint, name, inputs, outputs, (0, 1.0), place)
+    }
+
+    /// The same, with the first outputs, as many as `scaled` says, multiplied by its factor.
+    pub fn load_conv1d_scaled(
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        inputs: i64,
+        outputs: i64,
+        scaled: (i64, f64),
+        place: Place,
+    ) -> Result<Self, ModelError> {
+        let mut weight = checkpoint.tensor(&format!("{name}.weight"), &[inputs, outputs], place)?;
+        let mut bias = checkpoint.tensor(&format!("{name}.bias"), &[outputs], place)?;
+        let (count, factor) = scaled;
+        if factor != 1.0 {
+            for tensor in [&mut weight, &mut bias] {
+                let _ = tensor.f_narrow(-1, 0, count)?.f_mul_scalar_(factor)?;
+            }
+        }
         Self::from_conv1d(weight, Some(bias), place)
     }
 

@@ -4,17 +4,51 @@
 //!
 //! q, k and v read the same input: they are merged into one product when the weights are loaded.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
+use crate::config_keys::Keys;
 use crate::decoder::{Block, Decoder, Dimensions, Mlp, Norms, Positions};
 use crate::device::Place;
-use crate::head::Head;
+use crate::head::{EMBEDDINGS, Head, embedding_name, unembedding_name};
 use crate::linear::Linear;
 use crate::norm::Norm;
 use crate::rotary::{Rotary, RotaryConfig};
+
+/// The name of the embedding.
+const EMBEDDING: &str = EMBEDDINGS[0];
+
+/// The keys of config.json that every Llama-like family reads.
+pub(crate) const READ: &[&str] = &[
+    "head_dim",
+    "hidden_act",
+    "hidden_size",
+    "intermediate_size",
+    "max_position_embeddings",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "num_key_value_heads",
+    "original_max_position_embeddings",
+    "rms_norm_eps",
+    "rope_parameters",
+    "rope_scaling",
+    "rope_theta",
+    "tie_word_embeddings",
+    "vocab_size",
+];
+
+/// What is done with the keys of config.json.
+pub(crate) const KEYS: Keys = Keys {
+    read: &[READ, &["attention_bias", "mlp_bias"]],
+    harmless: &[],
+    neutral: &[],
+    defaults: r#"{"hidden_act": "silu", "max_position_embeddings": 2048, "rms_norm_eps": 1e-6}"#,
+    rotary_by_kind: false,
+};
 
 /// config.json of a Llama-like model.
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +72,7 @@ pub(crate) struct Config {
     pub sliding_window: Option<i64>,
     #[serde(default)]
     pub use_sliding_window: bool,
+    pub max_window_layers: Option<usize>,
     pub layer_types: Option<Vec<String>>,
     #[serde(flatten)]
     pub rotary: RotaryConfig,
@@ -58,6 +93,8 @@ pub(crate) struct Variant {
     pub fused: bool,
     /// Each block's window; no block has one if this is empty.
     pub windows: Vec<Option<i64>>,
+    /// A share of each head may be rotated, as `partial_rotary_factor` says; whole heads otherwise.
+    pub partial_rotary: bool,
     /// The rotary embeddings of the kinds of blocks; if this is empty, the configuration's is the only one.
     pub rotaries: Vec<RotaryConfig>,
     /// Which of them each block uses, if any; every block the first if this is empty.
@@ -78,10 +115,10 @@ pub(crate) enum QueryKeyNorm {
 
 impl Config {
     /// Reads and checks a checkpoint's configuration.
-    pub fn read(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let config: Self = checkpoint.parse_config()?;
+    pub fn read(checkpoint: &Checkpoint, keys: &Keys) -> Result<Self, ModelError> {
+        let config: Self = checkpoint.parse_config(keys)?;
         let wrong = |reason: String| Err(ModelError::checkpoint(checkpoint.path(), reason));
-        if config.hidden_act != "silu" {
+        if !["silu", "swish"].contains(&config.hidden_act.as_str()) {
             return wrong(format!("hidden_act '{}' is not supported; known: silu", config.hidden_act));
         }
         let (heads, groups) = (config.num_attention_heads, config.groups());
@@ -94,6 +131,9 @@ impl Config {
         }
         if config.num_hidden_layers == 0 {
             return wrong("num_hidden_layers is 0; there is nothing to short-cut".into());
+        }
+        if !keys.rotary_by_kind {
+            config.rotary.check(checkpoint.path(), checkpoint.config())?;
         }
         Ok(config)
     }
@@ -117,33 +157,65 @@ impl Config {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
-    /// The window of each block where `layer_types` says which blocks have one.
-    pub fn windows_by_type(&self) -> Vec<Option<i64>> {
-        let types = self.layer_types.iter().flatten();
-        types.map(|kind| self.sliding_window.filter(|_| kind == "sliding_attention")).collect()
+    /// The window of each block: as `layer_types` says, or of all blocks alike where it says nothing.
+    pub fn windows(&self, path: &Path, unsaid: &[Option<i64>]) -> Result<Vec<Option<i64>>, ModelError> {
+        let Some(types) = &self.layer_types else { return Ok(unsaid.to_vec()) };
+        if types.len() != self.num_hidden_layers {
+            let reason = format!(
+                "its layer_types has {} entries for {} blocks; they must be as many",
+                types.len(),
+                self.num_hidden_layers
+            );
+            return Err(ModelError::checkpoint(path, reason));
+        }
+        let window = |kind: &String| match (kind.as_str(), self.sliding_window) {
+            ("full_attention", _) => Ok(None),
+            ("sliding_attention", Some(window)) => Ok(Some(window)),
+            ("sliding_attention", None) => {
+                Err("its layer_types has sliding_attention, but it has no sliding_window".to_owned())
+            }
+            (other, _) => Err(format!(
+                "its layer_types has '{other}', which is not supported; known: full_attention, sliding_attention"
+            )),
+        };
+        types
+            .iter()
+            .map(window)
+            .collect::<Result<_, _>>()
+            .map_err(|reason| ModelError::checkpoint(path, reason))
+    }
+
+    /// The same window in every block, for families that have no kinds of blocks. A `layer_types` that says otherwise
+    /// contradicts the architecture.
+    pub fn one_window(&self, path: &Path) -> Result<Vec<Option<i64>>, ModelError> {
+        let same = vec![self.sliding_window; self.num_hidden_layers];
+        if self.windows(path, &same)? != same {
+            let reason = "its layer_types contradicts sliding_window: in this architecture all blocks have the same window";
+            return Err(ModelError::checkpoint(path, reason));
+        }
+        Ok(same)
     }
 }
 
 /// The sizes of a Llama-like model.
-pub(crate) fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
-    Ok(Config::read(checkpoint)?.dimensions())
+pub(crate) fn dimensions(checkpoint: &Checkpoint, keys: &Keys) -> Result<Dimensions, ModelError> {
+    Ok(Config::read(checkpoint, keys)?.dimensions())
 }
 
 /// Loads the model as Llama has it.
-pub(crate) fn decoder(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let bias = config.attention_bias;
     let variant = Variant { qkv_bias: bias, output_bias: bias, ..Variant::default() };
     load(checkpoint, &config, &variant, place)
 }
 
 /// Loads the final norm and the unembedding, without the blocks.
-pub(crate) fn head(checkpoint: &mut Checkpoint, place: Place) -> Result<Head, ModelError> {
-    let config = Config::read(checkpoint)?;
+pub(crate) fn head(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Head, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
     let norm = Norm::rms(checkpoint, "model.norm", hidden, eps, place)?;
-    let tied = config.tie_word_embeddings || !checkpoint.has_tensor("lm_head.weight");
-    let name = if tied { "model.embed_tokens.weight" } else { "lm_head.weight" };
+    let name = unembedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings)?;
     let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
     Ok(Head { norm, unembedding })
 }
@@ -156,7 +228,8 @@ pub(crate) fn load(
     place: Place,
 ) -> Result<Decoder, ModelError> {
     let shape = [config.vocab_size, config.hidden_size];
-    let embedding = checkpoint.tensor("model.embed_tokens.weight", &shape, place)?;
+    let name = embedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings);
+    let embedding = checkpoint.tensor(name, &shape, place)?;
     let blocks = (0..config.num_hidden_layers)
         .map(|index| block(checkpoint, config, variant, index, place))
         .collect::<Result<_, _>>()?;
@@ -165,7 +238,7 @@ pub(crate) fn load(
     let kinds = if variant.rotaries.is_empty() { own } else { &variant.rotaries };
     let rotaries = kinds
         .iter()
-        .map(|rotary| Rotary::new(rotary, config.width(), context, place))
+        .map(|rotary| Rotary::new(rotary, config.width(), context, variant.partial_rotary, place))
         .collect::<Result<_, _>>()?;
     let dimensions = config.dimensions();
     Ok(Decoder { dimensions, embedding, positions: Positions::Rotary(rotaries), blocks })

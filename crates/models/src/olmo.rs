@@ -5,18 +5,15 @@
 //!
 //! A block is y = x + norm(attention(x)), then y + norm'(mlp(y)). Level k is the residual stream after block k, the last
 //! sum; no norm stands between it and the next block.
-//!
-//! Keys of config.json that change the computation, beside Llama's: `attention_bias` (on q, k, v and o); in OLMo 3 also
-//! `sliding_window`, `layer_types`, `rope_theta`, `rope_scaling` and `rope_parameters`. Neither has biases in the feed-forward
-//! part: `mlp_bias` is refused.
 
 use serde_json::{Map, Value, json};
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
+use crate::config_keys::Keys;
 use crate::decoder::Decoder;
 use crate::device::Place;
-use crate::llama::{self, Config, QueryKeyNorm, Variant};
+use crate::llama::{self, Config, QueryKeyNorm, READ, Variant};
 use crate::rotary::RotaryConfig;
 
 /// The kinds of blocks of an OLMo 3, in the words of `layer_types` and `rope_parameters`.
@@ -28,38 +25,45 @@ const OLMO3_THETA: f64 = 500_000.0;
 /// Where config.json has no `layer_types`, each block of this many is without a window, the last of them.
 const FULL_EVERY: usize = 4;
 
-pub(crate) fn olmo2(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = read(checkpoint)?;
+/// What is done with the keys of config.json of an OLMo 2.
+pub(crate) const OLMO2_KEYS: Keys = Keys {
+    read: &[READ, &["attention_bias"]],
+    harmless: &[],
+    neutral: &[],
+    defaults: r#"{"hidden_act": "silu", "max_position_embeddings": 2048, "rms_norm_eps": 1e-5}"#,
+    rotary_by_kind: false,
+};
+
+/// What is done with those of an OLMo 3. Three blocks of four have a window unless `sliding_window` is null.
+pub(crate) const OLMO3_KEYS: Keys = Keys {
+    read: &[READ, &["attention_bias", "layer_types", "sliding_window"]],
+    harmless: &[],
+    neutral: &[],
+    defaults: r#"{
+        "hidden_act": "silu", "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "sliding_window": 4096
+    }"#,
+    rotary_by_kind: true,
+};
+
+pub(crate) fn olmo2(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    let config = Config::read(checkpoint, keys)?;
     llama::load(checkpoint, &config, &variant(&config), place)
 }
 
-pub(crate) fn olmo3(checkpoint: &mut Checkpoint, place: Place) -> Result<Decoder, ModelError> {
-    let config = read(checkpoint)?;
-    let kinds = kinds(checkpoint, &config)?;
-    let window = config.sliding_window.filter(|&window| window > 0);
-    let slides = |kind: usize| KINDS[kind] == "sliding_attention";
-    if window.is_none() && kinds.iter().any(|&kind| slides(kind)) {
-        let reason = "its configuration has no sliding_window, which the blocks of 'sliding_attention' need";
-        return Err(ModelError::checkpoint(checkpoint.path(), reason));
-    }
+pub(crate) fn olmo3(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Decoder, ModelError> {
+    let mut config = Config::read(checkpoint, keys)?;
+    let blocks = config.num_hidden_layers;
+    let types = config.layer_types.get_or_insert_with(|| {
+        (1..=blocks).map(|block| KINDS[usize::from(!block.is_multiple_of(FULL_EVERY))].to_owned()).collect()
+    });
+    let rotary_of_block = types.iter().map(|kind| KINDS.iter().position(|known| known == kind)).collect();
     let variant = Variant {
-        windows: kinds.iter().map(|&kind| window.filter(|_| slides(kind))).collect(),
+        windows: config.windows(checkpoint.path(), &[])?,
         rotaries: rotaries(checkpoint)?,
-        rotary_of_block: kinds.into_iter().map(Some).collect(),
+        rotary_of_block,
         ..variant(&config)
     };
     llama::load(checkpoint, &config, &variant, place)
-}
-
-fn read(checkpoint: &Checkpoint) -> Result<Config, ModelError> {
-    let config = Config::read(checkpoint)?;
-    if config.mlp_bias {
-        return Err(ModelError::checkpoint(
-            checkpoint.path(),
-            "mlp_bias is not supported in this architecture",
-        ));
-    }
-    Ok(config)
 }
 
 /// What both change of Llama.
@@ -71,27 +75,6 @@ fn variant(config: &Config) -> Variant {
         norms_after: true,
         ..Variant::default()
     }
-}
-
-/// The kind of each block, as its place in [`KINDS`].
-fn kinds(checkpoint: &Checkpoint, config: &Config) -> Result<Vec<usize>, ModelError> {
-    let blocks = config.num_hidden_layers;
-    let Some(types) = &config.layer_types else {
-        return Ok((1..=blocks).map(|block| usize::from(block % FULL_EVERY != 0)).collect());
-    };
-    let kinds: Vec<usize> =
-        types.iter().filter_map(|kind| KINDS.iter().position(|known| known == kind)).collect();
-    if kinds.len() != types.len() || kinds.len() != blocks {
-        return Err(ModelError::checkpoint(
-            checkpoint.path(),
-            format!(
-                "layer_types has {} entries for {blocks} blocks, or another kind than {}",
-                types.len(),
-                KINDS.join(" and ")
-            ),
-        ));
-    }
-    Ok(kinds)
 }
 
 /// The rotary embedding of each kind of block. A `rope_scaling`, as old files have it, is that of full attention.
@@ -131,7 +114,7 @@ fn rotaries(checkpoint: &Checkpoint) -> Result<Vec<RotaryConfig>, ModelError> {
                 ));
             }
             parameters.entry("rope_theta").or_insert(json!(theta));
-            RotaryConfig::of(checkpoint.path(), parameters)
+            RotaryConfig::of_kind(checkpoint.path(), parameters)
         })
         .collect()
 }

@@ -23,17 +23,19 @@ pub(crate) struct RotaryConfig {
     original_max_position_embeddings: Option<f64>,
     rope_scaling: Option<RopeParameters>,
     rope_parameters: Option<RopeParameters>,
-    /// Whether the family takes YaRN; the others refuse it.
+    /// Whether it is that of one kind of block. Such families take YaRN; the others refuse it.
     #[serde(skip)]
-    yarn: bool,
+    of_kind: bool,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 struct RopeParameters {
     rope_theta: Option<f64>,
     partial_rotary_factor: Option<f64>,
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// The old name of `rope_type`. Some versions of transformers write both.
+    #[serde(rename = "type")]
+    old_type: Option<String>,
     factor: Option<f64>,
     attention_factor: Option<f64>,
     original_max_position_embeddings: Option<f64>,
@@ -49,24 +51,107 @@ struct RopeParameters {
 }
 
 impl RotaryConfig {
-    /// From the values of one `rope_parameters`, which may ask for YaRN.
-    pub fn of(path: &Path, parameters: Map<String, Value>) -> Result<Self, ModelError> {
-        let config: Self =
-            serde_json::from_value(json!({"rope_parameters": parameters})).map_err(|error| {
-                ModelError::checkpoint(path, format!("its rope_parameters are not understood: {error}"))
-            })?;
-        Ok(Self { yarn: true, ..config })
-    }
-
-    /// The base where config.json names none.
-    pub fn set_default_theta(&mut self, theta: f64) {
-        self.rope_theta.get_or_insert(theta);
+    /// That of one kind of block, checked.
+    pub fn of_kind(path: &Path, parameters: Map<String, Value>) -> Result<Self, ModelError> {
+        let config = json!({"rope_parameters": parameters});
+        let rotary: Self = serde_json::from_value(config.clone()).map_err(|error| {
+            ModelError::checkpoint(path, format!("its rope_parameters are not understood: {error}"))
+        })?;
+        let rotary = Self { of_kind: true, ..rotary };
+        rotary.check(path, &config)?;
+        Ok(rotary)
     }
 
     /// What holds where `rope_parameters` do not say it: the base, and the share of a head that is rotated.
     pub fn set_defaults(&mut self, theta: f64, share: f64) {
         self.rope_theta = Some(theta);
         self.partial_rotary_factor = Some(share);
+    }
+}
+
+/// The keys of `rope_parameters` that are read, and those that change no angles of a text: the parts of a head that an
+/// image's rows and columns would rotate.
+const KEYS: [&str; 13] = [
+    "attention_factor",
+    "factor",
+    "high_freq_factor",
+    "long_factor",
+    "low_freq_factor",
+    "mrope_interleaved",
+    "mrope_section",
+    "original_max_position_embeddings",
+    "partial_rotary_factor",
+    "rope_theta",
+    "rope_type",
+    "short_factor",
+    "type",
+];
+
+/// The kinds of scaling that are known.
+const SCALINGS: [&str; 4] = ["default", "linear", "llama3", "longrope"];
+
+/// One more, and its keys, where each kind of block has an embedding of its own.
+const YARN: &str = "yarn";
+const YARN_KEYS: [&str; 5] = ["beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"];
+
+impl RotaryConfig {
+    /// Refuses what contradicts itself, and warns of keys that are not known.
+    pub fn check(&self, path: &Path, config: &Value) -> Result<(), ModelError> {
+        let mut unknown = Vec::new();
+        for section in ["rope_parameters", "rope_scaling"] {
+            for (key, value) in config[section].as_object().into_iter().flatten() {
+                if value.is_object() {
+                    return Err(ModelError::Rotary(format!(
+                        "{}: its {section} differs by the kind of block ('{key}'), which is not supported in this architecture",
+                        path.display()
+                    )));
+                }
+                let name = key.as_str();
+                let known = KEYS.contains(&name) || self.of_kind && YARN_KEYS.contains(&name);
+                if !known && !value.is_null() {
+                    unknown.push(format!("{section}.{key}"));
+                }
+            }
+        }
+        let parameters = self.parameters();
+        let wrong = |reason: String| Err(ModelError::Rotary(format!("{}: {reason}", path.display())));
+        if let (Some(new), Some(old)) = (&parameters.rope_type, &parameters.old_type)
+            && kind(new) != kind(old)
+        {
+            return wrong(format!("its rotary embedding has the rope_type '{new}', but the type '{old}'"));
+        }
+        if !(SCALINGS.contains(&parameters.kind()) || self.of_kind && parameters.kind() == YARN) {
+            let (kind, known) = (parameters.kind(), SCALINGS.join(", "));
+            return wrong(format!(
+                "rotary scaling '{kind}' is not supported in this architecture; known: {known}"
+            ));
+        }
+        if parameters.kind() == "default" && parameters.factor.is_some_and(|factor| factor != 1.0) {
+            return wrong("its rotary embedding has a factor, but no rope_type that uses it".into());
+        }
+        // transformers takes rope_scaling whole, and the base from beside it.
+        let (theta, other) = (self.theta(), self.rope_parameters.as_ref().and_then(|other| other.rope_theta));
+        if let Some(other) = other
+            && other != theta
+        {
+            return wrong(format!(
+                "rope_scaling would be used with the base {theta}, but rope_parameters has the base {other}; put all of \
+                 it into rope_parameters"
+            ));
+        }
+        crate::config_keys::warn_of_unknown(path, &unknown);
+        Ok(())
+    }
+
+    /// What is used: `rope_scaling` where it says something, as transformers 5 does, else `rope_parameters`.
+    fn parameters(&self) -> RopeParameters {
+        let scaling = self.rope_scaling.as_ref().filter(|scaling| **scaling != RopeParameters::default());
+        scaling.or(self.rope_parameters.as_ref()).cloned().unwrap_or_default()
+    }
+
+    /// θ.
+    fn theta(&self) -> f64 {
+        self.parameters().rope_theta.or(self.rope_theta).unwrap_or(DEFAULT_THETA)
     }
 }
 
@@ -112,11 +197,24 @@ impl Waves {
 }
 
 impl Rotary {
-    /// For heads of `width` values and sequences of up to `context` tokens.
-    pub fn new(config: &RotaryConfig, width: i64, context: i64, place: Place) -> Result<Self, ModelError> {
-        let parameters = config.rope_parameters.clone().or(config.rope_scaling.clone()).unwrap_or_default();
-        let theta = parameters.rope_theta.or(config.rope_theta).unwrap_or(DEFAULT_THETA);
+    /// For heads of `width` values and sequences of up to `context` tokens. In some families a share of each head is
+    /// rotated (`partial`), in the others the whole, whatever the configuration says.
+    pub fn new(
+        config: &RotaryConfig,
+        width: i64,
+        context: i64,
+        partial: bool,
+        place: Place,
+    ) -> Result<Self, ModelError> {
+        let (parameters, theta) = (config.parameters(), config.theta());
         let share = parameters.partial_rotary_factor.or(config.partial_rotary_factor).unwrap_or(1.0);
+        if !partial && share != 1.0 && parameters.kind() != "default" {
+            return Err(ModelError::Rotary(format!(
+                "partial_rotary_factor {share} with the rope_type '{}' is not supported in this architecture",
+                parameters.kind()
+            )));
+        }
+        let share = if partial { share } else { 1.0 };
         let rotated = (width as f64 * share) as i64;
         if !(2..=width).contains(&rotated) || rotated % 2 != 0 {
             return Err(ModelError::Rotary(format!(
@@ -128,11 +226,12 @@ impl Rotary {
             .map(|i| f64::from(1.0 / (theta as f32).powf((2 * i) as f32 / rotated as f32)))
             .collect();
         let plainly = |frequencies: &[f64]| Self { waves: Waves::new(frequencies, 1.0), long: None, place };
-        let original = parameters
+        // transformers prefers the key beside rope_parameters to that in it.
+        let original = config
             .original_max_position_embeddings
-            .or(config.original_max_position_embeddings)
+            .or(parameters.original_max_position_embeddings)
             .unwrap_or(context as f64);
-        match parameters.rope_type.as_deref().unwrap_or("default") {
+        match parameters.kind() {
             "default" => Ok(plainly(&plain)),
             "linear" => {
                 let factor = parameters.required(parameters.factor, "factor")?;
@@ -140,9 +239,9 @@ impl Rotary {
                 Ok(plainly(&scaled))
             }
             "llama3" => Ok(plainly(&parameters.llama3(&plain, original)?)),
-            "longrope" | "su" => {
+            "longrope" => {
                 let scale = parameters.attention_factor.unwrap_or_else(|| {
-                    let factor = context as f64 / original;
+                    let factor = parameters.factor.unwrap_or(context as f64 / original);
                     if factor > 1.0 { (1.0 + factor.ln() / original.ln()).sqrt() } else { 1.0 }
                 });
                 let stretched = |factors: &Option<Vec<f64>>, name: &str| -> Result<Waves, ModelError> {
@@ -155,14 +254,12 @@ impl Rotary {
                 let long = stretched(&parameters.long_factor, "long_factor")?;
                 Ok(Self { waves: short, long: Some((original as i64, long)), place })
             }
-            "yarn" if config.yarn => {
+            YARN => {
                 let yarn = parameters.yarn(theta, rotated, original)?;
                 let scale = parameters.attention_factor.unwrap_or_else(|| Yarn::scale(yarn.factor));
                 Ok(Self { waves: Waves::new(&yarn.frequencies(), scale), long: None, place })
             }
-            other => Err(ModelError::Rotary(format!(
-                "rotary scaling '{other}' is not supported; known: default, linear, llama3, longrope"
-            ))),
+            other => Err(ModelError::Rotary(format!("rotary scaling '{other}' is not supported"))),
         }
     }
 
@@ -183,10 +280,24 @@ impl Rotary {
     }
 }
 
+/// The names of one kind of scaling: Phi-3's had another once, and the one of Qwen's image models is plain for text.
+fn kind(name: &str) -> &str {
+    match name {
+        "su" => "longrope",
+        "mrope" => "default",
+        other => other,
+    }
+}
+
 impl RopeParameters {
+    /// The kind of scaling.
+    fn kind(&self) -> &str {
+        kind(self.rope_type.as_deref().or(self.old_type.as_deref()).unwrap_or("default"))
+    }
+
     fn required<T>(&self, value: Option<T>, name: &str) -> Result<T, ModelError> {
         value.ok_or_else(|| {
-            let kind = self.rope_type.as_deref().unwrap_or("default");
+            let kind = self.kind();
             ModelError::Rotary(format!("rotary scaling '{kind}' lacks a usable '{name}' in config.json"))
         })
     }

@@ -7,6 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::decoder::{Decoder, Dimensions};
 use crate::device::Place;
 use crate::family::Family;
+use crate::head::EMBEDDINGS;
 use crate::pack::Pack;
 use crate::walk::{Walk, Wanted};
 
@@ -34,15 +35,15 @@ impl Outline {
     /// [`ModelError`] if the architecture is not known or its configuration not understood.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
         let dimensions = Family::of(checkpoint)?.dimensions(checkpoint)?;
+        // A tied matrix may be saved under the head's name alone.
+        let only_head = !EMBEDDINGS.iter().any(|name| checkpoint.has_tensor(name));
         Ok(Self {
             hidden_size: dimensions.hidden_size as usize,
             blocks: dimensions.blocks,
             vocab_size: dimensions.vocab_size as usize,
             context: dimensions.context as usize,
             parameters: checkpoint.parameters(),
-            vocabulary_matrices: 1 + usize::from(
-                ["lm_head.weight", "embed_out.weight"].iter().any(|name| checkpoint.has_tensor(name)),
-            ),
+            vocabulary_matrices: 1 + usize::from(checkpoint.unembedding().is_some() && !only_head),
         })
     }
 }
@@ -57,11 +58,10 @@ impl Transformer {
     /// Loads the blocks and the embedding of a checkpoint, to compute in `place`'s type.
     ///
     /// # Errors
-    /// [`ModelError`] if the architecture is not known or a tensor is missing or misshapen.
+    /// [`ModelError`] if the architecture is not known, a tensor is missing or misshapen, or the blocks have more tensors
+    /// than the configuration accounts for.
     pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        let family = Family::of(checkpoint)?;
-        family.dimensions(checkpoint)?;
-        Ok(Self { model: (family.decoder)(checkpoint, place)?, place })
+        Ok(Self { model: Decoder::load(checkpoint, place)?, place })
     }
 
     /// The same model; the weights are shared, not copied. A clone can be sent to another thread.

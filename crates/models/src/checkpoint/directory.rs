@@ -1,32 +1,45 @@
 //! A Hugging Face directory: config.json, safetensors (one file, or shards with an index),
 //! tokenizer.json.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use onejump_core::{files, guard, sniff};
 use onejump_fetch::checkpoint::{CONFIG, TOKENIZER, weight_files};
+use serde_json::Value;
 use tch::Tensor;
 use tokenizers::Tokenizer;
 
+use super::quantised;
 use super::safetensors::Shard;
+use super::unread::{BASES, Part};
 use crate::ModelError;
 
-/// The weights of a directory: each tensor's shard, and the open shards.
+/// The weights of a directory: each tensor's shard, the open shards, and which tensors were read.
 pub(super) struct Directory {
     path: PathBuf,
     shards: Vec<Shard>,
     tensors: BTreeMap<String, usize>,
+    read: BTreeSet<String>,
 }
 
 impl Directory {
-    pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
-        if !path.join(CONFIG).is_file() {
+    /// The configuration of a directory. One that is quantised is refused before its weights are looked for, since they
+    /// may have names of their own.
+    pub(super) fn config(path: &Path) -> Result<Value, ModelError> {
+        let file = path.join(CONFIG);
+        if !file.is_file() {
             return Err(ModelError::checkpoint(
                 path,
                 "has no config.json; give a Hugging Face model directory",
             ));
         }
+        let config = files::read_json(&file)?;
+        quantised::check_config(path, &config)?;
+        Ok(config)
+    }
+
+    pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
         let files = weight_files(path)?;
         let mut shards = Vec::with_capacity(files.len());
         let mut tensors = BTreeMap::new();
@@ -37,7 +50,8 @@ impl Directory {
             }
             shards.push(shard);
         }
-        Ok(Self { path: path.to_owned(), shards, tensors })
+        quantised::check_names(path, tensors.keys())?;
+        Ok(Self { path: path.to_owned(), shards, tensors, read: BTreeSet::new() })
     }
 
     pub(super) fn parameters(&self) -> u64 {
@@ -45,13 +59,28 @@ impl Directory {
     }
 
     pub(super) fn has_tensor(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
+        self.find(name).is_some()
     }
 
-    pub(super) fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+    /// The name under which the files have a tensor: with or without what names begin with.
+    fn find(&self, name: &str) -> Option<(&String, usize)> {
+        let bare = BASES.iter().find_map(|base| name.strip_prefix(base)).unwrap_or(name);
+        let found = self.tensors.get_key_value(name).or_else(|| self.tensors.get_key_value(bare))?;
+        Some((found.0, *found.1))
+    }
+
+    pub(super) fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
         let missing = || ModelError::MissingTensor { path: self.path.clone(), name: name.to_owned() };
-        let shard = self.tensors.get(name).ok_or_else(missing)?;
-        self.shards[*shard].tensor(name)
+        let (own, shard) = self.find(name).ok_or_else(missing)?;
+        let (own, tensor) = (own.clone(), self.shards[shard].tensor(own)?);
+        self.read.insert(own);
+        Ok(tensor)
+    }
+
+    /// The tensors that were not read, with the parts of a model that they belong to.
+    pub(super) fn unread(&self) -> impl Iterator<Item = (&str, Part)> {
+        let unread = self.tensors.keys().filter(|name| !self.read.contains(*name));
+        unread.map(|name| (name.as_str(), Part::of(name)))
     }
 
     pub(super) fn tokenizer(&self) -> Result<Tokenizer, ModelError> {

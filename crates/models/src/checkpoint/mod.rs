@@ -1,21 +1,27 @@
 //! Checkpoints: configuration, tensors and tokenizer, from a Hugging Face directory or a GGUF file.
 
 mod directory;
+mod quantised;
 mod safetensors;
+mod unread;
 
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
 use onejump_core::observe::{Observer, Silent};
-use onejump_fetch::checkpoint::CONFIG;
 use onejump_gguf::GgufFile;
 use serde_json::Value;
 use tch::Tensor;
 use tokenizers::Tokenizer;
 
 use crate::ModelError;
+use crate::config_keys::Keys;
 use crate::device::Place;
 use directory::Directory;
+use unread::Part;
+
+/// The names that families have for the unembedding: GPT-NeoX's own is that of saved files.
+const UNEMBEDDINGS: [&str; 2] = ["lm_head.weight", "embed_out.weight"];
 
 /// An open checkpoint: a Hugging Face directory or a GGUF file. Tensors are read when asked for.
 pub struct Checkpoint {
@@ -46,8 +52,8 @@ impl Checkpoint {
     pub fn open_observed(model: &str, observer: &dyn Observer) -> Result<Self, ModelError> {
         let path = onejump_fetch::model(model, observer)?;
         let (config, source) = if path.is_dir() {
-            let directory = Directory::open(&path)?;
-            (files::read_json(&path.join(CONFIG))?, Source::Directory(directory))
+            let config = Directory::config(&path)?;
+            (config, Source::Directory(Directory::open(&path)?))
         } else {
             let mut gguf = GgufFile::open(&path)?;
             (gguf.config()?, Source::Gguf(Box::new(gguf)))
@@ -65,9 +71,15 @@ impl Checkpoint {
         &self.config
     }
 
-    /// The configuration as a struct that mirrors `config.json`.
-    pub(crate) fn parse_config<C: serde::de::DeserializeOwned>(&self) -> Result<C, ModelError> {
-        serde_json::from_value(self.config.clone()).map_err(|error| {
+    /// The configuration as a struct that mirrors `config.json`, once every key is accounted for. A directory's gets
+    /// transformers' values where it says nothing; llama.cpp has its own, which a GGUF file's already has.
+    pub(crate) fn parse_config<C: serde::de::DeserializeOwned>(&self, keys: &Keys) -> Result<C, ModelError> {
+        let mut config = self.config.clone();
+        if matches!(self.source, Source::Directory(_)) {
+            keys.complete(&mut config);
+        }
+        keys.check(&self.path, &config)?;
+        serde_json::from_value(config).map_err(|error| {
             ModelError::checkpoint(&self.path, format!("its configuration is not understood: {error}"))
         })
     }
@@ -103,6 +115,11 @@ impl Checkpoint {
         }
     }
 
+    /// The name of its unembedding, where it has one beside or in place of the embedding.
+    pub(crate) fn unembedding(&self) -> Option<&'static str> {
+        UNEMBEDDINGS.into_iter().find(|name| self.has_tensor(name))
+    }
+
     /// The tensor of a Hugging Face name, of the shape given, in the place's type.
     ///
     /// # Errors
@@ -110,6 +127,7 @@ impl Checkpoint {
     pub fn tensor(&mut self, name: &str, shape: &[i64], place: Place) -> Result<Tensor, ModelError> {
         let tensor = match &mut self.source {
             Source::Directory(directory) => directory.tensor(name)?,
+            // What a GGUF file has too much of is refused with its configuration.
             Source::Gguf(gguf) => {
                 let tensor = gguf.tensor(name)?;
                 let shape: Vec<_> = tensor.shape.iter().map(|&length| length as i64).collect();
@@ -132,6 +150,52 @@ impl Checkpoint {
             return Err(ModelError::NotFinite { path: path(), name: owned() });
         }
         Ok(tensor.f_to_device(place.device)?)
+    }
+
+    /// Refuses tensors of the blocks or beside the embedding that nobody has read: the states would not be the
+    /// model's. Others are named in the log.
+    pub(crate) fn check_blocks_are_read(&self) -> Result<(), ModelError> {
+        let unread = self.unread(|part| matches!(part, Part::Block(_) | Part::Input));
+        if let Some(name) = unread.first() {
+            let reason = match Part::of(name) {
+                Part::Block(block) if block as u64 >= self.blocks() => "the configuration has fewer blocks",
+                _ => {
+                    "nothing in the configuration says what to do with them, and without them the hidden states would \
+                     not be the model's"
+                }
+            };
+            let reason = reason.to_owned();
+            return Err(ModelError::UnreadTensors { path: self.path.clone(), names: unread, reason });
+        }
+        let others = self.unread(|part| matches!(part, Part::OtherHead | Part::Elsewhere));
+        if !others.is_empty() {
+            tracing::debug!("{}: tensors that are not read: {}", self.path.display(), others.join(", "));
+        }
+        Ok(())
+    }
+
+    /// Refuses tensors of the head that nobody has read, and a head for another task in place of the language model's.
+    pub(crate) fn check_head_is_read(&self) -> Result<(), ModelError> {
+        let replaced = self.unembedding().is_none();
+        let unread = self.unread(|part| part == Part::Head || part == Part::OtherHead && replaced);
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let reason = "the head is not that of a language model; hidden states can be captured, but not turned into tokens";
+        Err(ModelError::UnreadTensors { path: self.path.clone(), names: unread, reason: reason.into() })
+    }
+
+    /// The tensors of some parts that nobody has read, by name.
+    fn unread(&self, wanted: impl Fn(Part) -> bool) -> Vec<String> {
+        let Source::Directory(directory) = &self.source else { return Vec::new() };
+        let unread = directory.unread().filter(|(_, part)| wanted(*part));
+        unread.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// K, where the configuration says it.
+    fn blocks(&self) -> u64 {
+        let blocks = self.config.get("num_hidden_layers").or(self.config.get("n_layer"));
+        blocks.and_then(Value::as_u64).unwrap_or(u64::MAX)
     }
 
     /// The model's own tokenizer.

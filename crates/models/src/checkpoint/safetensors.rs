@@ -77,7 +77,12 @@ impl Shard {
             Dtype::F16 => Kind::Half,
             Dtype::BF16 => Kind::BFloat16,
             Dtype::F64 => Kind::Double,
-            other => return Err(wrong(format!("is of type {other:?}; known: F32, F16, BF16, F64"))),
+            other => {
+                return Err(wrong(format!(
+                    "is of type {other:?}; known: F32, F16, BF16, F64. A quantised checkpoint has to be saved \
+                     dequantised, or taken as GGUF"
+                )));
+            }
         };
         let (start, end) = info.data_offsets;
         let mut bytes = vec![0; end - start];
