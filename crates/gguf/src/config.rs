@@ -15,6 +15,9 @@ const ARCHITECTURES: [&str; 8] = ["gpt2", "gptneox", "llama", "olmo2", "phi3", "
 /// llama.cpp's rotary base where the file names none.
 const DEFAULT_THETA: f64 = 10_000.0;
 
+/// Every so many blocks of a SmolLM3 one does not rotate; no key of a file says it.
+const SMOLLM3_INTERVAL: u64 = 4;
+
 /// The share of a head that is rotated. The model multiplies it by the width and drops the fraction, so it may not be too
 /// small by a rounding.
 pub(crate) fn share(rotated: u64, width: u64) -> f64 {
@@ -65,8 +68,10 @@ impl GgufFile {
             "gptneox" => self.gptneox(&mut config)?,
             _ => self.llama(&mut config)?,
         }
-        if architecture == "olmo2" {
-            self.olmo3(&mut config)?;
+        match architecture.as_str() {
+            "olmo2" => self.olmo3(&mut config)?,
+            "smollm3" => drop(config.insert("no_rope_layer_interval".into(), SMOLLM3_INTERVAL.into())),
+            _ => {}
         }
         Ok(Value::Object(config))
     }
