@@ -36,14 +36,54 @@ pub(crate) struct Run {
     pub length: i64,
 }
 
-/// What the queries of a run attend to.
+/// How many queries with a window attend together at most: enough for efficient products, few beside the keys that
+/// they see with the usual windows of some thousand tokens.
+const WINDOW_QUERIES: i64 = 512;
+
+/// How many values a window's mask has, about, at most. libtorch makes an f32 of each.
+const MASK_VALUES: i64 = 1 << 22;
+
+/// Some queries of each sequence in a run, and the keys that they attend to.
 struct Scope {
-    /// The first token of the sequence that is seen at all.
+    /// The first of the queries.
+    first_query: i64,
+    /// How many.
+    queries: i64,
+    /// The first token of the sequence that any of them sees.
     first_key: i64,
-    /// Each query sees the keys up to itself.
+    /// How many keys there are from it on.
+    keys: i64,
+    /// Each query sees the keys up to itself: queries and keys are of the same tokens.
     causal: bool,
-    /// Which keys each query sees, (L, L); all if there is none.
+    /// Which keys each query sees, (queries, keys); all if there is none.
     mask: Option<Tensor>,
+}
+
+impl Scope {
+    /// The first `length` tokens, each of which sees all tokens up to itself.
+    fn causal(length: i64) -> Self {
+        Self { first_query: 0, queries: length, first_key: 0, keys: length, causal: true, mask: None }
+    }
+
+    /// A whole sequence of which each token sees itself and the `window` − 1 tokens before it. No more keys are looked
+    /// at than the window needs: the memory grows with the sequence's length, not with its square.
+    fn with_window(length: i64, window: i64, device: Device) -> Result<Vec<Self>, ModelError> {
+        let mut scopes = vec![Self::causal(window)];
+        let most = (MASK_VALUES / window.max(1)).clamp(1, WINDOW_QUERIES).min(length - window);
+        // Of the keys from the first query's oldest on, query i sees those from i to i + window − 1.
+        let ones = Tensor::f_ones([most, most + window - 1], (Kind::Bool, device))?;
+        let band = ones.f_triu(0)?.f_tril(window - 1)?;
+        let mut first_query = window;
+        while first_query < length {
+            let queries = most.min(length - first_query);
+            let keys = queries + window - 1;
+            let mask = Some(band.f_narrow(0, 0, queries)?.f_narrow(1, 0, keys)?);
+            let first_key = first_query + 1 - window;
+            scopes.push(Self { first_query, queries, first_key, keys, causal: false, mask });
+            first_query += queries;
+        }
+        Ok(scopes)
+    }
 }
 
 impl Pack {
@@ -91,16 +131,11 @@ impl Pack {
         value: &Tensor,
         window: Option<i64>,
     ) -> Result<Tensor, ModelError> {
-        let scope = |run: &Run| {
-            let Some(window) = window.filter(|&window| window < run.length) else {
-                return Ok(Scope { first_key: 0, causal: true, mask: None });
-            };
-            // Key j is seen by query i if i − window < j ≤ i.
-            let ones = Tensor::f_ones([run.length, run.length], (Kind::Bool, query.device()))?;
-            let mask = ones.f_tril(0)?.f_triu(1 - window)?;
-            Ok(Scope { first_key: 0, causal: false, mask: Some(mask) })
+        let scopes = |run: &Run| match window {
+            Some(window) if window < run.length => Scope::with_window(run.length, window, query.device()),
+            _ => Ok(vec![Scope::causal(run.length)]),
         };
-        self.attend(query, key, value, |run| (run.start, run.length), scope)
+        self.attend(query, key, value, |run| (run.start, run.length), scopes)
     }
 
     /// Attention of the last token of each sequence over the whole sequence.
@@ -121,7 +156,8 @@ impl Pack {
             |run| (run.first, 1),
             |run| {
                 let first_key = window.map_or(0, |window| (run.length - window).max(0));
-                Ok(Scope { first_key, causal: false, mask: None })
+                let keys = run.length - first_key;
+                Ok(vec![Scope { first_query: 0, queries: 1, first_key, keys, causal: false, mask: None }])
             },
         )
     }
@@ -142,7 +178,7 @@ impl Pack {
         key: &Tensor,
         value: &Tensor,
         query_rows: impl Fn(&Run) -> (i64, i64),
-        scope: impl Fn(&Run) -> Result<Scope, ModelError>,
+        scopes: impl Fn(&Run) -> Result<Vec<Scope>, ModelError>,
     ) -> Result<Tensor, ModelError> {
         let (_, heads, width) = query.size3()?;
         let (_, groups, _) = key.size3()?;
@@ -157,32 +193,34 @@ impl Pack {
                     .f_transpose(1, 2)
             };
             let query = split(query, start, queries, heads)?;
-            let Scope { first_key, causal, mask } = scope(run)?;
-            let keys = run.length - first_key;
-            // Each group's keys and values serve heads / groups heads: (n, G, L, d) -> (n, A, L, d).
-            let shared = |tensor: &Tensor| {
-                let tensor = split(tensor, run.start, run.length, groups)?.f_narrow(2, first_key, keys)?;
-                if groups == heads {
-                    return Ok(tensor);
-                }
-                tensor
-                    .f_unsqueeze(2)?
-                    .f_expand([run.sequences, groups, heads / groups, keys, width], false)?
-                    .f_reshape([run.sequences, heads, keys, width])
-            };
-            let attended = Tensor::f_scaled_dot_product_attention::<Tensor>(
-                &query,
-                &shared(key)?,
-                &shared(value)?,
-                mask,
-                0.0,
-                causal,
-                None,
-                false,
-            )?;
-            // (n, A, L, d) -> (n·L, A·d)
-            let rows = attended.f_transpose(1, 2)?.f_reshape([run.sequences * queries, heads * width])?;
-            output.f_narrow(0, start, run.sequences * queries)?.f_copy_(&rows)?;
+            let output = output.f_narrow(0, start, run.sequences * queries)?;
+            let output = output.f_view([run.sequences, queries, heads, width])?;
+            for Scope { first_query, queries, first_key, keys, causal, mask } in scopes(run)? {
+                // Each group's keys and values serve heads / groups heads: (n, G, L, d) -> (n, A, L, d).
+                let shared = |tensor: &Tensor| {
+                    let tensor =
+                        split(tensor, run.start, run.length, groups)?.f_narrow(2, first_key, keys)?;
+                    if groups == heads {
+                        return Ok(tensor);
+                    }
+                    tensor
+                        .f_unsqueeze(2)?
+                        .f_expand([run.sequences, groups, heads / groups, keys, width], false)?
+                        .f_reshape([run.sequences, heads, keys, width])
+                };
+                let attended = Tensor::f_scaled_dot_product_attention::<Tensor>(
+                    &query.f_narrow(2, first_query, queries)?,
+                    &shared(key)?,
+                    &shared(value)?,
+                    mask,
+                    0.0,
+                    causal,
+                    None,
+                    false,
+                )?;
+                // (n, A, L, d) -> (n, L, A, d)
+                output.f_narrow(1, first_query, queries)?.f_copy_(&attended.f_transpose(1, 2)?)?;
+            }
         }
         Ok(output)
     }
@@ -203,5 +241,33 @@ mod tests {
         assert_eq!(values(&pack.sampled_rows), [3, 0, 5, 1]);
         let run = |start, first, sequences, length| Run { start, first, sequences, length };
         assert_eq!(pack.runs, [run(0, 0, 2, 1), run(2, 2, 2, 2)]);
+    }
+    /// Against a mask of L×L, which decides for each pair by itself. The sums are over the same values in another order: some
+    /// roundings of f32.
+    #[test]
+    fn a_window_sees_what_its_mask_would_show() {
+        let lengths = [1, 7, 8, 30, 30, 1300];
+        let sequences: Vec<Vec<i64>> = lengths.iter().map(|&length| vec![0; length]).collect();
+        let pack = Pack::new(&sequences.iter().map(Vec::as_slice).collect::<Vec<_>>(), Device::Cpu).unwrap();
+        let (tokens, heads, groups, width) = (pack.tokens.size1().unwrap(), 4, 2, 6);
+        let random = |count: i64| Tensor::randn([tokens, count, width], (Kind::Float, Device::Cpu));
+        let (query, key, value) = (random(heads), random(groups), random(groups));
+        for window in [1, 7, 600, 1299] {
+            let ours = pack.causal_attention(&query, &key, &value, Some(window)).unwrap();
+            for run in &pack.runs {
+                for start in (0..run.sequences).map(|i| run.start + i * run.length) {
+                    let part = |tensor: &Tensor| tensor.narrow(0, start, run.length).transpose(0, 1);
+                    let shared =
+                        |tensor: &Tensor| part(tensor).repeat_interleave_self_int(heads / groups, 0, heads);
+                    let ones = Tensor::ones([run.length, run.length], (Kind::Bool, Device::Cpu));
+                    let hidden = ones.tril(0).triu(1 - window).logical_not();
+                    let scores = part(&query).matmul(&shared(&key).transpose(1, 2)) / (width as f64).sqrt();
+                    let weights = scores.masked_fill(&hidden, f64::NEG_INFINITY).softmax(-1, Kind::Float);
+                    let expected = weights.matmul(&shared(&value)).transpose(0, 1).reshape([run.length, -1]);
+                    let error = (ours.narrow(0, start, run.length) - expected).abs().max().double_value(&[]);
+                    assert!(error < 1e-5, "window {window}, {} tokens: {error}", run.length);
+                }
+            }
+        }
     }
 }
