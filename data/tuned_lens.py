@@ -55,19 +55,27 @@ class Head:
         self.norm = children["norm"] if "norm" in children else children["ln_f"]
         self.unembedding = loaded.get_output_embeddings().weight.data  # (V, H)
         self.half = self.unembedding.bfloat16()
+        self.cap = getattr(loaded.config.get_text_config(), "final_logit_softcapping", None)
 
     def truth(self, final):
         """ln of the model's own distributions, (n, V)."""
-        return (self.norm(final) @ self.unembedding.T).log_softmax(-1)
+        return self.capped(self.norm(final) @ self.unembedding.T).log_softmax(-1)
+
+    def capped(self, logits):
+        """Behind the model's soft-cap, where it has one."""
+        return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
     def gradient(self, x, truth):
         """∂(mean KL)/∂x for normed states x (n, H) and ln of the true distributions (n, V)."""
-        difference = (x.bfloat16() @ self.half.T).softmax(-1, dtype=torch.float32).sub_(truth.exp())
+        logits = self.capped(x.bfloat16() @ self.half.T)
+        difference = logits.softmax(-1, dtype=torch.float32).sub_(truth.exp())
+        if self.cap is not None:
+            difference *= 1 - (logits.float() / self.cap).square()
         return (difference.bfloat16() @ self.half).float() / len(x)
 
     def divergence(self, x, truth):
         """The mean KL divergence."""
-        ln_q = (x.bfloat16() @ self.half.T).log_softmax(-1, dtype=torch.float32)
+        ln_q = self.capped(x.bfloat16() @ self.half.T).log_softmax(-1, dtype=torch.float32)
         return (truth.exp() * (truth - ln_q)).sum(-1).mean().item()
 
 

@@ -30,7 +30,7 @@ fn states_and_logits_are_transformers() {
             files += 1;
         }
     }
-    assert!(directories >= 24 && files >= 15, "only {directories} directories and {files} GGUF files");
+    assert!(directories >= 31 && files >= 17, "only {directories} directories and {files} GGUF files");
 }
 
 fn check(case: &Path, model: &Path) {

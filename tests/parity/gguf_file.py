@@ -14,13 +14,14 @@ import torch
 import transformers
 
 # What a GGUF file cannot say: Qwen2's and SmolLM3's windows, names without their prefix, which gelu GPT-NeoX has, OLMo's
-# biases; YaRN, which is refused; and Mistral, whose files are Llama's.
+# biases; Gemma's kinds of blocks and scales of queries; YaRN, which is refused; and Mistral, whose files are Llama's.
 WITHOUT = {"gpt2-bare", "mistral-window", "mistral-no-window", "qwen2-window", "gpt_neox-tanh-no-biases", "gpt_neox-old-file",
-           "olmo2-biases", "olmo3-yarn", "smollm3-window"}
+           "olmo2-biases", "olmo3-yarn", "smollm3-window", "gemma2-no-caps", "gemma3-bases", "gemma3-capped-head", "gemma3-old-file",
+           "gemma3-images"}
 # llama.cpp's names of architectures, where they differ.
-ARCHITECTURES = {"gpt_neox": "gptneox", "olmo3": "olmo2"}
+ARCHITECTURES = {"gpt_neox": "gptneox", "olmo3": "olmo2", "gemma3_text": "gemma3"}
 # transformers' reader leaves rotary scalings out; of Llama it reads neither biases nor a head size of its own.
-UNREAD = {"llama3-rope", "llama-linear-rope", "phi3-longrope", "llama-untied-biases"}
+UNREAD = {"llama3-rope", "llama-linear-rope", "phi3-longrope", "llama-untied-biases", "gemma3-deep"}
 UNREAD_FAMILIES = {"gpt_neox", "olmo2", "olmo3", "smollm3"}
 
 
@@ -59,6 +60,16 @@ def write(path, name, config, weights):
             file.add_sliding_window_pattern([kind == "sliding_attention" for kind in config.layer_types])
             if sliding["rope_theta"] != rope["rope_theta"]:
                 file.add_rope_freq_base_swa(sliding["rope_theta"])
+        if family.startswith("gemma"):
+            file.add_sliding_window(config.sliding_window)
+            file.add_value_length(width)
+        if family == "gemma2":
+            file.add_attn_logit_softcapping(config.attn_logit_softcapping)
+            file.add_final_logit_softcapping(config.final_logit_softcapping)
+        if family == "gemma3_text":
+            sliding, rope = rope["sliding_attention"], rope["full_attention"]
+            if sliding["rope_theta"] != 10000.0:
+                file.add_rope_freq_base_swa(sliding["rope_theta"])
         file.add_feed_forward_length(config.intermediate_size)
         file.add_head_count_kv(config.num_key_value_heads)
         file.add_layer_norm_rms_eps(config.rms_norm_eps)
@@ -81,6 +92,8 @@ def write(path, name, config, weights):
             value = interleaved(value, config.num_key_value_heads)
         if family == "gpt2" and key.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
             value = value.T
+        if family.startswith("gemma") and key.endswith("norm.weight"):
+            value = value + 1  # the gain itself
         if ".query_key_value." in key:
             value = value.reshape(heads, 3, -1, *value.shape[1:]).swapaxes(0, 1).reshape(value.shape)
         file.add_tensor(names.get_name(key, try_suffixes=(".weight", ".bias")), np.ascontiguousarray(value))

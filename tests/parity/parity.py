@@ -82,6 +82,29 @@ def cases():
     yield "smollm3-no-rope", auto("smollm3", **smol), None
     yield "smollm3-window", auto("smollm3", **smol, use_sliding_window=True, no_rope_layers=[0, 1, 1, 0],
         tie_word_embeddings=False), None
+    gemma = llama | dict(num_hidden_layers=4, sliding_window=7, head_dim=10, query_pre_attn_scalar=7)
+    # Caps so low that most products and logits are bent.
+    yield "gemma2-caps", auto("gemma2", **(gemma | dict(query_pre_attn_scalar=10)), attn_logit_softcapping=0.5,
+        final_logit_softcapping=1.5), None
+    yield "gemma2-no-caps", auto("gemma2", **gemma, attn_logit_softcapping=None, final_logit_softcapping=None,
+        attention_bias=True, layer_types=["full_attention", "sliding_attention", "sliding_attention", "full_attention"]), None
+    bases = dict(full_attention=dict(rope_type="linear", rope_theta=10000.0, factor=4.0),
+                 sliding_attention=dict(rope_type="default", rope_theta=300.0))
+    yield "gemma3-bases", auto("gemma3_text", **gemma, sliding_window_pattern=3, rope_parameters=bases), None
+    yield "gemma3-capped-head", auto("gemma3_text", **gemma, final_logit_softcapping=1.5,
+        layer_types=["full_attention", "sliding_attention", "sliding_attention", "full_attention"]), None
+    yield "gemma3-old-file", auto("gemma3_text", **gemma, sliding_window_pattern=3, rope_parameters=bases), "old gemma"
+    # Deep enough for the pattern of six blocks, which GGUF files do not name.
+    deep = gemma | dict(num_hidden_layers=7, head_dim=16, query_pre_attn_scalar=16)
+    yield "gemma3-deep", auto("gemma3_text", **deep, rope_parameters=bases), None
+    yield "gemma3-images", auto("gemma3", text_config=gemma | dict(rope_parameters=bases, pad_token_id=0), vision_config=dict(
+        hidden_size=16, intermediate_size=20, num_attention_heads=2, num_hidden_layers=1, image_size=28, patch_size=14),
+        mm_tokens_per_image=4, image_token_index=95, boi_token_index=94, eoi_token_index=93), None
+
+
+def text(config):
+    """The configuration of the language model."""
+    return config.get_text_config()
 
 
 def final_norm(base):
@@ -105,9 +128,24 @@ def as_saved_in_2023(case, config):
     save_file(weights, case / "model.safetensors", metadata={"format": "pt"})
 
 
+def gemma_as_saved_in_2025(case):
+    """Gemma 3's words in config.json before transformers 5, and the names of the tensors in files of 2025 with images."""
+    keys = json.loads((case / "config.json").read_text())
+    rotary = keys.pop("rope_parameters")
+    full, sliding = rotary["full_attention"], rotary["sliding_attention"]
+    keys |= dict(rope_theta=full.pop("rope_theta"), rope_local_base_freq=sliding["rope_theta"], rope_scaling=full, sliding_window_pattern=3,
+                 cache_implementation="hybrid")
+    for new in ("layer_types", "_sliding_window_pattern"):
+        keys.pop(new, None)
+    weights = load_file(case / "model.safetensors")
+    save_file({name.replace("model.", "model.language_model.", 1): value for name, value in weights.items()}, case / "model.safetensors",
+              metadata={"format": "pt"})
+    (case / "config.json").write_text(json.dumps(keys, indent=2) + "\n")
+
+
 def states(model, ids, position):
     """The residual stream at one position, levels 0..K, and the logits there."""
-    base = model.base_model
+    base = getattr(model.base_model, "language_model", model.base_model)
     blocks, norm = (base.h, base.ln_f) if hasattr(base, "h") else (base.layers, final_norm(base))
     seen = []
     hooks = [blocks[0].register_forward_pre_hook(
@@ -127,7 +165,8 @@ def states(model, ids, position):
 def make(folder):
     for index, (name, config, special) in enumerate(cases()):
         torch.manual_seed(index)
-        model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval().float()
+        whole = transformers.AutoModelForImageTextToText if hasattr(config, "vision_config") else transformers.AutoModelForCausalLM
+        model = whole.from_config(config, attn_implementation="eager").eval().float()
         for parameter in model.parameters():  # norms and biases too: 1 and 0 would hide mistakes
             parameter.data += 0.2 * torch.randn_like(parameter)
         case = folder / name
@@ -138,6 +177,9 @@ def make(folder):
             save_file({k.removeprefix("transformer."): v for k, v in weights.items()}, case / "model.safetensors")
         if special == "old":
             as_saved_in_2023(case, config)
+        if special == "old gemma":
+            gemma_as_saved_in_2025(case)
+        config = text(config)
         if name not in gguf_file.WITHOUT:
             gguf_file.write(case / "model.gguf", name, config, model.state_dict() if config.tie_word_embeddings is False else
                             {k: v for k, v in model.state_dict().items() if k != "lm_head.weight"})
@@ -159,7 +201,8 @@ def make(folder):
 
 def head(case, config, hidden):
     """Onejump stores states; its head is the checkpoint's final norm and unembedding."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(case) if config["model_type"] != "gpt2" else None
+    whole = transformers.AutoModelForImageTextToText if "vision_config" in config else transformers.AutoModelForCausalLM
+    model = whole.from_pretrained(case) if config["model_type"] != "gpt2" else None
     if model is None:
         weights = load_file(case / "model.safetensors")
         weights = {k.removeprefix("transformer."): v for k, v in weights.items()}
@@ -167,7 +210,9 @@ def head(case, config, hidden):
             hidden, hidden.shape[-1:], weights["ln_f.weight"], weights["ln_f.bias"], config["layer_norm_epsilon"])
         return norm @ weights["wte.weight"].T
     with torch.no_grad():
-        return model.lm_head(final_norm(model.base_model)(hidden))
+        base = getattr(model.base_model, "language_model", model.base_model)
+        logits, cap = model.lm_head(final_norm(base)(hidden)), getattr(text(model.config), "final_logit_softcapping", None)
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
 def compare(folder):

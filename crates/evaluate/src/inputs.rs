@@ -13,7 +13,7 @@ use onejump_tensor::rows::{tensor, values};
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-use crate::levels::{CHUNK, FinalStates};
+use crate::levels::{CHUNK, FinalStates, Means};
 use crate::truth;
 
 /// The states of some samples with the true distributions.
@@ -38,7 +38,7 @@ impl States {
         let positions = hidden.positions()?;
         let targets = tensor(&hidden.level(hidden.blocks())?, hidden.hidden_size())?;
         let normed_targets = head.head().norm.forward(&targets)?;
-        let finals = FinalStates { targets, normed_targets, expected: None, head: head.shallow_clone() };
+        let finals = FinalStates { targets, normed_targets, means: Means::None, head: head.shallow_clone() };
         Ok(Self { hidden, truth, positions, finals })
     }
 
@@ -52,7 +52,10 @@ impl States {
     ) -> Result<Self, EvaluateError> {
         let mut states = Self::read(hidden, name, head, cache, observer)?;
         let cache = cache.join(format!("expected-{name}.parquet"));
-        states.finals.expected = Some(states.expected(&cache, observer)?);
+        states.finals.means = match head.head().soft_cap {
+            Some(_) => Means::OfLogits,
+            None => Means::Expected(states.expected(&cache, observer)?),
+        };
         Ok(states)
     }
 
@@ -73,16 +76,15 @@ impl States {
         {
             return Ok(tensor(&rows, hidden_size)?);
         }
-        let unembedding = &self.finals.head.head().unembedding;
-        let transposed = unembedding.f_transpose(0, 1)?; // (H, V)
+        let head = self.finals.head.head();
         let (count, mut start) = (self.count() as i64, 0);
         let meter = observer.begin(Task { name: "expected rows", unit: "samples", total: count as u64 });
         let mut rows = Vec::with_capacity(self.count() * hidden_size);
         while start < count {
             observer.check()?;
             let n = CHUNK.min(count - start);
-            let logits = self.finals.normed_targets.f_narrow(0, start, n)?.f_mm(&transposed)?; // (n, V)
-            let expected = logits.f_softmax(1, Kind::Float)?.f_mm(unembedding)?; // (n, H)
+            let logits = head.logits_of_normed(&self.finals.normed_targets.f_narrow(0, start, n)?)?; // (n, V)
+            let expected = logits.f_softmax(1, Kind::Float)?.f_mm(&head.unembedding)?; // (n, H)
             rows.extend(values(&expected)?);
             meter.advance(n as u64);
             start += n;

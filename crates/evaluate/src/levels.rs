@@ -20,17 +20,40 @@ pub(crate) struct FinalStates {
     pub targets: Tensor,
     /// The same after the final norm, (N, H).
     pub normed_targets: Tensor,
-    /// Eᵀp of the true distributions p, (N, H); none if no KL divergence is asked for.
-    pub expected: Option<Tensor>,
+    /// How mean logits under the true distributions are found, for KL divergences.
+    pub means: Means,
     pub head: SharedHead,
 }
+
+/// How the means of logits under the true distributions p are found.
+pub(crate) enum Means {
+    /// No KL divergence is asked for.
+    None,
+    /// As products with Eᵀp, (N, H).
+    Expected(Tensor),
+    /// From all V logits: behind a soft-cap they are no products.
+    OfLogits,
+}
+
+impl Means {
+    fn shallow_clone(&self) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Expected(expected) => Self::Expected(expected.shallow_clone()),
+            Self::OfLogits => Self::OfLogits,
+        }
+    }
+}
+
+/// Samples whose true and approximate logits are in memory together where all V are needed.
+const LOGIT_ROWS: i64 = 16;
 
 impl FinalStates {
     pub fn shallow_clone(&self) -> Self {
         Self {
             targets: self.targets.shallow_clone(),
             normed_targets: self.normed_targets.shallow_clone(),
-            expected: self.expected.as_ref().map(Tensor::shallow_clone),
+            means: self.means.shallow_clone(),
             head: self.head.shallow_clone(),
         }
     }
@@ -46,7 +69,7 @@ impl FinalStates {
         let chosen = self.head.head().unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
         let logits = self.normed_targets.f_narrow(0, start, rows)?.f_mul(&chosen)?;
         let logits = logits.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
-        let logits = values(&logits)?;
+        let logits = values(&self.head.head().capped(logits)?)?;
         let totals = &truth.logsumexp[start as usize..start as usize + tokens.len()];
         Ok(totals.iter().zip(logits).map(|(&total, logit)| f64::from(total) - f64::from(logit)).collect())
     }
@@ -54,7 +77,7 @@ impl FinalStates {
     /// KL(p ‖ q) of a range of rows, for approximations with the given ln Σ exp.
     ///
     /// With true logits z and the shortcut's ẑ, KL = Σ p·(z − ẑ) − lse(z) + lse(ẑ), and
-    /// Σ p·(z − ẑ) = (norm(h_K) − norm(ĥ))·(Eᵀp): H operations instead of V.
+    /// Σ p·(z − ẑ) = (norm(h_K) − norm(ĥ))·(Eᵀp): H operations instead of V, where the head has no soft-cap.
     fn divergences(
         &self,
         truth: &Truth,
@@ -62,15 +85,35 @@ impl FinalStates {
         normed: &Tensor,
         logsumexp: &[f64],
     ) -> Result<Option<Vec<f64>>, EvaluateError> {
-        let Some(expected) = &self.expected else { return Ok(None) };
         let rows = logsumexp.len() as i64;
-        let apart = self.normed_targets.f_narrow(0, start, rows)?.f_sub(normed)?;
-        let products = apart.f_mul(&expected.f_narrow(0, start, rows)?)?;
-        let products = products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?;
-        let products = Vec::<f64>::try_from(products)?;
+        let targets = self.normed_targets.f_narrow(0, start, rows)?;
+        let products = match &self.means {
+            Means::None => return Ok(None),
+            Means::Expected(expected) => {
+                let products = targets.f_sub(normed)?.f_mul(&expected.f_narrow(0, start, rows)?)?;
+                let products = products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?;
+                Vec::<f64>::try_from(products)?
+            }
+            Means::OfLogits => self.logits_apart(&targets, normed)?,
+        };
         let totals = &truth.logsumexp[start as usize..start as usize + logsumexp.len()];
         let kl = |((product, &ours), &theirs): ((f64, &f64), &f32)| product - f64::from(theirs) + ours;
         Ok(Some(products.into_iter().zip(logsumexp).zip(totals).map(kl).collect()))
+    }
+
+    /// Σ p·(z − ẑ) from all logits z and ẑ, of final states and approximations (n, H) behind the norm.
+    fn logits_apart(&self, targets: &Tensor, normed: &Tensor) -> Result<Vec<f64>, EvaluateError> {
+        let (head, count) = (self.head.head(), targets.size2()?.0);
+        let mut sums = Vec::with_capacity(count as usize);
+        for start in (0..count).step_by(LOGIT_ROWS as usize) {
+            let rows = LOGIT_ROWS.min(count - start);
+            let theirs = head.logits_of_normed(&targets.f_narrow(0, start, rows)?)?; // (n, V)
+            let ours = head.logits_of_normed(&normed.f_narrow(0, start, rows)?)?;
+            let apart = theirs.f_softmax(1, Kind::Float)?.f_mul_(&theirs.f_sub(&ours)?)?;
+            let apart = apart.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?;
+            sums.extend(Vec::<f64>::try_from(apart)?);
+        }
+        Ok(sums)
     }
 }
 

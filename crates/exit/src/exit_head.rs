@@ -5,13 +5,15 @@
 //! that is H/r times fewer operations than the full head. A LayerNorm also takes the mean away, which
 //! is linear too: the rows of B lose theirs beforehand; and its bias adds the constant bias·Eᵀ.
 //!
+//! A soft-cap of logits (Gemma 2) is applied to the products, block by block, before they are looked at.
+//!
 //! The N×V logits are never whole in memory: a scan keeps of them what the metrics need.
 
 use std::sync::Arc;
 
 use onejump_models::head::Head;
 use onejump_shortcuts::map::{Map, Projection};
-use onejump_simd::{Panels, RowScan};
+use onejump_simd::{Panels, RowScan, soft_cap};
 use onejump_tensor::rows::values;
 use tch::{Kind, Tensor};
 
@@ -118,7 +120,12 @@ impl ExitHead {
     pub fn logits_of(&self, approximated: &Approximated, tokens: &[i64]) -> Result<Vec<f32>, ExitError> {
         let chosen = self.head.unembedding.f_index_select(0, &Tensor::f_from_slice(tokens)?)?; // (n, H)
         let products = approximated.normed.f_mul(&chosen)?;
-        Ok(values(&products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)?)
+        let products = products.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
+        let mut logits = values(&products)?;
+        if let Some(cap) = self.head.soft_cap {
+            soft_cap(&mut logits, cap as f32);
+        }
+        Ok(logits)
     }
 
     /// Scans all logits of each sample; `tokens` and `references` are as [`ExitHead::logits_of`] has them.
@@ -133,10 +140,31 @@ impl ExitHead {
     ) -> Result<Vec<RowScan>, ExitError> {
         let started = tokens.iter().zip(references);
         let mut scans: Vec<_> = started.map(|(&token, &logit)| RowScan::new(token as usize, logit)).collect();
-        self.panels.products(&values(&approximated.factor)?, |row, first, logits| {
+        self.logits(approximated, |row, first, logits| {
             scans[row].add(logits, first);
-        });
+        })?;
         Ok(scans)
+    }
+
+    /// Shows all logits of each sample to `take`, as [`Panels::products`] has it.
+    fn logits(
+        &self,
+        approximated: &Approximated,
+        mut take: impl FnMut(usize, usize, &[f32]),
+    ) -> Result<(), ExitError> {
+        let factor = values(&approximated.factor)?;
+        let Some(cap) = self.head.soft_cap else {
+            self.panels.products(&factor, take);
+            return Ok(());
+        };
+        let mut capped = Vec::new();
+        self.panels.products(&factor, |row, first, products| {
+            capped.clear();
+            capped.extend_from_slice(products);
+            soft_cap(&mut capped, cap as f32);
+            take(row, first, &capped);
+        });
+        Ok(())
     }
 
     /// What the shortcut answers at hidden states (n, H).
@@ -159,9 +187,7 @@ impl ExitHead {
         let approximated = self.approximate(hidden)?;
         let rows = approximated.hidden.size2()?.0 as usize;
         let mut rankings: Vec<_> = (0..rows).map(|_| Ranking::new(count)).collect();
-        self.panels.products(&values(&approximated.factor)?, |row, first, logits| {
-            rankings[row].add(logits, first);
-        });
+        self.logits(&approximated, |row, first, logits| rankings[row].add(logits, first))?;
         Ok(rankings.into_iter().map(Ranking::best).collect())
     }
 }
@@ -172,7 +198,7 @@ mod tests {
     use onejump_models::norm::Norm;
     use tch::Device;
 
-    /// The fused head against the full one, for both norms. f32 sums of a few dozen values: 1e-4.
+    /// The fused head against the full one, for both norms, with and without a soft-cap. f32 sums of a few dozen values: 1e-4.
     #[test]
     fn the_fused_head_is_the_full_head() {
         tch::manual_seed(3);
@@ -182,8 +208,8 @@ mod tests {
             Norm::Rms { weight: random(&[hidden]), eps: 1e-5 },
             Norm::Layer { weight: random(&[hidden]), bias: random(&[hidden]), eps: 1e-5 },
         ];
-        for norm in norms {
-            let head = Head { norm, unembedding: random(&[vocab, hidden]) };
+        for (norm, soft_cap) in norms.into_iter().zip([Some(2.0), None]) {
+            let head = Head { norm, unembedding: random(&[vocab, hidden]), soft_cap };
             let map = Map::LowRank { norm: None, a: random(&[hidden, rank]), b: random(&[rank, hidden]) };
             let states = random(&[samples, hidden]);
             let logits = head.logits(&map.apply(&states).unwrap()).unwrap();
@@ -198,6 +224,7 @@ mod tests {
             for (row, scan) in scans.iter().enumerate() {
                 let own = logits.double_value(&[row as i64, vocab - 1]);
                 assert!((f64::from(references[row]) - own).abs() < 1e-4);
+                assert!(soft_cap.is_none_or(|cap| own.abs() < cap && f64::from(scan.largest) <= cap));
                 assert!((scan.logsumexp() - f64::from(totals[row])).abs() < 1e-4);
                 assert_eq!(scan.top as i64, tops[row]);
                 let above = logits.get(row as i64).gt(own).sum(Kind::Int64).int64_value(&[]);

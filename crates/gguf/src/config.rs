@@ -9,11 +9,16 @@ use crate::names::{self, EMBEDDING};
 use crate::{GgufError, GgufFile};
 
 /// The values of `general.architecture` that [`GgufFile::config`] knows; Hugging Face's `model_type` spells
-/// them alike, but for `gptneox` and for OLMo 3, whose files say `olmo2`. (Mistral's files say `llama`.)
-const ARCHITECTURES: [&str; 8] = ["gpt2", "gptneox", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"];
+/// them alike, but for `gptneox`, for Gemma 3's language model, and for OLMo 3, whose files say `olmo2`. (Mistral's files
+/// say `llama`.)
+const ARCHITECTURES: [&str; 10] =
+    ["gemma2", "gemma3", "gpt2", "gptneox", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"];
 
 /// llama.cpp's rotary base where the file names none.
 const DEFAULT_THETA: f64 = 10_000.0;
+
+/// Architectures whose files may have a window shorter than their context.
+const WITH_WINDOW: [&str; 4] = ["gemma2", "gemma3", "olmo2", "phi3"];
 
 /// Every so many blocks of a SmolLM3 one does not rotate; no key of a file says it.
 const SMOLLM3_INTERVAL: u64 = 4;
@@ -28,6 +33,8 @@ pub(crate) fn share(rotated: u64, width: u64) -> f64 {
 /// The keys that one architecture alone reads.
 fn own_keys(architecture: &str) -> &'static [&'static str] {
     match architecture {
+        "gemma2" => &["attn_logit_softcapping", "final_logit_softcapping"],
+        "gemma3" => &["attention.sliding_window_pattern", "final_logit_softcapping", "rope.freq_base_swa"],
         "gptneox" => &["use_parallel_residual"],
         "olmo2" => &["attention.sliding_window_pattern", "rope.freq_base_swa"],
         _ => &[],
@@ -69,6 +76,7 @@ impl GgufFile {
             _ => self.llama(&mut config)?,
         }
         match architecture.as_str() {
+            "gemma2" | "gemma3" => self.gemma(&mut config)?,
             "olmo2" => self.olmo3(&mut config)?,
             "smollm3" => drop(config.insert("no_rope_layer_interval".into(), SMOLLM3_INTERVAL.into())),
             _ => {}
@@ -126,8 +134,8 @@ impl GgufFile {
         config.insert("rms_norm_eps".into(), json!(epsilon));
         let context = self.integer(&self.own("context_length")?)?;
         if let Some(window) = self.optional("attention.sliding_window")?.filter(|&window| window > 0) {
-            // Of these families only Phi-3 and OLMo 3 have windows in GGUF; one as wide as the context changes nothing.
-            if window < context && !["phi3", "olmo2"].contains(&self.architecture()?) {
+            // Of these families only some have windows in GGUF; one as wide as the context changes nothing.
+            if window < context && !WITH_WINDOW.contains(&self.architecture()?) {
                 return Err(self.refused(&self.own("attention.sliding_window")?));
             }
             config.insert("sliding_window".into(), window.into());

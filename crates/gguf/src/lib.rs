@@ -18,8 +18,10 @@
 mod config;
 mod error;
 mod file;
+mod gemma;
 mod header;
 mod keys;
+mod kinds;
 mod names;
 mod neox;
 mod olmo;

@@ -57,6 +57,23 @@ const OLMO2_BLOCK: [(&str, &str); 11] = [
     ("post_feedforward_layernorm", "post_ffw_norm"),
 ];
 
+/// Tensors of a block of Gemma 2 and 3.
+const GEMMA_BLOCK: [(&str, &str); 13] = [
+    ("input_layernorm", "attn_norm"),
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.o_proj", "attn_output"),
+    ("self_attn.q_norm", "attn_q_norm"),
+    ("self_attn.k_norm", "attn_k_norm"),
+    ("post_attention_layernorm", "post_attention_norm"),
+    ("pre_feedforward_layernorm", "ffn_norm"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.up_proj", "ffn_up"),
+    ("mlp.down_proj", "ffn_down"),
+    ("post_feedforward_layernorm", "post_ffw_norm"),
+];
+
 /// Tensors of a block of GPT-NeoX, below `gpt_neox.layers.N.` and `blk.N.`.
 const NEOX_BLOCK: [(&str, &str); 6] = [
     ("input_layernorm", "attn_norm"),
@@ -93,6 +110,7 @@ pub(crate) fn gguf_name(name: &str, architecture: &str) -> Option<String> {
     let (modules, blocks) = match architecture {
         "gpt2" => (GPT2_BLOCK.as_slice(), "transformer.h."),
         "gptneox" => (NEOX_BLOCK.as_slice(), "gpt_neox.layers."),
+        "gemma2" | "gemma3" => (GEMMA_BLOCK.as_slice(), "model.layers."),
         "olmo2" => (OLMO2_BLOCK.as_slice(), "model.layers."),
         _ => (LLAMA_BLOCK.as_slice(), "model.layers."),
     };
@@ -102,6 +120,9 @@ pub(crate) fn gguf_name(name: &str, architecture: &str) -> Option<String> {
     let (_, gguf) = modules.iter().find(|(hf, _)| *hf == module)?;
     Some(format!("blk.{block}.{gguf}.{suffix}"))
 }
+
+/// Norms that some families have and others not.
+const QUERY_KEY_NORMS: [&str; 2] = ["attn_q_norm", "attn_k_norm"];
 
 /// Tensors that a model does not read under a Hugging Face name: tables of the rotary embedding, which the
 /// configuration has, and a buffer of files of 2023.
@@ -123,9 +144,12 @@ pub(crate) fn is_read(name: &str, architecture: &str) -> bool {
     match architecture {
         "gpt2" => return outside("transformer.") || unembedding || is_of(&GPT2_BLOCK),
         "gptneox" => return outside("gpt_neox.") || unembedding || is_of(&NEOX_BLOCK),
-        "olmo2" => {
+        "gemma2" | "gemma3" | "olmo2" => {
             let weight = !name.ends_with(".bias");
-            return outside("model.") || unembedding || weight && is_of(&OLMO2_BLOCK);
+            let of_block = if architecture == "olmo2" { is_of(&OLMO2_BLOCK) } else { is_of(&GEMMA_BLOCK) };
+            let own_norm =
+                architecture == "gemma2" && module.is_some_and(|module| QUERY_KEY_NORMS.contains(&module));
+            return outside("model.") || unembedding || weight && of_block && !own_norm;
         }
         _ => {}
     }
@@ -147,7 +171,7 @@ pub(crate) fn is_read(name: &str, architecture: &str) -> bool {
     let split = ["attn_q", "attn_k", "attn_v", "ffn_gate"];
     let fits = |module: &str| match module {
         "attn_qkv" => architecture == "phi3",
-        "attn_q_norm" | "attn_k_norm" => architecture == "qwen3",
+        module if QUERY_KEY_NORMS.contains(&module) => architecture == "qwen3",
         module => architecture != "phi3" || !split.contains(&module),
     };
     let known = LLAMA_BLOCK.iter().any(|(_, gguf)| Some(*gguf) == module && fits(gguf));
@@ -206,6 +230,11 @@ mod tests {
             ("rope_freqs.weight", "olmo2", false),
             ("rope_freqs.weight", "smollm3", true),
             ("output.weight", "olmo2", true),
+            ("post_ffw_norm.weight", "gemma2", true),
+            ("attn_k_norm.weight", "gemma3", true),
+            ("attn_k_norm.weight", "gemma2", false),
+            ("attn_q.bias", "gemma3", false),
+            ("rope_freqs.weight", "gemma3", false),
         ] {
             assert_eq!(is_read(name, architecture), read, "{name} in {architecture}");
         }

@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::ModelError;
 use crate::linear::Linear;
 use crate::norm::Norm;
-use crate::pack::Pack;
+use crate::pack::{Comparison, Pack};
 use crate::rotary::{Angles, rotate};
 
 /// Self-attention with A heads of d values in G groups.
@@ -20,8 +20,8 @@ pub(crate) struct Attention {
     pub heads: i64,
     pub groups: i64,
     pub width: i64,
-    /// A token attends to itself and the `window` − 1 tokens before it; to all without.
-    pub window: Option<i64>,
+    /// How queries and keys are compared.
+    pub comparison: Comparison,
 }
 
 /// (cos, sin) of the rotary angles for all tokens, and for the last token of each sequence.
@@ -53,7 +53,7 @@ impl Attention {
             ),
         };
         let value = qkv.f_narrow(1, heads + groups, groups)?;
-        self.o_proj.forward(&pack.causal_attention(&query, &key, &value, self.window)?)
+        self.o_proj.forward(&pack.causal_attention(&query, &key, &value, &self.comparison)?)
     }
 
     /// (T, H) -> (N, H): the same for the last token of each sequence alone.
@@ -72,7 +72,7 @@ impl Attention {
         let key_value = key_value.f_view([tokens, 2 * groups, width])?;
         let key = self.key(&key_value.f_narrow(1, 0, groups)?, angles)?;
         let value = key_value.f_narrow(1, groups, groups)?;
-        self.o_proj.forward(&pack.last_attention(&query, &key, &value, self.window)?)
+        self.o_proj.forward(&pack.last_attention(&query, &key, &value, &self.comparison)?)
     }
 
     fn query(&self, query: &Tensor, angles: Option<&Angles>) -> Result<Tensor, ModelError> {
@@ -106,7 +106,7 @@ impl Attention {
             heads: self.heads,
             groups: self.groups,
             width: self.width,
-            window: self.window,
+            comparison: self.comparison,
         }
     }
 }

@@ -52,6 +52,7 @@ const HARMLESS: &[&str] = &[
     "bad_words_ids",
     "begin_suppress_tokens",
     "bos_token_id",
+    "cache_implementation",
     "chunk_size_feed_forward",
     "classifier_dropout",
     "custom_pipelines",
@@ -195,6 +196,11 @@ const NEUTRAL: &[(&str, Neutral)] = &[
 ];
 
 impl Keys {
+    /// Whether the family reads a key.
+    pub fn reads(&self, key: &str) -> bool {
+        self.read.iter().any(|list| list.contains(&key))
+    }
+
     /// Adds the keys that a config.json leaves out, as transformers does.
     pub fn complete(&self, config: &mut Value) {
         let (Value::Object(config), Ok(defaults)) = (config, serde_json::from_str(self.defaults)) else {
@@ -214,11 +220,7 @@ impl Keys {
             let name = key.as_str();
             // What begins with an underscore is transformers' own, such as `_name_or_path`.
             let listed = |list: &[&str]| list.contains(&name);
-            if name.starts_with('_')
-                || self.read.iter().any(|list| listed(list))
-                || listed(self.harmless)
-                || listed(HARMLESS)
-            {
+            if name.starts_with('_') || self.reads(name) || listed(self.harmless) || listed(HARMLESS) {
                 continue;
             }
             let mut known = self.neutral.iter().chain(NEUTRAL);

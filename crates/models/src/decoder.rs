@@ -60,8 +60,8 @@ pub(crate) struct Norms {
 
 /// The feed-forward part.
 pub(crate) enum Mlp {
-    /// down(silu(gate(x)) ⊙ up(x)).
-    Gated { gate_proj: Linear, up_proj: Linear, down_proj: Linear },
+    /// down(silu(gate(x)) ⊙ up(x)), or with gelu in place of silu.
+    Gated { gate_proj: Linear, gelu: Option<Gelu>, up_proj: Linear, down_proj: Linear },
     /// proj(gelu(fc(x))).
     Plain { fc: Linear, gelu: Gelu, proj: Linear },
 }
@@ -105,6 +105,11 @@ impl Norms {
         Self { before: None, after: Some(norm) }
     }
 
+    /// Both.
+    pub fn around(before: Norm, after: Norm) -> Self {
+        Self { before: Some(before), after: Some(after) }
+    }
+
     fn entering(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         self.before.as_ref().map_or_else(|| Ok(x.shallow_clone()), |norm| norm.forward(x))
     }
@@ -126,15 +131,22 @@ impl Mlp {
     /// (T, H) -> (T, H).
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
-            Self::Gated { gate_proj, up_proj, down_proj } => Linear::gated(gate_proj, up_proj, down_proj, x),
+            Self::Gated { gate_proj, gelu: None, up_proj, down_proj } => {
+                Linear::gated(gate_proj, up_proj, down_proj, x)
+            }
+            Self::Gated { gate_proj, gelu: Some(gelu), up_proj, down_proj } => {
+                let gate = gelu.forward(&gate_proj.forward(x)?)?;
+                down_proj.forward(&gate.f_mul(&up_proj.forward(x)?)?)
+            }
             Self::Plain { fc, gelu, proj } => proj.forward(&gelu.forward(&fc.forward(x)?)?),
         }
     }
 
     fn shallow_clone(&self) -> Self {
         match self {
-            Self::Gated { gate_proj, up_proj, down_proj } => Self::Gated {
+            Self::Gated { gate_proj, gelu, up_proj, down_proj } => Self::Gated {
                 gate_proj: gate_proj.shallow_clone(),
+                gelu: *gelu,
                 up_proj: up_proj.shallow_clone(),
                 down_proj: down_proj.shallow_clone(),
             },

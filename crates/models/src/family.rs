@@ -6,7 +6,7 @@ use crate::config_keys::Keys;
 use crate::decoder::{Decoder, Dimensions};
 use crate::device::Place;
 use crate::head::Head;
-use crate::{gpt_neox, gpt2, llama, mistral, olmo, phi3, qwen, smollm3};
+use crate::{gemma, gpt_neox, gpt2, llama, mistral, olmo, phi3, qwen, smollm3};
 
 /// An architecture.
 pub(crate) struct Family {
@@ -20,7 +20,9 @@ pub(crate) struct Family {
 /// No vocabulary, width, depth or context is larger; the longest contexts are of 10 million tokens.
 const MAX_SIZE: i64 = 1 << 24;
 
-static FAMILIES: [Family; 10] = [
+static FAMILIES: [Family; 12] = [
+    gemma_like("gemma2", gemma::GEMMA2_KEYS, gemma::gemma2),
+    gemma_like("gemma3_text", gemma::GEMMA3_KEYS, gemma::gemma3),
     Family {
         model_type: "gpt2",
         keys: gpt2::KEYS,
@@ -52,6 +54,15 @@ const fn llama_like(
     decoder: fn(&mut Checkpoint, &Keys, Place) -> Result<Decoder, ModelError>,
 ) -> Family {
     Family { model_type, keys, dimensions: llama::dimensions, decoder, head: llama::head }
+}
+
+/// A family that has Llama's sizes, and Gemma's head.
+const fn gemma_like(
+    model_type: &'static str,
+    keys: Keys,
+    decoder: fn(&mut Checkpoint, &Keys, Place) -> Result<Decoder, ModelError>,
+) -> Family {
+    Family { model_type, keys, dimensions: llama::dimensions, decoder, head: gemma::head }
 }
 
 impl Family {

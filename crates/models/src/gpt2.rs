@@ -13,6 +13,7 @@ use crate::device::Place;
 use crate::head::{EMBEDDINGS, Head, embedding_name, unembedding_name};
 use crate::linear::Linear;
 use crate::norm::Norm;
+use crate::pack::Comparison;
 
 /// The name of the embedding.
 const EMBEDDING: &str = EMBEDDINGS[1];
@@ -156,7 +157,7 @@ fn block(
         heads: config.n_head,
         groups: config.n_head,
         width: hidden / config.n_head,
-        window: None,
+        comparison: Comparison::default(),
     };
     Ok(Block {
         attention_norms: Norms::before(Norm::layer(checkpoint, &name("ln_1"), hidden, eps, place)?),
@@ -179,5 +180,5 @@ pub(crate) fn head(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Re
     let norm = Norm::layer(checkpoint, "transformer.ln_f", hidden, eps, place)?;
     let name = unembedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings)?;
     let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
-    Ok(Head { norm, unembedding })
+    Ok(Head { norm, unembedding, soft_cap: None })
 }

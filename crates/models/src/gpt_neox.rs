@@ -20,6 +20,7 @@ use crate::device::Place;
 use crate::head::{EMBEDDINGS, Head, embedding_name, unembedding_name};
 use crate::linear::Linear;
 use crate::norm::Norm;
+use crate::pack::Comparison;
 use crate::rotary::{Rotary, RotaryConfig};
 
 /// The base of the rotary embedding where config.json names none.
@@ -165,7 +166,7 @@ fn block(
             heads,
             groups: heads,
             width,
-            window: None,
+            comparison: Comparison::default(),
         },
         mlp_norms,
         mlp: Mlp::Plain { fc, gelu, proj },
@@ -181,5 +182,5 @@ pub(crate) fn head(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Re
     let norm = Norm::layer(checkpoint, "gpt_neox.final_layer_norm", hidden, eps, place)?;
     let name = unembedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings)?;
     let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
-    Ok(Head { norm, unembedding })
+    Ok(Head { norm, unembedding, soft_cap: None })
 }

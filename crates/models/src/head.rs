@@ -42,12 +42,15 @@ pub struct Head {
     pub norm: Norm,
     /// E: logits = norm(h)·Eᵀ, (V, H).
     pub unembedding: Tensor,
+    /// c of a soft-cap: logits l become c·tanh(l/c). The most likely token stays the same.
+    pub soft_cap: Option<f64>,
 }
 
 impl Head {
     /// The same head; the tensors are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
-        Self { norm: self.norm.shallow_clone(), unembedding: self.unembedding.shallow_clone() }
+        let (norm, unembedding) = (self.norm.shallow_clone(), self.unembedding.shallow_clone());
+        Self { norm, unembedding, soft_cap: self.soft_cap }
     }
 
     /// H.
@@ -65,6 +68,25 @@ impl Head {
     /// # Errors
     /// [`ModelError::Torch`] if `hidden` has another width.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(self.norm.forward(hidden)?.f_mm(&self.unembedding.f_transpose(0, 1)?)?)
+        self.logits_of_normed(&self.norm.forward(hidden)?)
+    }
+
+    /// The logits of final hidden states that went through the norm: (N, H) -> (N, V).
+    ///
+    /// # Errors
+    /// As [`Head::logits`].
+    pub fn logits_of_normed(&self, normed: &Tensor) -> Result<Tensor, ModelError> {
+        self.capped(normed.f_mm(&self.unembedding.f_transpose(0, 1)?)?)
+    }
+
+    /// Products with the unembedding, as logits.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if libtorch refuses.
+    pub fn capped(&self, products: Tensor) -> Result<Tensor, ModelError> {
+        match self.soft_cap {
+            Some(cap) => Ok(products.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?),
+            None => Ok(products),
+        }
     }
 }

@@ -7,20 +7,26 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use tch::Tensor;
 
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
 use crate::config_keys::Keys;
-use crate::decoder::{Block, Decoder, Dimensions, Mlp, Norms, Positions};
+use crate::decoder::{Block, Decoder, Dimensions, Gelu, Mlp, Norms, Positions};
 use crate::device::Place;
 use crate::head::{EMBEDDINGS, Head, embedding_name, unembedding_name};
 use crate::linear::Linear;
 use crate::norm::Norm;
+use crate::pack::Comparison;
 use crate::rotary::{Rotary, RotaryConfig};
+use crate::rotary_kinds::KINDS;
 
 /// The name of the embedding.
 const EMBEDDING: &str = EMBEDDINGS[0];
+
+/// The name of the final norm.
+pub(crate) const FINAL_NORM: &str = "model.norm";
 
 /// The keys of config.json that every Llama-like family reads.
 pub(crate) const READ: &[&str] = &[
@@ -54,15 +60,17 @@ pub(crate) const KEYS: Keys = Keys {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Config {
     vocab_size: i64,
-    hidden_size: i64,
+    pub hidden_size: i64,
     intermediate_size: i64,
     pub num_hidden_layers: usize,
     num_attention_heads: i64,
     num_key_value_heads: Option<i64>,
     head_dim: Option<i64>,
     max_position_embeddings: i64,
-    rms_norm_eps: f64,
-    hidden_act: String,
+    pub rms_norm_eps: f64,
+    hidden_act: Option<String>,
+    /// Gemma's name for it.
+    hidden_activation: Option<String>,
     #[serde(default)]
     pub attention_bias: bool,
     #[serde(default)]
@@ -87,8 +95,16 @@ pub(crate) struct Variant {
     pub output_bias: bool,
     /// `q_norm` and `k_norm`.
     pub query_key_norm: QueryKeyNorm,
-    /// Norms after attention and feed-forward instead of before.
-    pub norms_after: bool,
+    /// Where attention and feed-forward have their norms.
+    pub norms: NormsAt,
+    /// Gains are stored as what is added to 1.
+    pub gains_around_one: bool,
+    /// The gelu of the feed-forward part's gate; it is silu if there is none.
+    pub gelu: Option<Gelu>,
+    /// What the embedding's output is multiplied with.
+    pub embedding_scale: Option<f64>,
+    /// How queries and keys are compared, but for the window.
+    pub comparison: Comparison,
     /// q, k and v stored as one `qkv_proj`, gate and up as one `gate_up_proj`.
     pub fused: bool,
     /// Each block's window; no block has one if this is empty.
@@ -99,6 +115,18 @@ pub(crate) struct Variant {
     pub rotaries: Vec<RotaryConfig>,
     /// Which of them each block uses, if any; every block the first if this is empty.
     pub rotary_of_block: Vec<Option<usize>>,
+}
+
+/// Where a block's norms are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum NormsAt {
+    /// Before attention and feed-forward.
+    #[default]
+    Before,
+    /// After them.
+    After,
+    /// Both.
+    Around,
 }
 
 /// What the norms of queries and keys go over.
@@ -113,14 +141,27 @@ pub(crate) enum QueryKeyNorm {
     Whole,
 }
 
+impl Variant {
+    /// Loads a norm.
+    fn norm(
+        &self,
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        size: i64,
+        eps: f64,
+        place: Place,
+    ) -> Result<Norm, ModelError> {
+        let load = if self.gains_around_one { Norm::rms_around_one } else { Norm::rms };
+        load(checkpoint, name, size, eps, place)
+    }
+}
+
 impl Config {
     /// Reads and checks a checkpoint's configuration.
     pub fn read(checkpoint: &Checkpoint, keys: &Keys) -> Result<Self, ModelError> {
         let config: Self = checkpoint.parse_config(keys)?;
         let wrong = |reason: String| Err(ModelError::checkpoint(checkpoint.path(), reason));
-        if !["silu", "swish"].contains(&config.hidden_act.as_str()) {
-            return wrong(format!("hidden_act '{}' is not supported; known: silu", config.hidden_act));
-        }
+        config.gate(checkpoint.path(), keys)?;
         let (heads, groups) = (config.num_attention_heads, config.groups());
         if heads < 1 || groups < 1 || heads % groups != 0 {
             return wrong(format!("{heads} attention heads do not divide into {groups} groups"));
@@ -138,6 +179,25 @@ impl Config {
         Ok(config)
     }
 
+    /// The function of the feed-forward part's gate: a gelu, or silu.
+    pub fn gate(&self, path: &Path, keys: &Keys) -> Result<Option<Gelu>, ModelError> {
+        let (key, name, known) = if keys.reads("hidden_activation") {
+            ("hidden_activation", &self.hidden_activation, "gelu_pytorch_tanh, gelu")
+        } else {
+            ("hidden_act", &self.hidden_act, "silu")
+        };
+        match name.as_deref().unwrap_or("null") {
+            "silu" | "swish" if key == "hidden_act" => Ok(None),
+            name => match Gelu::named(name).filter(|_| key == "hidden_activation") {
+                Some(gelu) => Ok(Some(gelu)),
+                None => {
+                    let reason = format!("{key} '{name}' is not supported; known: {known}");
+                    Err(ModelError::checkpoint(path, reason))
+                }
+            },
+        }
+    }
+
     fn dimensions(&self) -> Dimensions {
         Dimensions {
             vocab_size: self.vocab_size,
@@ -153,7 +213,7 @@ impl Config {
     }
 
     /// How many values a head has.
-    fn width(&self) -> i64 {
+    pub fn width(&self) -> i64 {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
@@ -185,6 +245,19 @@ impl Config {
             .map_err(|reason| ModelError::checkpoint(path, reason))
     }
 
+    /// Where config.json has no `layer_types`: all blocks have a window but the last of every `period`.
+    pub fn set_default_kinds(&mut self, period: usize) {
+        let kind = |block: usize| KINDS[usize::from(!block.is_multiple_of(period))].to_owned();
+        let blocks = 1..=self.num_hidden_layers;
+        self.layer_types.get_or_insert_with(|| blocks.map(kind).collect());
+    }
+
+    /// Which of the rotary embeddings by kind each block uses.
+    pub fn rotary_of_block(&self) -> Vec<Option<usize>> {
+        let place = |kind: &String| KINDS.iter().position(|known| known == kind);
+        self.layer_types.iter().flatten().map(place).collect()
+    }
+
     /// The same window in every block, for families that have no kinds of blocks. A `layer_types` that says otherwise
     /// contradicts the architecture.
     pub fn one_window(&self, path: &Path) -> Result<Vec<Option<i64>>, ModelError> {
@@ -213,11 +286,19 @@ pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) ->
 /// Loads the final norm and the unembedding, without the blocks.
 pub(crate) fn head(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) -> Result<Head, ModelError> {
     let config = Config::read(checkpoint, keys)?;
-    let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
-    let norm = Norm::rms(checkpoint, "model.norm", hidden, eps, place)?;
+    let norm = Norm::rms(checkpoint, FINAL_NORM, config.hidden_size, config.rms_norm_eps, place)?;
+    let unembedding = unembedding(checkpoint, &config, place)?;
+    Ok(Head { norm, unembedding, soft_cap: None })
+}
+
+/// Loads the unembedding.
+pub(crate) fn unembedding(
+    checkpoint: &mut Checkpoint,
+    config: &Config,
+    place: Place,
+) -> Result<Tensor, ModelError> {
     let name = unembedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings)?;
-    let unembedding = checkpoint.tensor(name, &[config.vocab_size, hidden], place)?;
-    Ok(Head { norm, unembedding })
+    checkpoint.tensor(name, &[config.vocab_size, config.hidden_size], place)
 }
 
 /// Loads a model that differs from Llama as `variant` says.
@@ -229,7 +310,12 @@ pub(crate) fn load(
 ) -> Result<Decoder, ModelError> {
     let shape = [config.vocab_size, config.hidden_size];
     let name = embedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings);
-    let embedding = checkpoint.tensor(name, &shape, place)?;
+    let mut embedding = checkpoint.tensor(name, &shape, place)?;
+    if let Some(scale) = variant.embedding_scale {
+        // In the model's own type, as Hugging Face rounds it.
+        let scale = Tensor::f_from_slice(&[scale])?.f_to_kind(place.dtype)?.f_to_device(place.device)?;
+        embedding = embedding.f_mul(&scale)?;
+    }
     let blocks = (0..config.num_hidden_layers)
         .map(|index| block(checkpoint, config, variant, index, place))
         .collect::<Result<_, _>>()?;
@@ -252,12 +338,22 @@ fn block(
     place: Place,
 ) -> Result<Block, ModelError> {
     let prefix = format!("model.layers.{index}");
-    let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
-    let mut norm = |name: &str| Norm::rms(checkpoint, &format!("{prefix}.{name}"), hidden, eps, place);
-    let [attention_norms, mlp_norms] = if variant.norms_after {
-        [Norms::after(norm("post_attention_layernorm")?), Norms::after(norm("post_feedforward_layernorm")?)]
-    } else {
-        [Norms::before(norm("input_layernorm")?), Norms::before(norm("post_attention_layernorm")?)]
+    let mut norm = |part: &str| {
+        let name = format!("{prefix}.{part}");
+        variant.norm(checkpoint, &name, config.hidden_size, config.rms_norm_eps, place)
+    };
+    let [attention_norms, mlp_norms] = match variant.norms {
+        NormsAt::Before => {
+            [Norms::before(norm("input_layernorm")?), Norms::before(norm("post_attention_layernorm")?)]
+        }
+        NormsAt::After => [
+            Norms::after(norm("post_attention_layernorm")?),
+            Norms::after(norm("post_feedforward_layernorm")?),
+        ],
+        NormsAt::Around => [
+            Norms::around(norm("input_layernorm")?, norm("post_attention_layernorm")?),
+            Norms::around(norm("pre_feedforward_layernorm")?, norm("post_feedforward_layernorm")?),
+        ],
     };
     let attention = attention(checkpoint, config, variant, &prefix, index, place)?;
     let mlp = mlp(checkpoint, config, variant, &prefix, place)?;
@@ -290,13 +386,15 @@ fn attention(
         QueryKeyNorm::Head => Some((width, width)),
         QueryKeyNorm::Whole => Some((heads * width, groups * width)),
     };
-    let mut norm = |part: &str, width| Norm::rms(checkpoint, &name(part), width, config.rms_norm_eps, place);
+    let eps = config.rms_norm_eps;
+    let mut norm = |part: &str, width| variant.norm(checkpoint, &name(part), width, eps, place);
     let query_key_norm = match widths {
         Some((query, key)) => Some((norm("q_norm", query)?, norm("k_norm", key)?)),
         None => None,
     };
     let window = variant.windows.get(index).copied().flatten();
-    Ok(Attention { qkv_proj, o_proj, query_key_norm, heads, groups, width, window })
+    let comparison = Comparison { window, ..variant.comparison };
+    Ok(Attention { qkv_proj, o_proj, query_key_norm, heads, groups, width, comparison })
 }
 
 fn mlp(
@@ -316,5 +414,5 @@ fn mlp(
     } else {
         [load("gate_proj", hidden, width)?, load("up_proj", hidden, width)?]
     };
-    Ok(Mlp::Gated { gate_proj, up_proj, down_proj })
+    Ok(Mlp::Gated { gate_proj, gelu: variant.gelu, up_proj, down_proj })
 }

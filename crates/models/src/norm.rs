@@ -38,6 +38,21 @@ impl Norm {
         Ok(Self::Rms { weight: checkpoint.tensor(&format!("{name}.weight"), &[size], place)?, eps })
     }
 
+    /// The same where a directory has w for a gain of 1 + w, as Gemma's have; GGUF has the gain itself. It stays in f32,
+    /// in which Gemma multiplies whatever the model's type.
+    pub(crate) fn rms_around_one(
+        checkpoint: &mut Checkpoint,
+        name: &str,
+        size: i64,
+        eps: f64,
+        place: Place,
+    ) -> Result<Self, ModelError> {
+        let place = Place { dtype: Kind::Float, ..place };
+        let stored = checkpoint.tensor(&format!("{name}.weight"), &[size], place)?;
+        let weight = if checkpoint.is_gguf() { stored } else { stored.f_add_scalar(1.0)? };
+        Ok(Self::Rms { weight, eps })
+    }
+
     /// Loads `NAME.weight` and `NAME.bias` of a LayerNorm.
     pub(crate) fn layer(
         checkpoint: &mut Checkpoint,
@@ -95,6 +110,9 @@ impl Norm {
         match self {
             Self::Rms { weight, .. } => {
                 let scaled = x.f_mul(&self.inverse_scale(x)?)?; // f32
+                if weight.kind() == Kind::Float {
+                    return Ok(scaled.f_mul(weight)?.f_to_kind(x.kind())?);
+                }
                 Ok(scaled.f_to_kind(x.kind())?.f_mul_(weight)?)
             }
             Self::Layer { weight, bias, eps } => {

@@ -36,11 +36,22 @@ pub(crate) struct Run {
     pub length: i64,
 }
 
-/// How many queries with a window attend together at most: enough for efficient products, few beside the keys that
+/// How the queries of a block compare with its keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Comparison {
+    /// A token attends to itself and the `window` − 1 tokens before it; to all without.
+    pub window: Option<i64>,
+    /// What products of queries and keys are multiplied with, where it is not 1/√d.
+    pub scale: Option<f64>,
+    /// c of a soft-cap: the scaled products s become c·tanh(s/c).
+    pub soft_cap: Option<f64>,
+}
+
+/// How many queries with a mask attend together at most: enough for efficient products, few beside the keys that
 /// they see with the usual windows of some thousand tokens.
 const WINDOW_QUERIES: i64 = 512;
 
-/// How many values a window's mask has, about, at most. libtorch makes an f32 of each.
+/// How many values a mask has, about, at most. libtorch makes an f32 of each.
 const MASK_VALUES: i64 = 1 << 22;
 
 /// Some queries of each sequence in a run, and the keys that they attend to.
@@ -60,15 +71,28 @@ struct Scope {
 }
 
 impl Scope {
-    /// The first `length` tokens, each of which sees all tokens up to itself.
-    fn causal(length: i64) -> Self {
-        Self { first_query: 0, queries: length, first_key: 0, keys: length, causal: true, mask: None }
+    /// The first `length` tokens, each of which sees all tokens up to itself: at once where libtorch's own attention takes
+    /// them, else in blocks of queries, with a mask each.
+    fn causal(length: i64, at_once: bool, device: Device) -> Result<Vec<Self>, ModelError> {
+        if at_once {
+            let (queries, keys) = (length, length);
+            return Ok(vec![Self { first_query: 0, queries, first_key: 0, keys, causal: true, mask: None }]);
+        }
+        let most = (MASK_VALUES / length.max(1)).clamp(1, WINDOW_QUERIES);
+        let block = |first_query: i64| {
+            let queries = most.min(length - first_query);
+            let keys = first_query + queries;
+            let ones = Tensor::f_ones([queries, keys], (Kind::Bool, device))?;
+            let mask = Some(ones.f_tril(first_query)?);
+            Ok(Self { first_query, queries, first_key: 0, keys, causal: false, mask })
+        };
+        (0..length).step_by(most as usize).map(block).collect()
     }
 
     /// A whole sequence of which each token sees itself and the `window` − 1 tokens before it. No more keys are looked
     /// at than the window needs: the memory grows with the sequence's length, not with its square.
-    fn with_window(length: i64, window: i64, device: Device) -> Result<Vec<Self>, ModelError> {
-        let mut scopes = vec![Self::causal(window)];
+    fn with_window(length: i64, window: i64, at_once: bool, device: Device) -> Result<Vec<Self>, ModelError> {
+        let mut scopes = Self::causal(window, at_once, device)?;
         let most = (MASK_VALUES / window.max(1)).clamp(1, WINDOW_QUERIES).min(length - window);
         // Of the keys from the first query's oldest on, query i sees those from i to i + window − 1.
         let ones = Tensor::f_ones([most, most + window - 1], (Kind::Bool, device))?;
@@ -83,6 +107,32 @@ impl Scope {
             first_query += queries;
         }
         Ok(scopes)
+    }
+}
+
+impl Comparison {
+    /// The means of the values (n, A, L, d) under the softmax of what queries and keys make together.
+    fn attend(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        mask: Option<Tensor>,
+        causal: bool,
+    ) -> Result<Tensor, ModelError> {
+        let Some(cap) = self.soft_cap else {
+            return Ok(Tensor::f_scaled_dot_product_attention::<Tensor>(
+                query, key, value, mask, 0.0, causal, self.scale, false,
+            )?);
+        };
+        let scale = self.scale.unwrap_or(1.0 / (query.size()[3] as f64).sqrt());
+        let products = query.f_matmul(&key.f_transpose(2, 3)?)?.f_mul_scalar_(scale / cap)?;
+        let mut capped = products.f_tanh()?.f_mul_scalar_(cap)?;
+        if let Some(mask) = mask {
+            capped = capped.f_masked_fill(&mask.f_logical_not()?, f64::NEG_INFINITY)?;
+        }
+        let weights = capped.f_softmax(-1, Kind::Float)?.f_to_kind(value.kind())?;
+        Ok(weights.f_matmul(value)?)
     }
 }
 
@@ -123,39 +173,39 @@ impl Pack {
     /// Attention of every token over the tokens of its sequence up to itself.
     ///
     /// `query` (T, A, d), `key` and `value` (T, G, d) with A heads in G groups; returns (T, A·d).
-    /// With a window, of each token over itself and the `window` − 1 tokens before it.
     pub fn causal_attention(
         &self,
         query: &Tensor,
         key: &Tensor,
         value: &Tensor,
-        window: Option<i64>,
+        comparison: &Comparison,
     ) -> Result<Tensor, ModelError> {
-        let scopes = |run: &Run| match window {
-            Some(window) if window < run.length => Scope::with_window(run.length, window, query.device()),
-            _ => Ok(vec![Scope::causal(run.length)]),
+        let (at_once, device) = (comparison.soft_cap.is_none(), query.device());
+        let scopes = |run: &Run| match comparison.window {
+            Some(window) if window < run.length => Scope::with_window(run.length, window, at_once, device),
+            _ => Scope::causal(run.length, at_once, device),
         };
-        self.attend(query, key, value, |run| (run.start, run.length), scopes)
+        self.attend(query, key, value, comparison, |run| (run.start, run.length), scopes)
     }
 
     /// Attention of the last token of each sequence over the whole sequence.
     ///
     /// `query` (N, A, d) in sorted order, `key` and `value` (T, G, d); returns (N, A·d).
-    /// With a window, over its last `window` tokens.
     pub fn last_attention(
         &self,
         query: &Tensor,
         key: &Tensor,
         value: &Tensor,
-        window: Option<i64>,
+        comparison: &Comparison,
     ) -> Result<Tensor, ModelError> {
         self.attend(
             query,
             key,
             value,
+            comparison,
             |run| (run.first, 1),
             |run| {
-                let first_key = window.map_or(0, |window| (run.length - window).max(0));
+                let first_key = comparison.window.map_or(0, |window| (run.length - window).max(0));
                 let keys = run.length - first_key;
                 Ok(vec![Scope { first_query: 0, queries: 1, first_key, keys, causal: false, mask: None }])
             },
@@ -177,6 +227,7 @@ impl Pack {
         query: &Tensor,
         key: &Tensor,
         value: &Tensor,
+        comparison: &Comparison,
         query_rows: impl Fn(&Run) -> (i64, i64),
         scopes: impl Fn(&Run) -> Result<Vec<Scope>, ModelError>,
     ) -> Result<Tensor, ModelError> {
@@ -208,16 +259,8 @@ impl Pack {
                         .f_expand([run.sequences, groups, heads / groups, keys, width], false)?
                         .f_reshape([run.sequences, heads, keys, width])
                 };
-                let attended = Tensor::f_scaled_dot_product_attention::<Tensor>(
-                    &query.f_narrow(2, first_query, queries)?,
-                    &shared(key)?,
-                    &shared(value)?,
-                    mask,
-                    0.0,
-                    causal,
-                    None,
-                    false,
-                )?;
+                let query = query.f_narrow(2, first_query, queries)?;
+                let attended = comparison.attend(&query, &shared(key)?, &shared(value)?, mask, causal)?;
                 // (n, A, L, d) -> (n, L, A, d)
                 output.f_narrow(1, first_query, queries)?.f_copy_(&attended.f_transpose(1, 2)?)?;
             }
@@ -242,18 +285,23 @@ mod tests {
         let run = |start, first, sequences, length| Run { start, first, sequences, length };
         assert_eq!(pack.runs, [run(0, 0, 2, 1), run(2, 2, 2, 2)]);
     }
+
     /// Against a mask of L×L, which decides for each pair by itself. The sums are over the same values in another order: some
     /// roundings of f32.
     #[test]
-    fn a_window_sees_what_its_mask_would_show() {
+    fn attention_in_blocks_is_that_of_one_mask() {
         let lengths = [1, 7, 8, 30, 30, 1300];
         let sequences: Vec<Vec<i64>> = lengths.iter().map(|&length| vec![0; length]).collect();
         let pack = Pack::new(&sequences.iter().map(Vec::as_slice).collect::<Vec<_>>(), Device::Cpu).unwrap();
         let (tokens, heads, groups, width) = (pack.tokens.size1().unwrap(), 4, 2, 6);
         let random = |count: i64| Tensor::randn([tokens, count, width], (Kind::Float, Device::Cpu));
         let (query, key, value) = (random(heads), random(groups), random(groups));
-        for window in [1, 7, 600, 1299] {
-            let ours = pack.causal_attention(&query, &key, &value, Some(window)).unwrap();
+        let capped = |window| Comparison { window, scale: Some(0.7), soft_cap: Some(0.5) };
+        let plain = |window| Comparison { window: Some(window), ..Comparison::default() };
+        let cases = [1, 7, 600, 1299].map(|window| [plain(window), capped(Some(window))]);
+        for comparison in cases.into_iter().flatten().chain([capped(None)]) {
+            let window = comparison.window.unwrap_or(i64::from(u16::MAX));
+            let ours = pack.causal_attention(&query, &key, &value, &comparison).unwrap();
             for run in &pack.runs {
                 for start in (0..run.sequences).map(|i| run.start + i * run.length) {
                     let part = |tensor: &Tensor| tensor.narrow(0, start, run.length).transpose(0, 1);
@@ -261,11 +309,15 @@ mod tests {
                         |tensor: &Tensor| part(tensor).repeat_interleave_self_int(heads / groups, 0, heads);
                     let ones = Tensor::ones([run.length, run.length], (Kind::Bool, Device::Cpu));
                     let hidden = ones.tril(0).triu(1 - window).logical_not();
-                    let scores = part(&query).matmul(&shared(&key).transpose(1, 2)) / (width as f64).sqrt();
+                    let scale = comparison.scale.unwrap_or(1.0 / (width as f64).sqrt());
+                    let mut scores = part(&query).matmul(&shared(&key).transpose(1, 2)) * scale;
+                    if let Some(cap) = comparison.soft_cap {
+                        scores = (scores / cap).tanh() * cap;
+                    }
                     let weights = scores.masked_fill(&hidden, f64::NEG_INFINITY).softmax(-1, Kind::Float);
                     let expected = weights.matmul(&shared(&value)).transpose(0, 1).reshape([run.length, -1]);
                     let error = (ours.narrow(0, start, run.length) - expected).abs().max().double_value(&[]);
-                    assert!(error < 1e-5, "window {window}, {} tokens: {error}", run.length);
+                    assert!(error < 1e-5, "{comparison:?}, {} tokens: {error}", run.length);
                 }
             }
         }

@@ -8,6 +8,7 @@
 //! | eˣ of a vector | [`exp()`] |
 //! | Σ xᵀx and Σ xᵀy of f32 rows, in f64 | [`gram`], [`cross`] |
 //! | one look at a row of logits: its largest, ln Σ exp | [`RowScan`] |
+//! | c·tanh(x/c) of logits | [`soft_cap`] |
 //! | products, cosines and distances of rows | [`dot`], [`add_cosines`], [`distances`] |
 //!
 //! A general matrix product lays out both factors at each call and writes its result to memory. A model's weights are
@@ -22,6 +23,7 @@ mod outer;
 mod panels;
 mod rows;
 mod scan;
+mod soft_cap;
 mod tiles;
 
 pub use exp::exp;
@@ -29,4 +31,5 @@ pub use outer::{cross, gram};
 pub use panels::Panels;
 pub use rows::{CosineSums, Distance, add_cosines, distances, dot};
 pub use scan::RowScan;
+pub use soft_cap::soft_cap;
 pub use tiles::ROWS;

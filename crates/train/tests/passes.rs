@@ -104,7 +104,8 @@ fn a_one_jump_from_windows_is_as_good_as_from_all_states() {
     let hidden = HiddenStates::open(dir.path()).unwrap();
     tch::manual_seed(4);
     let norm = Norm::Rms { weight: Tensor::ones([H as i64], (Kind::Float, Device::Cpu)), eps: 1e-5 };
-    let head = Head { norm, unembedding: Tensor::randn([V, H as i64], (Kind::Float, Device::Cpu)) };
+    let unembedding = Tensor::randn([V, H as i64], (Kind::Float, Device::Cpu));
+    let head = Head { norm, unembedding, soft_cap: None };
     let fit = |memory, seed| -> OneJump {
         let mut config = config(dir.path(), ShortcutKind::OneJump, memory, seed);
         (config.adam.epochs, config.adam.batch_size) = (10, 64);

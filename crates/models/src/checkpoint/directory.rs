@@ -12,7 +12,7 @@ use tokenizers::Tokenizer;
 
 use super::quantised;
 use super::safetensors::Shard;
-use super::unread::{BASES, Part};
+use super::unread::{BASES, Part, WRAPPED};
 use crate::ModelError;
 
 /// The weights of a directory: each tensor's shard, the open shards, and which tensors were read.
@@ -62,10 +62,12 @@ impl Directory {
         self.find(name).is_some()
     }
 
-    /// The name under which the files have a tensor: with or without what names begin with.
+    /// The name under which the files have a tensor: with or without what names begin with, or inside a larger model.
     fn find(&self, name: &str) -> Option<(&String, usize)> {
         let bare = BASES.iter().find_map(|base| name.strip_prefix(base)).unwrap_or(name);
-        let found = self.tensors.get_key_value(name).or_else(|| self.tensors.get_key_value(bare))?;
+        let get = |name: &str| self.tensors.get_key_value(name);
+        let wrapped = || WRAPPED.iter().find_map(|base| get(&format!("{base}{bare}")));
+        let found = get(name).or_else(|| get(bare)).or_else(wrapped)?;
         Some((found.0, *found.1))
     }
 

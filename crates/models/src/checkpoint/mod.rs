@@ -3,6 +3,7 @@
 mod directory;
 mod quantised;
 mod safetensors;
+mod text_part;
 mod unread;
 
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ impl Checkpoint {
     pub fn open_observed(model: &str, observer: &dyn Observer) -> Result<Self, ModelError> {
         let path = onejump_fetch::model(model, observer)?;
         let (config, source) = if path.is_dir() {
-            let config = Directory::config(&path)?;
+            let config = text_part::of(Directory::config(&path)?);
             (config, Source::Directory(Directory::open(&path)?))
         } else {
             let mut gguf = GgufFile::open(&path)?;
@@ -75,7 +76,7 @@ impl Checkpoint {
     /// transformers' values where it says nothing; llama.cpp has its own, which a GGUF file's already has.
     pub(crate) fn parse_config<C: serde::de::DeserializeOwned>(&self, keys: &Keys) -> Result<C, ModelError> {
         let mut config = self.config.clone();
-        if matches!(self.source, Source::Directory(_)) {
+        if !self.is_gguf() {
             keys.complete(&mut config);
         }
         keys.check(&self.path, &config)?;
@@ -97,6 +98,11 @@ impl Checkpoint {
     /// The id of the beginning-of-sequence token, where the configuration names one.
     pub fn bos_id(&self) -> Option<i64> {
         self.config["bos_token_id"].as_i64()
+    }
+
+    /// Whether it is a GGUF file.
+    pub(crate) fn is_gguf(&self) -> bool {
+        matches!(self.source, Source::Gguf(_))
     }
 
     /// How many values all tensors have together.
@@ -273,7 +279,7 @@ mod tests {
         let unknown = crate::head::Head::load(&mut checkpoint, Place::CPU).err().unwrap();
         assert!(
             unknown.to_string().ends_with(
-                "known: gpt2, gpt_neox, llama, mistral, olmo2, olmo3, phi3, qwen2, qwen3, smollm3"
+                "known: gemma2, gemma3_text, gpt2, gpt_neox, llama, mistral, olmo2, olmo3, phi3, qwen2, qwen3, smollm3"
             )
         );
         assert!(

@@ -2,7 +2,11 @@
 //! configuration says.
 
 /// What the names of a model's tensors begin with. A model that was saved without its head has them without it.
-pub(super) const BASES: [&str; 3] = ["model.", "transformer.", "gpt_neox."];
+pub(super) const BASES: [&str; 6] =
+    [WRAPPED[0], WRAPPED[1], WRAPPED[2], "model.", "transformer.", "gpt_neox."];
+
+/// What the names of a language model inside a larger model begin with, today and in older files.
+pub(super) const WRAPPED: [&str; 3] = ["model.language_model.", "language_model.model.", "language_model."];
 
 /// Tables that old versions of transformers saved, and that are computed here: masks and rotary frequencies.
 const BUFFERS: [&str; 9] = [
@@ -100,6 +104,10 @@ mod tests {
             ("vision_tower.encoder.layers.0.mlp.fc1.weight", Part::Elsewhere),
             ("model.mtp.layers.0.mlp.up_proj.weight", Part::Elsewhere),
             ("multi_modal_projector.linear.weight", Part::Elsewhere),
+            ("model.language_model.layers.3.mlp.up_proj.weight", Part::Block(3)),
+            ("language_model.model.norm.weight", Part::Head),
+            ("language_model.lm_head.weight", Part::Head),
+            ("model.vision_tower.vision_model.encoder.layers.0.mlp.fc1.bias", Part::Elsewhere),
         ] {
             assert_eq!(Part::of(name), part, "{name}");
         }

@@ -8,6 +8,8 @@
 //! - ∂L/∂u = (∂L/∂v − (∂L/∂v·v)·v·B·Bᵀ/H)/s, as s follows u;
 //! - ∂L/∂B = ∂L/∂P·E·diag(g) − vᵀ·diag(∂L/∂v·v)·v·B/H, as s follows B.
 //!
+//! Behind a soft-cap c the logits are c·tanh(z/c), with z what they are here, and d is multiplied by 1 − tanh²(z/c).
+//!
 //! A step looks at [`VOCABULARY`] tokens: half of them are the most probable ones, the other half is drawn from
 //! the rest, and each drawn token stands for an equal share of the rest.
 
@@ -124,12 +126,39 @@ impl Batch {
 struct Tokens {
     /// E of these tokens, (tokens, H).
     rows: Tensor,
-    /// ln of how many tokens each stands for, plus bias·Eᵀ, (tokens).
-    constant: Tensor,
+    /// bias·Eᵀ, where the norm has a bias, (tokens).
+    shift: Option<Tensor>,
+    /// ln of how many tokens each stands for, (tokens).
+    ln_weight: Tensor,
     /// How many tokens each stands for, (tokens).
     weight: Tensor,
     /// Of every token of the vocabulary its place here, or -1, (V).
     place: Tensor,
+}
+
+impl Tokens {
+    /// The logits of v·P, each plus ln of how many tokens it stands for; and ∂logit/∂(v·P) behind a soft-cap.
+    fn logits(
+        &self,
+        v: &Tensor,
+        p: &Tensor,
+        soft_cap: Option<f64>,
+    ) -> Result<(Tensor, Option<Tensor>), TrainError> {
+        let Some(cap) = soft_cap else {
+            let constant = match &self.shift {
+                Some(shift) => self.ln_weight.f_add(shift)?,
+                None => self.ln_weight.shallow_clone(),
+            };
+            return Ok((constant.f_addmm(v, p)?, None));
+        };
+        let products = match &self.shift {
+            Some(shift) => shift.f_addmm(v, p)?,
+            None => v.f_mm(p)?,
+        };
+        let bent = products.f_div_scalar(cap)?.f_tanh()?;
+        let slope = bent.f_square()?.f_neg()?.f_add_scalar(1.0)?;
+        Ok((bent.f_mul_scalar(cap)?.f_add(&self.ln_weight)?, Some(slope)))
+    }
 }
 
 /// Draws the tokens of a step.
@@ -162,13 +191,11 @@ impl<'a> Vocabulary<'a> {
         weight.resize(ids.len(), stands_for);
         let (ids, weight) = (Tensor::f_from_slice(&ids)?, Tensor::f_from_slice(&weight)?);
         let rows = self.head.unembedding.f_index_select(0, &ids)?;
-        let mut constant = weight.f_log()?;
-        if let Some(bias) = self.head.norm.bias() {
-            constant = constant.f_add(&rows.f_mv(bias)?)?;
-        }
+        let ln_weight = weight.f_log()?;
+        let shift = self.head.norm.bias().map(|bias| rows.f_mv(bias)).transpose()?;
         let place = Tensor::f_full([self.head.vocab_size() as i64], -1, (Kind::Int64, rows.device()))?;
         let places = Tensor::f_arange(ids.size1()?, (Kind::Int64, rows.device()))?;
-        Ok(Tokens { rows, constant, weight, place: place.f_scatter(0, &ids, &places)? })
+        Ok(Tokens { rows, shift, ln_weight, weight, place: place.f_scatter(0, &ids, &places)? })
     }
 }
 
@@ -236,9 +263,12 @@ impl JumpParameters {
         let inverse_scale = square.f_add_scalar(TINY)?.f_rsqrt()?; // 1/s, (n, 1)
         let v = u.f_mul(&inverse_scale)?; // (n, r)
         let p = b.f_mul(head.norm.weight())?.f_mm(&tokens.rows.f_transpose(0, 1)?)?; // (r, tokens)
-        let logits = tokens.constant.f_addmm(&v, &p)?; // (n, tokens)
+        let (logits, slope) = tokens.logits(&v, &p, head.soft_cap)?; // (n, tokens)
         let (loss, mut d) = divergence(&logits, batch, tokens)?;
         let _ = d.f_div_scalar_(samples as f64)?;
+        if let Some(slope) = slope {
+            let _ = d.f_mul_(&slope)?;
+        }
 
         let dv = d.f_mm(&p.f_transpose(0, 1)?)?; // (n, r)
         let dp = v.f_transpose(0, 1)?.f_mm(&d)?; // (r, tokens)
@@ -293,18 +323,22 @@ mod tests {
     use tch::Device;
 
     /// The gradients and the loss against libtorch's own differentiation of the divergence through the full
-    /// head, for both norms. f32 sums of a few dozen values of order 1: 1e-4.
+    /// head, for both norms, with and without a soft-cap. f32 sums of a few dozen values of order 1: 1e-4.
     #[test]
     fn gradients_are_those_of_the_divergence() {
         tch::manual_seed(5);
         let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu));
         let (samples, hidden, rank, vocab) = (7, 10, 3, 40);
         let eps = 1e-9;
-        for norm in [
-            Norm::Rms { weight: random(&[hidden]), eps },
-            Norm::Layer { weight: random(&[hidden]), bias: random(&[hidden]), eps },
-        ] {
-            let head = Head { norm, unembedding: random(&[vocab, hidden]) };
+        let norms = || {
+            [
+                Norm::Rms { weight: random(&[hidden]), eps },
+                Norm::Layer { weight: random(&[hidden]), bias: random(&[hidden]), eps },
+            ]
+        };
+        let cases = [None, Some(1.5)].map(|cap| norms().map(|norm| (norm, cap)));
+        for (norm, soft_cap) in cases.into_iter().flatten() {
+            let head = Head { norm, unembedding: random(&[vocab, hidden]), soft_cap };
             let truth = TrueDistributions::of(&random(&[samples, hidden]), &head, &Silent).unwrap();
             let white = |scale: f64| {
                 let matrix = random(&[hidden, hidden]) * scale;
@@ -328,7 +362,10 @@ mod tests {
             let views = Views::of(&flat, hidden, rank).unwrap();
             let u = batch.x.mm(&model.input.mm(&views.a)) + &views.constant;
             let approximation = u.mm(&views.b.mm(&model.output));
-            let q = head.norm.forward(&approximation).unwrap().mm(&head.unembedding.transpose(0, 1));
+            let mut q = head.norm.forward(&approximation).unwrap().mm(&head.unembedding.transpose(0, 1));
+            if let Some(cap) = soft_cap {
+                q = (q / cap).tanh() * cap;
+            }
             let ln_q = q.log_softmax(-1, Kind::Float).gather(1, &batch.tokens, false);
             let p = &batch.probabilities;
             let expected = (p * (p.log() - ln_q)).sum(Kind::Float) / samples as f64;
@@ -345,7 +382,8 @@ mod tests {
         let vocab = 3 * VOCABULARY as i64;
         let mean = Tensor::arange(vocab, (Kind::Double, Device::Cpu));
         let norm = Norm::Rms { weight: Tensor::ones([2], (Kind::Float, Device::Cpu)), eps: 1e-5 };
-        let head = Head { norm, unembedding: Tensor::zeros([vocab, 2], (Kind::Float, Device::Cpu)) };
+        let unembedding = Tensor::zeros([vocab, 2], (Kind::Float, Device::Cpu));
+        let head = Head { norm, unembedding, soft_cap: None };
         let mut vocabulary = Vocabulary::new(&head, &mean, 3).unwrap();
         let mut drawn = Tensor::zeros([vocab], (Kind::Int64, Device::Cpu));
         for _ in 0..100 {

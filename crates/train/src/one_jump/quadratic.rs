@@ -129,7 +129,8 @@ fn turned(vectors: &Tensor, values: &Tensor) -> Result<Tensor, TrainError> {
 }
 
 /// M = Σ p̄(t)·(e_t − ē)·(e_t − ē)ᵀ, (H, H) f64: the covariance of the rows of the unembedding behind the
-/// norm's gain, and behind its centring where it centres, with the tokens drawn from p̄.
+/// norm's gain, and behind its centring where it centres, with the tokens drawn from p̄. A soft-cap of the logits is left
+/// out of it: gradient descent, which starts here, has it.
 fn metric(head: &Head, mean: &Tensor) -> Result<Tensor, TrainError> {
     let (vocab, hidden) = head.unembedding.size2()?;
     let zeros = |shape: &[i64]| Tensor::f_zeros(shape, (Kind::Double, head.unembedding.device()));
