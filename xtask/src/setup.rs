@@ -10,9 +10,10 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::builder::PossibleValuesParser;
 use onejump_core::cache;
 use onejump_core::observe::Observer;
-use onejump_fetch::builtin::SMOLLM2_135M;
+use onejump_fetch::builtin::{BUILTIN_MODELS, BuiltinModel, SMOLLM2_135M};
 use onejump_fetch::packages::{self, Packages};
 use onejump_program::remark;
 
@@ -37,6 +38,23 @@ const LIBRARIES: [&str; 7] = [
     "libcudart.so.13",
     "libcupti.so.13",
 ];
+
+/// Options of `cargo xtask setup`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Another built-in model to bring; may be repeated
+    #[arg(long = "model", value_name = "NAME", value_parser = PossibleValuesParser::new(BUILTIN_MODELS.map(|model| model.name)))]
+    models: Vec<String>,
+}
+
+/// Brings libtorch, the default model, and those that are asked for.
+pub fn with_models(args: &Args, observer: &dyn Observer) -> Result<()> {
+    setup(observer)?;
+    for model in args.models.iter().filter_map(|name| BuiltinModel::by_name(name)) {
+        model.fetch(observer)?;
+    }
+    Ok(())
+}
 
 /// Brings libtorch and the default model, and links `.libtorch` to the libtorch in use.
 pub fn setup(observer: &dyn Observer) -> Result<()> {

