@@ -50,7 +50,9 @@ pub enum CaptureError {
         reason: String,
     },
     /// A beginning-of-sequence token is wanted, and the model has none.
-    #[error("--bos always: the model's configuration names no beginning-of-sequence token")]
+    #[error(
+        "--bos always: neither the tokenizer nor the model's configuration has a beginning-of-sequence token"
+    )]
     NoBosToken,
     /// The folder holds parts from other inputs.
     #[error(

@@ -24,6 +24,7 @@ mod output;
 mod plan;
 mod run;
 pub mod samples;
+mod text;
 mod workers;
 mod writers;
 

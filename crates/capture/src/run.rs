@@ -147,8 +147,6 @@ struct Prepared {
     checkpoint: Checkpoint,
     outline: Outline,
     set: InputSamples,
-    /// Whether the samples begin with a beginning-of-sequence token.
-    bos: bool,
     samples_per_part: usize,
     batch_tokens: usize,
     plan: Plan,
@@ -160,23 +158,22 @@ impl Prepared {
         let place = Place { device: device::parse(&config.device)?, dtype };
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
-        let (set, bos) = match &config.input {
+        let set = match &config.input {
             Input::Sentences(path) => {
                 let sampling = Sampling {
                     seed: config.seed,
                     position_0: config.position_0,
+                    vocab_size: outline.vocab_size,
                     context: outline.context,
                     limit: config.limit,
                     bos: config.bos,
                     bos_id: checkpoint.bos_id(),
                 };
-                let set = samples::from_sentences(path, &checkpoint.tokenizer()?, sampling)?;
-                let first = set.samples.first().and_then(|sample| sample.token_ids.first().copied());
-                (set, first.is_some() && first == sampling.bos_id)
+                samples::from_sentences(path, &checkpoint.tokenizer()?, sampling)?
             }
             Input::Samples(path) => {
                 let (vocab_size, context) = (outline.vocab_size, outline.context);
-                (samples::from_json_lines(path, vocab_size, context, config.limit)?, false)
+                samples::from_json_lines(path, vocab_size, context, config.limit)?
             }
         };
         let row_bytes = (outline.blocks + 1) * outline.hidden_size * size_of::<f32>();
@@ -192,7 +189,7 @@ impl Prepared {
             store_value_bytes: if config.store_dtype == StoreDtype::F16 { 2 } else { 4 },
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, set, bos, samples_per_part, batch_tokens, plan })
+        Ok(Self { place, checkpoint, outline, set, samples_per_part, batch_tokens, plan })
     }
 
     /// What goes into the manifest.
@@ -211,7 +208,7 @@ impl Prepared {
             truncated: self.set.truncated,
             seed: config.seed,
             position_0: config.position_0,
-            bos: self.bos,
+            bos: self.set.bos,
             dtype: config.dtype.clone(),
             store_dtype: config.store_dtype.name().to_owned(),
             device: Some(if self.place.device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Cuda }),

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use onejump_core::files::{self, FileError};
+use onejump_core::files;
 use onejump_core::seed::{self, Purpose};
 use onejump_core::words::{UnknownWord, Word};
 use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use crate::CaptureError;
+use crate::text;
 
 /// One sentence and the sampled position in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +37,8 @@ pub struct InputSamples {
     pub samples: Vec<Sample>,
     /// SHA-256 of the input's lines, those left out included.
     pub sha256: String,
+    /// Whether the first sample begins with a beginning-of-sequence token of the tokenizer or of `--bos`.
+    pub bos: bool,
     /// Sentences that were longer than the model's context, and were cut.
     pub truncated: usize,
     /// Lines without a usable token, which were left out.
@@ -49,13 +52,15 @@ pub struct Sampling {
     pub seed: u64,
     /// Whether position 0 can be drawn.
     pub position_0: bool,
+    /// V.
+    pub vocab_size: usize,
     /// The longest sequence that the model takes.
     pub context: usize,
     /// Use only so many lines, from the first on.
     pub limit: Option<usize>,
     /// When a beginning-of-sequence token comes first.
     pub bos: Bos,
-    /// The id of that token, where the model has one.
+    /// The id of that token in the model's configuration, where it has one.
     pub bos_id: Option<i64>,
 }
 
@@ -76,17 +81,37 @@ impl Word for Bos {
 }
 
 impl Sampling {
-    /// Adds or removes beginning-of-sequence tokens, so that there are as many as the rule wants.
-    fn with_bos(&self, mut token_ids: Vec<i64>) -> Vec<i64> {
-        let Some(bos) = self.bos_id else { return token_ids };
-        let own = token_ids.iter().take_while(|&&id| id == bos).count();
-        let wanted = match self.bos {
-            Bos::Auto => own.min(1),
-            Bos::Always => 1,
-            Bos::Never => 0,
+    /// A sentence's token ids with as many beginning-of-sequence tokens as the rule wants, and whether there is one. The
+    /// rest is as the tokenizer has it, the end-of-sequence token that some add included.
+    ///
+    /// The beginning is what the tokenizer puts before a sentence. The configuration's token counts where the tokenizer
+    /// puts none, or where the sentence begins with it.
+    fn tokens(&self, encoding: &Encoding) -> Result<(Vec<i64>, bool), CaptureError> {
+        let ids: Vec<i64> = encoding.get_ids().iter().map(|&id| i64::from(id)).collect();
+        let added = encoding.get_special_tokens_mask().iter().take_while(|&&mask| mask == 1).count();
+        let bos = ids[..added].first().copied().or(self.bos_id);
+        let own = added + ids[added..].iter().take_while(|&&id| Some(id) == bos).count();
+        let (beginning, sentence) = ids.split_at(own);
+        let mut beginning = match (self.bos, beginning.is_empty()) {
+            (Bos::Never, _) => Vec::new(),
+            (Bos::Always, true) => vec![bos.ok_or(CaptureError::NoBosToken)?],
+            _ => beginning.to_vec(),
         };
-        token_ids.splice(..own, std::iter::repeat_n(bos, wanted));
-        token_ids
+        beginning.dedup();
+        let has_bos = !beginning.is_empty();
+        beginning.extend(sentence);
+        Ok((beginning, has_bos))
+    }
+
+    /// Refuses a token that the model has no embedding for.
+    fn check_ids(&self, ids: &[i64], tokenizer: &Tokenizer) -> Result<(), String> {
+        let Some(&id) = ids.iter().find(|&&id| id >= self.vocab_size as i64) else { return Ok(()) };
+        let token = u32::try_from(id).ok().and_then(|id| tokenizer.id_to_token(id)).unwrap_or_default();
+        Err(format!(
+            "token '{token}' has the id {id}, which is outside the model's vocabulary of {}: the tokenizer knows tokens \
+             that the model has no embedding for",
+            self.vocab_size
+        ))
     }
 }
 
@@ -94,26 +119,22 @@ impl Sampling {
 /// position uniformly over its tokens. Sample i depends only on the seed, on i and on its sentence.
 ///
 /// # Errors
-/// [`CaptureError`] if the file cannot be read, is not UTF-8, or has no usable line.
+/// [`CaptureError`] if the file cannot be read, is not UTF-8, has no usable line, or a token that the model does not have.
 pub fn from_sentences(
     path: &Path,
     tokenizer: &Tokenizer,
     sampling: Sampling,
 ) -> Result<InputSamples, CaptureError> {
-    if sampling.bos == Bos::Always && sampling.bos_id.is_none() {
-        return Err(CaptureError::NoBosToken);
-    }
-    let text = read_text(path)?;
-    let lines: Vec<&str> = text.lines().take(sampling.limit.unwrap_or(usize::MAX)).collect();
+    let content = text::read(path)?;
+    let lines: Vec<&str> = content.lines().take(sampling.limit.unwrap_or(usize::MAX)).collect();
     let encodings = tokenizer
-        .encode_batch(lines.clone(), sampling.bos == Bos::Auto)
+        .encode_batch(lines.clone(), true)
         .map_err(|error| CaptureError::Tokenizer { path: path.to_owned(), reason: error.to_string() })?;
     let first = usize::from(!sampling.position_0);
-    let (mut truncated, mut skipped) = (0, 0);
+    let (mut truncated, mut skipped, mut bos) = (0, 0, false);
     let mut samples = Vec::with_capacity(lines.len());
-    for (&line, encoding) in lines.iter().zip(&encodings) {
-        let token_ids = encoding.get_ids().iter().map(|&id| i64::from(id)).collect();
-        let mut token_ids = sampling.with_bos(token_ids);
+    for (index, (&line, encoding)) in lines.iter().zip(&encodings).enumerate() {
+        let (mut token_ids, has_bos) = sampling.tokens(encoding)?;
         if token_ids.len() > sampling.context {
             token_ids.truncate(sampling.context);
             truncated += 1;
@@ -122,12 +143,18 @@ pub fn from_sentences(
             skipped += 1;
             continue;
         }
+        sampling.check_ids(&token_ids, tokenizer).map_err(|reason| CaptureError::Line {
+            path: path.to_owned(),
+            line: index + 1,
+            reason,
+        })?;
+        bos |= has_bos && samples.is_empty();
         let mut random = seed::stream(sampling.seed, Purpose::Position, samples.len() as u64);
         let position = first + seed::below(&mut random, (token_ids.len() - first) as u64) as usize;
         samples.push(Sample { sentence: Some(line.to_owned()), token_ids, position });
     }
     let sha256 = files::sha256_bytes(lines.join("\n").as_bytes());
-    finish(path, InputSamples { samples, sha256, truncated, skipped })
+    finish(path, InputSamples { samples, sha256, bos, truncated, skipped })
 }
 
 /// One line of a `--samples` file.
@@ -149,8 +176,8 @@ pub fn from_json_lines(
     context: usize,
     limit: Option<usize>,
 ) -> Result<InputSamples, CaptureError> {
-    let text = read_text(path)?;
-    let lines: Vec<&str> = text.lines().take(limit.unwrap_or(usize::MAX)).collect();
+    let content = text::read(path)?;
+    let lines: Vec<&str> = content.lines().take(limit.unwrap_or(usize::MAX)).collect();
     let mut samples = Vec::with_capacity(lines.len());
     let mut skipped = 0;
     for (index, line) in lines.iter().enumerate() {
@@ -173,16 +200,7 @@ pub fn from_json_lines(
         samples.push(Sample { sentence, token_ids, position });
     }
     let sha256 = files::sha256_bytes(lines.join("\n").as_bytes());
-    finish(path, InputSamples { samples, sha256, truncated: 0, skipped })
-}
-
-fn read_text(path: &Path) -> Result<String, CaptureError> {
-    let bytes = std::fs::read(path).map_err(FileError::reading(path))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count() + 1;
-        CaptureError::Line { path: path.to_owned(), line, reason: "is not UTF-8 text".into() }
-    })
+    finish(path, InputSamples { samples, sha256, bos: false, truncated: 0, skipped })
 }
 
 /// Says what was left out or cut; an input without samples is an error.
@@ -209,17 +227,58 @@ mod tests {
         from_json_lines(file.path(), 10, 4, None)
     }
 
+    /// Token 1 is the configuration's; the last argument says which tokens the tokenizer has added by itself.
+    fn with(
+        bos: Bos,
+        bos_id: Option<i64>,
+        ids: &[u32],
+        added: &[u32],
+    ) -> Result<(Vec<i64>, bool), CaptureError> {
+        let n = ids.len();
+        let encoding = Encoding::new(
+            ids.to_vec(),
+            vec![0; n],
+            vec![String::new(); n],
+            vec![None; n],
+            vec![(0, 0); n],
+            added.to_vec(),
+            vec![1; n],
+            Vec::new(),
+            Default::default(),
+        );
+        Sampling { seed: 0, position_0: true, vocab_size: 9, context: 9, limit: None, bos, bos_id }
+            .tokens(&encoding)
+    }
+
     #[test]
-    fn bos_comes_once_or_never() {
-        let with = |bos, ids: &[i64]| {
-            Sampling { seed: 0, position_0: true, context: 9, limit: None, bos, bos_id: Some(1) }
-                .with_bos(ids.to_vec())
-        };
-        assert_eq!(with(Bos::Auto, &[1, 1, 5]), [1, 5]);
-        assert_eq!(with(Bos::Auto, &[5, 1]), [5, 1]);
-        assert_eq!(with(Bos::Always, &[5]), [1, 5]);
-        assert_eq!(with(Bos::Always, &[1, 5]), [1, 5]);
-        assert_eq!(with(Bos::Never, &[1, 5]), [5]);
+    fn bos_comes_once_or_never_and_the_end_stays() {
+        let plain = |bos, ids: &[u32]| with(bos, Some(1), ids, &vec![0; ids.len()]).unwrap();
+        assert_eq!(plain(Bos::Auto, &[1, 1, 5]), (vec![1, 5], true));
+        assert_eq!(plain(Bos::Auto, &[5, 1]), (vec![5, 1], false));
+        assert_eq!(plain(Bos::Always, &[5]), (vec![1, 5], true));
+        assert_eq!(plain(Bos::Always, &[1, 5]), (vec![1, 5], true));
+        assert_eq!(plain(Bos::Never, &[1, 5]), (vec![5], false));
+        // A beginning and an end: [1] 5 [2], and one that the sentence has by itself.
+        let both = |bos| with(bos, Some(1), &[1, 1, 5, 2], &[1, 0, 0, 1]).unwrap().0;
+        assert_eq!(
+            [both(Bos::Auto), both(Bos::Always), both(Bos::Never)],
+            [vec![1, 5, 2], vec![1, 5, 2], vec![5, 2]]
+        );
+        // An end alone.
+        let end = |bos| with(bos, Some(1), &[5, 2], &[0, 1]).unwrap().0;
+        assert_eq!(
+            [end(Bos::Auto), end(Bos::Always), end(Bos::Never)],
+            [vec![5, 2], vec![1, 5, 2], vec![5, 2]]
+        );
+        // The tokenizer's beginning is not the configuration's, which is then a token like others.
+        let other = |bos| with(bos, Some(1), &[7, 1, 5], &[1, 0, 0]).unwrap().0;
+        assert_eq!(
+            [other(Bos::Auto), other(Bos::Always), other(Bos::Never)],
+            [vec![7, 1, 5], vec![7, 1, 5], vec![1, 5]]
+        );
+        // The configuration has none.
+        assert_eq!(with(Bos::Always, None, &[7, 5], &[1, 0]).unwrap(), (vec![7, 5], true));
+        assert!(matches!(with(Bos::Always, None, &[5], &[0]), Err(CaptureError::NoBosToken)));
     }
 
     #[test]

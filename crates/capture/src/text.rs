@@ -1,0 +1,107 @@
+//! Text files as people have them: UTF-8, with or without a byte order mark, or refused with the place and the reason.
+
+use std::path::Path;
+
+use onejump_core::files::FileError;
+use onejump_core::sniff::{self, Odd};
+
+use crate::CaptureError;
+
+/// Reads a file of UTF-8 text. A byte order mark is no part of the text.
+///
+/// # Errors
+/// [`CaptureError`] if it cannot be read, or with the number of the first line that is not UTF-8.
+pub(crate) fn read(path: &Path) -> Result<String, CaptureError> {
+    let bytes = std::fs::read(path).map_err(FileError::reading(path))?;
+    let refused = |odd: Odd| FileError::Content { path: path.to_owned(), reason: odd.to_string() }.into();
+    let odd = sniff::kind(&bytes);
+    // These two would pass as UTF-8. What else has a known beginning may be a text that begins so.
+    if let Some(odd @ (Odd::Utf16 | Odd::LfsPointer)) = odd {
+        return Err(refused(odd));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| match odd {
+        Some(odd) => refused(odd),
+        None => {
+            let (before, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            CaptureError::Line { path: path.to_owned(), line, reason: not_utf8(rest) }
+        }
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
+}
+
+/// What is wrong with bytes that are not UTF-8 from the first on.
+fn not_utf8(bytes: &[u8]) -> String {
+    match bytes {
+        // The code points from D800 to DFFF stand for nothing alone; Python writes them with `surrogatepass`.
+        [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, ..] => {
+            let code = 0xd000 | u32::from(second & 0x3f) << 6 | u32::from(third & 0x3f);
+            format!(
+                "U+{code:04X} is half of a surrogate pair, which UTF-8 cannot have; take it out or replace it"
+            )
+        }
+        [first, ..] => format!(
+            "byte 0x{first:02x} is not UTF-8 text; save the file as UTF-8, for instance from Latin-1 with \
+             `iconv -f LATIN1 -t UTF-8`"
+        ),
+        [] => "is not UTF-8 text".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_bytes(bytes: &[u8]) -> Result<String, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        read(file.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_where_the_file_begins() {
+        assert_eq!(read_bytes("\u{feff}one\n\u{feff}two".as_bytes()).unwrap(), "one\n\u{feff}two");
+        assert_eq!(read_bytes(b"").unwrap(), "");
+        assert_eq!(read_bytes(b"a\0b\0").unwrap(), "a\0b\0");
+    }
+
+    #[test]
+    fn utf16_is_named_with_its_mark_or_without() {
+        let units = |mark: &str| format!("{mark}A first line.\n").encode_utf16().collect::<Vec<_>>();
+        for mark in ["", "\u{feff}"] {
+            let little: Vec<u8> = units(mark).iter().flat_map(|unit| unit.to_le_bytes()).collect();
+            let big: Vec<u8> = units(mark).iter().flat_map(|unit| unit.to_be_bytes()).collect();
+            for bytes in [little, big] {
+                assert!(read_bytes(&bytes).unwrap_err().contains("is UTF-16 text"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_named() {
+        for (bytes, expected) in [
+            (&b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n"[..], "is a Git LFS pointer"),
+            (b"\x1f\x8b\x08\0\0", "is compressed"),
+        ] {
+            let error = read_bytes(bytes).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert_eq!(read_bytes(b"BZh is how bzip2's files begin.").unwrap(), "BZh is how bzip2's files begin.");
+    }
+
+    #[test]
+    fn the_first_line_that_is_not_utf8_is_named() {
+        for (bytes, expected) in [
+            (&b"gut\nZ\xfcrich\n"[..], "line 2: byte 0xfc is not UTF-8 text"),
+            (b"ok\nlone \xed\xa0\x80 s\n", "line 2: U+D800 is half of a surrogate pair"),
+            (b"\xed\xbf\xbf", "line 1: U+DFFF is half of a surrogate pair"),
+            (b"one\ntwo\ncut \xe2\x82", "line 3: byte 0xe2 is not UTF-8 text"),
+        ] {
+            let error = read_bytes(bytes).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
