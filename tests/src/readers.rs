@@ -54,6 +54,7 @@ pub fn sentences(model: &Path, file: &Path) -> Outcome {
     let sampling = Sampling {
         seed: 0,
         position_0: true,
+        vocab_size: Outline::of(&checkpoint).map_err(say)?.vocab_size,
         context: 64,
         limit: None,
         bos: Bos::Auto,

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::Parser;
 use onejump_capture::samples::Bos;
 use onejump_capture::{CaptureError, Config, Input, Shard};
-use onejump_store::part::StoreDtype;
+use onejump_store::dtype::StoreDtype;
 
 /// Run a model over sentences and store the hidden states of one sampled token per sentence, at
 /// every level, as Parquet parts with a manifest.
 #[derive(Parser)]
 #[command(version)]
 pub struct Args {
-    /// Model: a Hugging Face directory, a .gguf file, a hub id (owner/name), or smollm2-135m
+    /// Model: a Hugging Face directory, a .gguf file, a hub id (owner/name), or a built-in name
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// UTF-8 text, one sentence a line
@@ -36,7 +36,7 @@ pub struct Args {
     /// What the model computes in: f32, bf16 or f16
     #[arg(long, value_parser = ["f32", "bf16", "f16"], default_value = "f32")]
     pub dtype: String,
-    /// What the states are stored in: f32 or f16
+    /// What the states are stored in: f32, f16, or bf16 (half the bytes, the range of f32)
     #[arg(long, default_value = "f32")]
     pub store_dtype: StoreDtype,
     /// cpu, cuda, cuda:N, or auto

@@ -23,6 +23,22 @@ pub(crate) fn by_length(samples: &[Sample], tokens: usize, share: usize) -> Vec<
     batches
 }
 
+/// The most tokens that `threads` batches of one part have together.
+pub(crate) fn tokens_at_once<'a>(
+    parts: impl Iterator<Item = &'a [Sample]>,
+    tokens: usize,
+    share: usize,
+    threads: usize,
+) -> usize {
+    let of_part = |samples: &[Sample]| {
+        let length = |batch: &Vec<usize>| batch.iter().map(|&place| samples[place].prefix().len()).sum();
+        let mut batches: Vec<usize> = by_length(samples, tokens, share).iter().map(length).collect();
+        batches.sort_unstable_by(|a, b| b.cmp(a));
+        batches.into_iter().take(threads).sum()
+    };
+    parts.map(of_part).max().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +65,14 @@ mod tests {
         assert!(by_length(&[], 10, 8).is_empty());
         assert_eq!(by_length(&[sample(99), sample(0)], 10, 8), [vec![1], vec![0]]);
         assert_eq!(by_length(&[sample(5), sample(5), sample(5)], 1, 8), [vec![0], vec![1], vec![2]]);
+    }
+
+    #[test]
+    fn a_long_sample_counts_whole() {
+        let sample = |position| Sample { sentence: None, token_ids: vec![0; position + 1], position };
+        let samples: Vec<Sample> = [59_999, 3, 3, 29_999].map(sample).into();
+        let at_once = |threads| tokens_at_once(samples.chunks(3), 512, 8, threads);
+        assert_eq!([at_once(1), at_once(2), at_once(16)], [60_000, 60_008, 60_008]);
+        assert_eq!(tokens_at_once([].into_iter(), 512, 8, 2), 0);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use onejump_store::part::StoreDtype;
+use onejump_store::dtype::StoreDtype;
 
 use crate::samples::Bos;
 

@@ -19,6 +19,15 @@ pub enum CaptureError {
     /// A part could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A state is too large to be stored, in a part that is not the first.
+    #[error("{source}, and delete {} or give another --out: it has parts in the other type already", dir.display())]
+    TooLargeLater {
+        /// What is too large.
+        #[source]
+        source: StoreError,
+        /// The folder.
+        dir: PathBuf,
+    },
     /// Another file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),

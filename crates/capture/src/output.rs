@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use onejump_core::files::{self, FileError};
 use onejump_core::layout::{MANIFEST, part_file};
 use onejump_core::manifest::{CaptureInputs, FORMAT, HiddenManifest, Part};
+use onejump_store::StoreError;
 
 use crate::CaptureError;
 use crate::config::Shard;
@@ -33,11 +34,14 @@ impl Output {
         shard: Shard,
     ) -> Result<Self, CaptureError> {
         fs::create_dir_all(dir).map_err(FileError::writing(dir))?;
-        let output =
-            Self { dir: dir.to_owned(), inputs, samples_per_part, _writer: Writer::new(dir, shard)? };
-        let _change = writers::change(dir)?;
-        if dir.join(MANIFEST).is_file() {
-            output.same_capture(&HiddenManifest::read(dir)?)?;
+        let change = writers::change(dir)?;
+        let writer = Writer::new(dir, shard, &change)?;
+        let alone = writer.alone;
+        let output = Self { dir: dir.to_owned(), inputs, samples_per_part, _writer: writer };
+        let there = if dir.join(MANIFEST).is_file() { Some(HiddenManifest::read(dir)?) } else { None };
+        // A capture that failed before its first part was written leaves nothing that another could be mixed with.
+        if let Some(manifest) = there.filter(|manifest| !(alone && manifest.parts.is_empty())) {
+            output.same_capture(&manifest)?;
         } else {
             let manifest = HiddenManifest {
                 format: FORMAT,
@@ -92,6 +96,17 @@ impl Output {
         Ok(bytes)
     }
 
+    /// Why a part was not written. Who stores in another type then cannot go on beside parts that are written.
+    pub fn explained(&self, error: StoreError) -> CaptureError {
+        let written = HiddenManifest::read(&self.dir).map_or(0, |manifest| manifest.parts.len());
+        match error {
+            StoreError::TooLarge { .. } if written > 0 => {
+                CaptureError::TooLargeLater { source: error, dir: self.dir.clone() }
+            }
+            error => error.into(),
+        }
+    }
+
     /// How many parts the whole capture has.
     pub fn parts_total(&self) -> usize {
         self.inputs.samples.div_ceil(self.samples_per_part)
@@ -130,6 +145,7 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onejump_store::dtype::StoreDtype;
 
     /// Two parts of one sample each, computed on a processor in batches of 512 tokens.
     fn inputs() -> CaptureInputs {
@@ -180,6 +196,39 @@ mod tests {
                 assert!(refused.to_string().contains(expected), "{refused}");
             }
         }
+    }
+
+    #[test]
+    fn a_folder_without_parts_takes_another_capture_unless_somebody_writes_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let f16_inputs = || CaptureInputs { store_dtype: "f16".to_owned(), ..inputs() };
+        let other = |shard: &str| Output::open(dir.path(), f16_inputs(), 1, shard.parse().unwrap());
+        let failed = open(dir.path(), "0/2").unwrap();
+        assert!(matches!(other("1/2").err().unwrap(), CaptureError::OtherCapture { .. }));
+        drop(failed);
+        // Shards that begin together: the first begins the folder anew, the second joins it.
+        let (first, second) = (other("0/2").unwrap(), other("1/2").unwrap());
+        assert_eq!(HiddenManifest::read(dir.path()).unwrap().inputs.store_dtype, "f16");
+        write(&first, 0).unwrap();
+        drop((first, second));
+        let refused = open(dir.path(), "0/1").err().unwrap();
+        assert!(matches!(refused, CaptureError::OtherCapture { .. }), "{refused}");
+    }
+
+    #[test]
+    fn a_state_too_large_in_a_later_part_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = open(dir.path(), "0/1").unwrap();
+        let error = || StoreError::TooLarge {
+            path: "part".into(),
+            column: "level_01".into(),
+            value: 7e4,
+            dtype: StoreDtype::F16,
+        };
+        let advice = |error: CaptureError| error.to_string().contains("or give another --out");
+        assert!(!advice(output.explained(error())));
+        write(&output, 0).unwrap();
+        assert!(advice(output.explained(error())));
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub struct Plan {
 pub(crate) struct Work {
     pub samples: usize,
     pub tokens: usize,
-    pub batch_tokens: usize,
+    /// Tokens of the batches that are computed at the same time: a long line makes one longer than it should be.
+    pub tokens_at_once: usize,
     pub part_bytes: usize,
     pub store_value_bytes: usize,
 }
@@ -50,14 +51,13 @@ pub(crate) struct Work {
 impl Plan {
     pub(crate) fn new(outline: &Outline, place: Place, work: Work) -> Self {
         let value_bytes = place.dtype.elt_size_in_bytes();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let per_thread = work.batch_tokens * outline.hidden_size * ACTIVATIONS * size_of::<f32>();
+        let activations = work.tokens_at_once * outline.hidden_size * ACTIVATIONS * size_of::<f32>();
         let values = work.samples * (outline.blocks + 1) * outline.hidden_size;
         Self {
             parameters: outline.parameters,
             weight_bytes: outline.parameters * value_bytes as u64,
             // One part is in memory in batches while the part before it is there twice, in rows and encoded.
-            working_bytes: (per_thread * threads + 3 * work.part_bytes) as u64,
+            working_bytes: (activations + 3 * work.part_bytes) as u64,
             state_bytes: (values * work.store_value_bytes) as u64,
             tokens: work.tokens as u64,
             seconds: None,
@@ -131,7 +131,7 @@ mod tests {
             vocabulary_matrices: 2,
         };
         let work =
-            Work { samples: 10, tokens: 100, batch_tokens: 64, part_bytes: 1 << 20, store_value_bytes: 2 };
+            Work { samples: 10, tokens: 100, tokens_at_once: 64, part_bytes: 1 << 20, store_value_bytes: 2 };
         let plan = Plan::new(&outline, Place::CPU, work);
         assert_eq!(plan.state_bytes, 10 * 33 * 4096 * 2);
         let error = plan.check_memory(Place::CPU).unwrap_err().to_string();

@@ -11,7 +11,7 @@ use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::{self, Place};
 use onejump_models::transformer::{Outline, Transformer};
-use onejump_store::part::{StoreDtype, write_part};
+use onejump_store::part::write_part;
 use tch::Device;
 
 use crate::CaptureError;
@@ -19,7 +19,7 @@ use crate::config::{CPU_BATCH_TOKENS, Config, GPU_BATCH_TOKENS, Input};
 use crate::output::Output;
 use crate::plan::{Plan, Work};
 use crate::samples::{self, InputSamples, Sampling};
-use crate::workers::Workers;
+use crate::workers::{self, Workers};
 
 /// About how many bytes of uncompressed states a part has: few enough to compute again after an interruption, enough
 /// to read at full speed.
@@ -92,7 +92,9 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
             }),
             |(part, states)| {
                 let rows = states.into_rows();
-                write_part(&output.part_path(part), &rows, prepared.outline.hidden_size, config.store_dtype)?;
+                let (path, hidden_size) = (output.part_path(part), prepared.outline.hidden_size);
+                write_part(&path, &rows, hidden_size, config.store_dtype)
+                    .map_err(|error| output.explained(error))?;
                 output.add_part(part, rows.sample_ids.len())
             },
         )?;
@@ -184,9 +186,13 @@ impl Prepared {
         let work = Work {
             samples: set.samples.len(),
             tokens: set.samples.iter().map(|sample| sample.prefix().len()).sum(),
-            batch_tokens,
+            tokens_at_once: workers::tokens_at_once(
+                place.device,
+                set.samples.chunks(samples_per_part),
+                batch_tokens,
+            ),
             part_bytes: row_bytes * samples_per_part.min(set.samples.len()),
-            store_value_bytes: if config.store_dtype == StoreDtype::F16 { 2 } else { 4 },
+            store_value_bytes: config.store_dtype.bytes(),
         };
         let plan = Plan::new(&outline, place, work);
         Ok(Self { place, checkpoint, outline, set, samples_per_part, batch_tokens, plan })

@@ -89,7 +89,10 @@ mod tests {
             let error = read_bytes(bytes).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
-        assert_eq!(read_bytes(b"BZh is how bzip2's files begin.").unwrap(), "BZh is how bzip2's files begin.");
+        assert_eq!(
+            read_bytes(b"BZh is how bzip2's files begin.").unwrap(),
+            "BZh is how bzip2's files begin."
+        );
     }
 
     #[test]

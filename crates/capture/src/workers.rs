@@ -20,6 +20,22 @@ const GPU_THREADS: usize = 2;
 /// must not depend on the actual number of threads: it determines the rounding of the states.
 const CPU_SHARE: usize = 8;
 
+/// A part has a multiple of this many batches.
+fn share(device: Device) -> usize {
+    if device == Device::Cpu { CPU_SHARE } else { GPU_THREADS }
+}
+
+/// How many tokens are computed at the same time, at most, where parts have these samples.
+pub(crate) fn tokens_at_once<'a>(
+    device: Device,
+    parts: impl Iterator<Item = &'a [Sample]>,
+    batch_tokens: usize,
+) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if device == Device::Cpu { processors() } else { GPU_THREADS };
+    batches::tokens_at_once(parts, batch_tokens, share(device), threads)
+}
+
 /// Threads that each compute whole batches. Threads that share a batch would wait for each other several hundred
 /// times in it.
 pub(crate) struct Workers {
@@ -36,10 +52,9 @@ impl Workers {
     /// As many threads as there are processors; two for a GPU, which computes one batch while the states of the
     /// other are copied from it.
     pub fn new(model: &Transformer) -> Result<Self, CaptureError> {
-        let on_cpu = model.device() == Device::Cpu;
-        let pool = threads::pool_of(if on_cpu { 0 } else { GPU_THREADS })?;
+        let pool = threads::pool_of(if model.device() == Device::Cpu { 0 } else { GPU_THREADS })?;
         let models = (0..pool.current_num_threads()).map(|_| Mutex::new(model.shallow_clone())).collect();
-        let share = if on_cpu { CPU_SHARE } else { GPU_THREADS };
+        let share = share(model.device());
         Ok(Self { pool, models, share, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
     }
 

@@ -17,12 +17,16 @@ const WRITER: &str = ".writer-";
 const WRITER_END: &str = ".onejump.lock";
 
 /// The right to write the parts of one shard, as long as it lives.
-pub(crate) struct Writer(#[allow(dead_code, reason = "held, not read")] Lock);
+pub(crate) struct Writer {
+    /// Whether nobody else wrote in the folder when the right was taken.
+    pub alone: bool,
+    _lock: Lock,
+}
 
 impl Writer {
-    /// Takes the right, unless another process writes a shard that shares parts with this one.
-    pub fn new(dir: &Path, shard: Shard) -> Result<Self, FileError> {
-        let _change = change(dir)?;
+    /// Takes the right, unless another process writes a shard that shares parts with this one. Who takes it holds the
+    /// right to [`change`] until the manifest is checked too, so that two who begin at once see each other.
+    pub fn new(dir: &Path, shard: Shard, _change: &Lock) -> Result<Self, FileError> {
         let mut alone = true;
         for entry in fs::read_dir(dir).map_err(FileError::reading(dir))? {
             let entry = entry.map_err(FileError::reading(dir))?;
@@ -37,7 +41,7 @@ impl Writer {
         if alone {
             files::remove_leftovers(dir, "")?;
         }
-        Ok(Self(lock::take(&dir.join(name(shard)), dir)?))
+        Ok(Self { alone, _lock: lock::take(&dir.join(name(shard)), dir)? })
     }
 }
 
@@ -85,7 +89,8 @@ mod tests {
     #[test]
     fn shards_share_a_folder_unless_they_overlap() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = |shard: &str| Writer::new(dir.path(), shard.parse().unwrap());
+        let writer =
+            |shard: &str| Writer::new(dir.path(), shard.parse().unwrap(), &change(dir.path()).unwrap());
         fs::write(dir.path().join(".writer-0-of-1.onejump.lock"), "1").unwrap();
         fs::write(dir.path().join(".part-00000.parquet.x.onejump.tmp"), "half").unwrap();
         let first = writer("0/2").unwrap();

@@ -15,6 +15,8 @@ use crate::hub::{self, Id, Repository};
 pub const CONFIG: &str = "config.json";
 /// The tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
+/// What transformers does beside it, where a directory says so.
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// The weights, where they are one file.
 pub const WEIGHTS: &str = "model.safetensors";
 /// The list of the weights' files, where they are several.
@@ -95,7 +97,7 @@ fn is_whole(folder: &Path) -> bool {
 
 /// The weights come last: what else is missing shows at once.
 fn download(repository: &Repository, observer: &dyn Observer) -> Result<(), FetchError> {
-    for name in [CONFIG, TOKENIZER].into_iter().filter(|name| repository.has(name)) {
+    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG].into_iter().filter(|name| repository.has(name)) {
         repository.fetch(name, observer)?;
     }
     if repository.has(WEIGHTS) {

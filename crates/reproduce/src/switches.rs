@@ -10,7 +10,7 @@ pub struct Switches {
     /// What the model computes in: f32, bf16 or f16
     #[arg(long, default_value = Self::DTYPE)]
     pub dtype: String,
-    /// What the states are stored in: f32 or f16
+    /// What the states are stored in: f32, f16 or bf16
     #[arg(long, default_value = Self::STORE_DTYPE)]
     pub store_dtype: String,
     /// Whether a beginning-of-sequence token comes first: auto (as the tokenizer does), always, never

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use onejump_program::say;
+use onejump_store::dtype::StoreDtype;
 use onejump_store::hidden::HiddenStates;
-use onejump_store::part::{PartRows, StoreDtype, read_level, write_part};
+use onejump_store::part::{PartRows, read_level, write_part};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         positions: vec![0; samples],
         levels: (0..levels).map(|level| hidden.level(level)).collect::<Result<_, _>>()?,
     };
-    for dtype in [StoreDtype::F32, StoreDtype::F16] {
+    for dtype in [StoreDtype::F32, StoreDtype::F16, StoreDtype::Bf16] {
         let path = scratch.join(format!("{}.parquet", dtype.name()));
         let started = Instant::now();
         write_part(&path, &rows, width, dtype)?;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use onejump_core::files::FileError;
 
+use crate::dtype::StoreDtype;
+
 /// A Parquet file or a folder of them that could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -102,8 +104,8 @@ pub enum StoreError {
         /// The value.
         value: f32,
     },
-    /// A state is too large to be stored in f16.
-    #[error("{}: column '{column}': {value} does not fit into f16; use --store-dtype f32", path.display())]
+    /// A state is too large for the type that it should be stored in.
+    #[error("{}: column '{column}': {value} does not fit into {dtype}; use --store-dtype {}", path.display(), wider(*dtype))]
     TooLarge {
         /// The part.
         path: PathBuf,
@@ -111,6 +113,8 @@ pub enum StoreError {
         column: String,
         /// The value.
         value: f32,
+        /// The type.
+        dtype: StoreDtype,
     },
     /// A folder that was checked has problems, which are listed elsewhere.
     #[error("{}: {count} problem{}", dir.display(), if *count == 1 { "" } else { "s" })]
@@ -166,4 +170,9 @@ impl StoreError {
         let path = path.to_owned();
         move |source| Self::Arrow { path: path.clone(), source }
     }
+}
+
+/// Types that have room for larger values.
+fn wider(dtype: StoreDtype) -> &'static str {
+    if dtype == StoreDtype::F16 { "bf16 (as many bytes) or f32" } else { "f32" }
 }

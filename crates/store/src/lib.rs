@@ -10,7 +10,8 @@
 //! | the model's own predictions | [`truth`] |
 //!
 //! ```
-//! use onejump_store::part::{PartRows, StoreDtype, read_level, write_part};
+//! use onejump_store::dtype::StoreDtype;
+//! use onejump_store::part::{PartRows, read_level, write_part};
 //!
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("part-00000.parquet");
@@ -29,6 +30,7 @@
 //! This crate knows nothing of torch, of tokenizers, or of what a shortcut does.
 
 pub mod analyses;
+pub mod dtype;
 mod error;
 pub mod hidden;
 pub mod part;

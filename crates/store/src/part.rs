@@ -5,50 +5,21 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, FixedSizeListArray, Float16Array, Float32Array, Int32Array, ListArray, RecordBatch,
-    StringArray, UInt32Array, UInt64Array,
+    StringArray, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
-use half::f16;
 use half::slice::HalfFloatSliceExt;
+use half::vec::HalfFloatVecExt;
+use half::{bf16, f16};
 use onejump_core::layout::level_column;
-use onejump_core::words::{UnknownWord, Word};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::StoreError;
+use crate::dtype::StoreDtype;
 use crate::table::{self, column, full_column, wrong_type};
-
-/// The type that states are stored in, whatever type they were computed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
-pub enum StoreDtype {
-    /// Every state as it was computed, without loss.
-    F32,
-    /// Half the bytes, with 11 bits of mantissa; values above 65,504 do not fit and are refused.
-    F16,
-}
-
-impl StoreDtype {
-    /// The name on the command line and in the manifest.
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    /// The type of a state's values in a part.
-    fn arrow(self) -> DataType {
-        match self {
-            Self::F32 => DataType::Float32,
-            Self::F16 => DataType::Float16,
-        }
-    }
-}
-
-impl Word for StoreDtype {
-    const WHAT: &'static str = "type to store states in";
-}
 
 /// The rows of a part: N samples, K + 1 levels.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,11 +36,10 @@ pub struct PartRows {
     pub levels: Vec<Vec<f32>>,
 }
 
-/// Writes a part, whole or not at all. The bytes of floats are stored apart by place (BYTE_STREAM_SPLIT) and compressed
-/// with Zstandard: exponents compress well, mantissas hardly.
+/// Writes a part, whole or not at all, compressed with Zstandard.
 ///
 /// # Errors
-/// [`StoreError`] if the file cannot be written, or a state does not fit into f16.
+/// [`StoreError`] if the file cannot be written, or a state does not fit into the type.
 pub fn write_part(
     path: &Path,
     rows: &PartRows,
@@ -91,6 +61,7 @@ pub fn write_part(
         let values: ArrayRef = match dtype {
             StoreDtype::F32 => Arc::new(Float32Array::from(states.clone())),
             StoreDtype::F16 => Arc::new(half_states(path, &name, states)?),
+            StoreDtype::Bf16 => Arc::new(brain_states(path, &name, states)?),
         };
         let list = FixedSizeListArray::try_new(item(dtype.arrow()), hidden_size as i32, values, None)
             .map_err(StoreError::arrow(path))?;
@@ -102,30 +73,52 @@ pub fn write_part(
     });
     let schema = Schema::new(fields.collect::<Vec<_>>());
     let batch = RecordBatch::try_new(Arc::new(schema), arrays).map_err(StoreError::arrow(path))?;
-    table::write(path, &batch, properties(rows.levels.len()))
+    table::write(path, &batch, properties(rows.levels.len(), dtype))
 }
 
 fn item(data_type: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", data_type, false))
 }
 
-fn half_states(path: &Path, column: &str, states: &[f32]) -> Result<Float16Array, StoreError> {
-    if let Some(&value) = states.iter().find(|value| value.abs() > f16::MAX.to_f32()) {
-        return Err(StoreError::TooLarge { path: path.to_owned(), column: column.to_owned(), value });
+/// Refuses a state beyond the largest value of a type.
+fn check_size(
+    path: &Path,
+    column: &str,
+    states: &[f32],
+    dtype: StoreDtype,
+    largest: f32,
+) -> Result<(), StoreError> {
+    match states.iter().find(|value| value.abs() > largest) {
+        Some(&value) => {
+            Err(StoreError::TooLarge { path: path.to_owned(), column: column.to_owned(), value, dtype })
+        }
+        None => Ok(()),
     }
+}
+
+/// The upper halves of f32 values, rounded to nearest, ties to even.
+fn brain_states(path: &Path, column: &str, states: &[f32]) -> Result<UInt16Array, StoreError> {
+    check_size(path, column, states, StoreDtype::Bf16, bf16::MAX.to_f32())?;
+    let mut brain = vec![bf16::ZERO; states.len()];
+    brain.convert_from_f32_slice(states);
+    Ok(UInt16Array::from(brain.reinterpret_into()))
+}
+
+fn half_states(path: &Path, column: &str, states: &[f32]) -> Result<Float16Array, StoreError> {
+    check_size(path, column, states, StoreDtype::F16, f16::MAX.to_f32())?;
     let mut half = vec![f16::ZERO; states.len()];
     half.convert_from_f32_slice(states);
     Ok(Float16Array::from(half))
 }
 
-fn properties(levels: usize) -> WriterProperties {
+fn properties(levels: usize, dtype: StoreDtype) -> WriterProperties {
     let zstd = Compression::ZSTD(ZstdLevel::default());
     let mut builder = WriterProperties::builder().set_compression(zstd);
     for level in 0..levels {
         let path = ColumnPath::new(vec![level_column(level), "list".to_owned(), "item".to_owned()]);
         builder = builder
             .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
+            .set_column_encoding(path, dtype.encoding());
     }
     builder.build()
 }
@@ -159,8 +152,10 @@ pub fn read_level(path: &Path, level: usize, hidden_size: usize) -> Result<Vec<f
         let mut states = vec![0.0; values.len()];
         values.values().convert_to_f32_slice(&mut states);
         states
+    } else if let Some(values) = values.as_any().downcast_ref::<UInt16Array>() {
+        values.values().iter().map(|&upper| f32::from_bits(u32::from(upper) << 16)).collect()
     } else {
-        return Err(wrong_type(path, &name, "lists of float32 or float16", &found));
+        return Err(wrong_type(path, &name, "lists of float32, float16, or bfloat16 as uint16", &found));
     };
     if !all_finite(&states) {
         let index = states.iter().position(|value| !value.is_finite()).unwrap_or_default();
@@ -281,7 +276,31 @@ mod tests {
         }
         let error =
             write_part(&path, &rows(vec![70_000.0; 4], 4), 4, StoreDtype::F16).unwrap_err().to_string();
-        assert!(error.contains("level_00") && error.contains("--store-dtype f32"), "{error}");
+        assert!(
+            error.contains("level_00")
+                && error.contains("70000 does not fit into f16")
+                && error.contains("bf16"),
+            "{error}"
+        );
+    }
+
+    /// bf16 has 8 bits of mantissa, and of two neighbours as far away the one whose last bit is 0 is taken.
+    #[test]
+    fn bf16_rounds_to_nearest_and_ties_to_even() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part.parquet");
+        let ulp = 2f32.powi(-7);
+        let states: Vec<f32> = (1..=64).map(|i| -(3.1f32.powi(i) * i as f32 * 1e-4)).collect();
+        let ties = [1.0 + ulp / 2.0, 1.0 + 1.5 * ulp, -70_000.0, f32::MIN_POSITIVE / 4.0];
+        let whole = [states.clone(), ties.into()].concat();
+        write_part(&path, &rows(whole, 4), 4, StoreDtype::Bf16).unwrap();
+        let read = read_level(&path, 0, 4).unwrap();
+        for (read, written) in read.iter().zip(&states) {
+            assert!((read - written).abs() <= written.abs() * 2f32.powi(-8), "{read} {written}");
+        }
+        assert_eq!(read[64..], [1.0, 1.0 + 2.0 * ulp, -70_144.0, f32::MIN_POSITIVE / 4.0]);
+        let error = write_part(&path, &rows(vec![f32::MAX; 4], 4), 4, StoreDtype::Bf16).unwrap_err();
+        assert!(error.to_string().contains("does not fit into bf16; use --store-dtype f32"), "{error}");
     }
 
     #[test]

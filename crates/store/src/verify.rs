@@ -9,8 +9,9 @@ use onejump_core::manifest::{CaptureInputs, HiddenManifest, Part};
 use rayon::prelude::*;
 
 use crate::StoreError;
+use crate::dtype::StoreDtype;
 use crate::hidden::check_file;
-use crate::part::{self, StoreDtype};
+use crate::part;
 use crate::table;
 
 /// What was found in a folder.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use onejump_core::{files, guard, sniff};
-use onejump_fetch::checkpoint::{CONFIG, TOKENIZER, weight_files};
+use onejump_fetch::checkpoint::{CONFIG, TOKENIZER, TOKENIZER_CONFIG, weight_files};
 use serde_json::Value;
 use tch::Tensor;
 use tokenizers::Tokenizer;
 
+use super::prefix_space;
 use super::quantised;
 use super::safetensors::Shard;
 use super::unread::{BASES, Part, WRAPPED};
@@ -85,7 +86,14 @@ impl Directory {
         unread.map(|name| (name.as_str(), Part::of(name)))
     }
 
-    pub(super) fn tokenizer(&self) -> Result<Tokenizer, ModelError> {
+    pub(super) fn tokenizer(&self, config: &Value) -> Result<Tokenizer, ModelError> {
+        let mut tokenizer = self.tokenizer_as_written()?;
+        prefix_space::apply(&self.path, config, &mut tokenizer)?;
+        Ok(tokenizer)
+    }
+
+    /// As tokenizer.json has it.
+    fn tokenizer_as_written(&self) -> Result<Tokenizer, ModelError> {
         let path = self.path.join(TOKENIZER);
         if !path.is_file() {
             return Err(ModelError::NoTokenizer { path: self.path.clone() });
@@ -106,8 +114,15 @@ impl Directory {
         Ok(tokenizer)
     }
 
-    pub(super) fn sha256(&self) -> Result<String, ModelError> {
+    pub(super) fn sha256(&self, config: &Value) -> Result<String, ModelError> {
         let mut paths = vec![self.path.join(CONFIG), self.path.join(TOKENIZER)];
+        // tokenizer_config.json counts where it decides: elsewhere it may change, and the model stays the same.
+        let mut written = self.tokenizer_as_written().ok();
+        if let Some(tokenizer) = &mut written
+            && prefix_space::apply(&self.path, config, tokenizer)?
+        {
+            paths.push(self.path.join(TOKENIZER_CONFIG));
+        }
         paths.extend(self.shards.iter().map(|shard| shard.path().to_owned()));
         let mut listing = String::new();
         for path in paths.iter().filter(|path| path.is_file()) {

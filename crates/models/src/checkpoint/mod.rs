@@ -1,6 +1,7 @@
 //! Checkpoints: configuration, tensors and tokenizer, from a Hugging Face directory or a GGUF file.
 
 mod directory;
+mod prefix_space;
 mod quantised;
 mod safetensors;
 mod text_part;
@@ -210,7 +211,7 @@ impl Checkpoint {
     /// [`ModelError`] if the checkpoint has none, or it is not understood.
     pub fn tokenizer(&self) -> Result<Tokenizer, ModelError> {
         match &self.source {
-            Source::Directory(directory) => directory.tokenizer(),
+            Source::Directory(directory) => directory.tokenizer(&self.config),
             Source::Gguf(gguf) => Ok(gguf.tokenizer()?),
         }
     }
@@ -222,7 +223,7 @@ impl Checkpoint {
     /// [`ModelError`] if a file cannot be read.
     pub fn sha256(&self) -> Result<String, ModelError> {
         match &self.source {
-            Source::Directory(directory) => directory.sha256(),
+            Source::Directory(directory) => directory.sha256(&self.config),
             Source::Gguf(gguf) => {
                 let parts: Result<Vec<String>, _> = gguf.paths().map(files::sha256_file).collect();
                 match &parts?[..] {
