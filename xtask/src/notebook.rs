@@ -19,7 +19,10 @@ const REQUIREMENTS: &str = "data/notebooks/requirements.txt";
 /// The notebook, from the root of the checkout.
 const NOTEBOOK: &str = "data/notebooks/explore.ipynb";
 
-/// What executes it; the package has no module to run.
+/// Reads states that are stored in other types, by the libraries that people use.
+const STORED_TYPES: &str = "data/notebooks/stored_types.py";
+
+/// What executes the notebook; the package has no module to run.
 const EXECUTE: &str = "from nbclient.cli import main; main()";
 
 /// Sentences of each split in the run that the notebook is tested on.
@@ -64,11 +67,12 @@ fn execute(notebook: &Path, run: &Path, out: &Path) -> Result<Command> {
 }
 
 /// Executes the notebook on a small run that is made for it, and once more with its assertion turned
-/// around: then it must fail.
+/// around: then it must fail. Then reads states in every type.
 pub fn check() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (run, out) = (folder.path().join("run"), folder.path().join("executed.ipynb"));
-    small_run(&process::build_stages()?, &RunLayout::new(&run))?;
+    let binaries = process::build_stages()?;
+    small_run(&binaries, &RunLayout::new(&run))?;
     let notebook = process::root()?.join(NOTEBOOK);
     process::run(&mut execute(&notebook, &run, &out)?)?;
     ensure!(fs::read_to_string(&out)?.contains("image/png"), "{NOTEBOOK} draws no figure");
@@ -83,7 +87,22 @@ pub fn check() -> Result<()> {
         "{NOTEBOOK} with a false assertion does not fail: {said}"
     );
     say!("{NOTEBOOK}: executed on a small run");
-    Ok(())
+    stored_types(&binaries, folder.path())
+}
+
+/// The same states in every type, read by pyarrow, polars, pandas and DuckDB.
+fn stored_types(binaries: &Path, folder: &Path) -> Result<()> {
+    let mut script = Command::new(python::environment("notebook", REQUIREMENTS)?);
+    script.arg(process::root()?.join(STORED_TYPES));
+    for dtype in ["f32", "f16", "bf16"] {
+        let out = folder.join(dtype);
+        let mut capture = Command::new(binaries.join("onejump-capture"));
+        capture.args(["--model", SMOLLM2_135M.name, "--device", "cpu", "--limit", "20"]);
+        capture.arg("--sentences").arg(process::root()?.join("data/wikipedia/test.txt"));
+        process::run(capture.args(["--store-dtype", dtype]).arg("--out").arg(&out))?;
+        script.arg(out);
+    }
+    process::run(&mut script)
 }
 
 /// States, an n-njtc, the one jump and their evaluation, on a few sentences of each split.
