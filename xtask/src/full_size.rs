@@ -1,7 +1,8 @@
-//! `cargo xtask full-size`: the paper's models at their full size with random weights, through capture,
-//! training and score. It shows that they fit and run; the states mean nothing.
+//! `cargo xtask full-size`: the paper's models and one of each other family at their full size with random weights,
+//! through capture, training and score. It shows that they fit and run; the states mean nothing.
 
 mod checkpoint;
+mod models;
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +18,8 @@ use crate::{process, setup};
 /// Options of `cargo xtask full-size`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// gpt2-xl, phi3-mini, llama2-7b [default: all three]
+    /// gpt2-xl, phi3-mini, llama2-7b, pythia-2.8b, olmo2-1b, olmo3-7b, gemma2-2b, gemma3-1b, smollm3-3b [default: the paper's
+    /// three]
     models: Vec<String>,
     /// Sentences to capture
     #[arg(long, default_value_t = 36)]
@@ -34,14 +36,16 @@ pub struct Args {
 pub fn full_size(args: &Args, terminal: &Terminal) -> Result<()> {
     setup::setup(terminal)?;
     let binaries = process::build_stages()?;
-    let all = checkpoint::all();
+    let all = models::all();
     let known: Vec<_> = all.iter().map(|model| model.name).collect();
     if let Some(unknown) = args.models.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no '{unknown}'; known: {}", known.join(", "));
     }
-    for model in
-        all.iter().filter(|m| args.models.is_empty() || args.models.iter().any(|name| name == m.name))
-    {
+    let wanted = |(place, model): &(usize, &Checkpoint)| match &args.models[..] {
+        [] => *place < models::OF_THE_PAPER,
+        names => names.iter().any(|name| name == model.name),
+    };
+    for (_, model) in all.iter().enumerate().filter(wanted) {
         run(model, &binaries, args)?;
     }
     Ok(())

@@ -164,3 +164,81 @@ pub(crate) fn outcomes(
     }
     Ok(outcomes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onejump_models::head::Head;
+    use onejump_models::norm::Norm;
+    use onejump_shortcuts::map::Map;
+    use tch::Device;
+
+    /// Every outcome against the definitions in f64, with and without a soft-cap, through a fused head and a full one. f32
+    /// sums of a dozen values of order 1, and a soft-cap exact to 2e-7 of itself: 1e-4.
+    #[test]
+    fn outcomes_are_those_of_the_definitions() {
+        tch::manual_seed(8);
+        let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu));
+        let (samples, hidden, vocab) = (37, 12, 500);
+        for soft_cap in [None, Some(2.5)] {
+            let norm = Norm::Rms { weight: random(&[hidden]), eps: 1e-6 };
+            let head = Head { norm, unembedding: random(&[vocab, hidden]), soft_cap };
+            let (states, targets) = (random(&[samples, hidden]), random(&[samples, hidden]));
+            let maps = [
+                Map::LowRank { norm: None, a: random(&[hidden, 3]), b: random(&[3, hidden]) },
+                Map::Full { w: random(&[hidden, hidden]), bias: None },
+            ];
+            let shared = SharedHead::new(&head);
+            let exact = |states: &Tensor| -> Tensor {
+                let x = states.to_kind(Kind::Double);
+                let square = x.square().mean_dim([-1i64].as_slice(), true, Kind::Double);
+                let normed = x * (square + 1e-6).rsqrt() * head.norm.weight();
+                let logits = normed.mm(&head.unembedding.to_kind(Kind::Double).transpose(0, 1));
+                soft_cap.map_or(logits.shallow_clone(), |cap| (&logits / cap).tanh() * cap)
+            };
+            let theirs = exact(&targets); // (N, V)
+            let tokens: Vec<i64> = theirs.argmax(1, false).try_into().unwrap();
+            let lse: Vec<f64> = theirs.logsumexp([1i64].as_slice(), false).try_into().unwrap();
+            let truth = Truth {
+                tokens: tokens.iter().map(|&token| token as u32).collect(),
+                logsumexp: lse.iter().map(|&value| value as f32).collect(),
+            };
+            let normed_targets = head.norm.forward(&targets).unwrap();
+            let means = match soft_cap {
+                Some(_) => Means::OfLogits,
+                None => {
+                    let p = theirs.softmax(1, Kind::Double).to_kind(Kind::Float);
+                    Means::Expected(p.mm(&head.unembedding))
+                }
+            };
+            let finals = FinalStates {
+                targets: targets.shallow_clone(),
+                normed_targets,
+                means,
+                head: shared.shallow_clone(),
+            };
+            for map in &maps {
+                let exit = ExitHead::new(Some(map), &shared).unwrap();
+                let found = outcomes("test", &exit, &states, &finals, &truth).unwrap();
+                let ours = exact(&map.apply(&states).unwrap());
+                let ln_q = ours.log_softmax(1, Kind::Double);
+                let ln_p = theirs.log_softmax(1, Kind::Double);
+                let kl =
+                    (ln_p.exp() * (&ln_p - &ln_q)).sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
+                for (row, outcome) in found.iter().enumerate() {
+                    let at = |tensor: &Tensor, token: i64| tensor.double_value(&[row as i64, token]);
+                    let top = ours.get(row as i64).argmax(0, false).int64_value(&[]);
+                    let near = |found: f64, exact: f64| (found - exact).abs() < 1e-4;
+                    assert!(near(outcome.surprisal, -at(&ln_q, tokens[row])), "{soft_cap:?} {row}");
+                    assert!(near(outcome.mat_surprisal, -at(&ln_p, top)), "{soft_cap:?} {row}");
+                    assert!(near(outcome.probabilities.0, at(&ln_q, top).exp()), "{soft_cap:?} {row}");
+                    let kl = kl.double_value(&[row as i64]);
+                    assert!(near(outcome.kl.unwrap(), kl), "{soft_cap:?} {row}: {:?} {kl}", outcome.kl);
+                    let own = at(&ours, tokens[row]);
+                    let above = ours.get(row as i64).gt(own + 1e-5).sum(Kind::Int64).int64_value(&[]);
+                    assert_eq!(outcome.above as i64, above, "{soft_cap:?} {row}");
+                }
+            }
+        }
+    }
+}

@@ -80,6 +80,16 @@ fn what_a_family_does_not_support_is_named() {
             json!({"no_rope_layers": null, "no_rope_layer_interval": 0}),
             "no_rope_layer_interval is 0",
         ),
+        ("gemma2-caps", json!({"use_bidirectional_attention": true}), "use_bidirectional_attention = true"),
+        ("gemma2-caps", json!({"hidden_activation": "silu"}), "hidden_activation 'silu' is not supported"),
+        ("gemma2-caps", json!({"attn_logit_softcapping": -1.0}), "must be above 0"),
+        ("gemma2-caps", json!({"layer_types": ["a", "a", "a", "a"]}), "has 'a', which is not supported"),
+        // transformers reads it in Gemma 2 alone.
+        ("gemma3-bases", json!({"attn_logit_softcapping": 50.0}), "attn_logit_softcapping = 50.0"),
+        ("gemma3-bases", json!({"rope_parameters": yarn}), "must have 'full_attention'"),
+        ("gemma3-old-file", json!({"sliding_window_pattern": 0}), "must be above 0"),
+        ("gemma3-old-file", json!({"query_pre_attn_scalar": 0}), "must be above 0"),
+        ("llama-grouped-tied", json!({"query_pre_attn_scalar": 256}), "query_pre_attn_scalar = 256"),
     ] {
         let said = refusal(name, changes.clone()).unwrap_or_else(|| panic!("{name} is taken with {changes}"));
         assert!(said.contains(words), "{name}: {said}");
@@ -97,6 +107,12 @@ fn old_words_are_taken() {
             json!({"rope_parameters": null, "rope_scaling": yarn, "rope_theta": 500_000, "layer_types": null}),
         ),
         ("smollm3-no-rope", json!({"no_rope_layers": null, "layer_types": null, "rope_parameters": null})),
+        // The hub's gemma-2-2b: transformers reads hidden_activation, and what is missing is its default.
+        (
+            "gemma2-caps",
+            json!({"layer_types": null, "hidden_act": "gelu", "cache_implementation": "hybrid",
+                   "final_logit_softcapping": null, "rope_parameters": null}),
+        ),
     ] {
         assert_eq!(refusal(name, changes), None, "{name}");
     }

@@ -78,11 +78,11 @@ fn of_closed_form(run: &Run) -> Vec<Variant> {
     ]
 }
 
-/// States that are stored in half the bytes.
+/// States that are stored in half the bytes, in the type that has room for those of every model.
 fn of_storage(run: &Run, stages: &mut Stages) -> Result<Variant, ReproduceError> {
-    let switches = Switches { store_dtype: "f16".into(), ..run.experiment.switches.clone() };
+    let switches = Switches { store_dtype: "bf16".into(), ..run.experiment.switches.clone() };
     let states = States { split: Split::Train, seed: run.experiment.seed, switches: &switches };
-    captured(run, stages, "stored in f16", "f16", &states)
+    captured(run, stages, "stored in bf16", "bf16", &states)
 }
 
 /// Gradient descent from several seeds, on the run's own states.

@@ -218,7 +218,7 @@ fn what_goes_beyond_asks_each_analysis_about_the_files_that_it_is_for() {
             "target-after-the-norm",
             "without-position-0",
             "half-the-data",
-            "stored-in-f16",
+            "stored-in-bf16",
             "Adam--seed-0",
             "Adam--seed-1",
             "Adam--seed-2",

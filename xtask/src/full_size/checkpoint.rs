@@ -20,90 +20,15 @@ const SPREAD: f32 = 0.02;
 /// A tensor is filled from a table of as many normal values as there are 16-bit numbers.
 const TABLE: usize = 1 << 16;
 
-/// A model of the paper without its weights.
+/// A model without its weights.
 pub struct Checkpoint {
     pub name: &'static str,
     /// What to compute in: f32 where it fits into 24 GB beside everything else.
     pub dtype: &'static str,
-    config: Value,
-    tensors: Vec<(String, Vec<u64>)>,
-}
-
-/// The three models of the paper (§4), with the configurations that are published with them.
-pub fn all() -> [Checkpoint; 3] {
-    [gpt2_xl(), phi3_mini(), llama2_7b()]
-}
-
-fn gpt2_xl() -> Checkpoint {
-    let (h, v, t) = (1600, 50257, 1024);
-    let config = json!({
-        "model_type": "gpt2", "vocab_size": v, "n_embd": h, "n_layer": 48, "n_head": 25, "n_positions": t,
-        "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new",
-    });
-    let mut tensors = vec![("wte.weight".to_owned(), vec![v, h]), ("wpe.weight".to_owned(), vec![t, h])];
-    for block in 0..48 {
-        for (module, input, output) in [
-            ("attn.c_attn", h, 3 * h),
-            ("attn.c_proj", h, h),
-            ("mlp.c_fc", h, 4 * h),
-            ("mlp.c_proj", 4 * h, h),
-        ] {
-            tensors.push((format!("h.{block}.{module}.weight"), vec![input, output]));
-            tensors.push((format!("h.{block}.{module}.bias"), vec![output]));
-        }
-        for norm in ["ln_1", "ln_2"] {
-            tensors.extend(["weight", "bias"].map(|part| (format!("h.{block}.{norm}.{part}"), vec![h])));
-        }
-    }
-    tensors.extend(["weight", "bias"].map(|part| (format!("ln_f.{part}"), vec![h])));
-    Checkpoint { name: "gpt2-xl", dtype: "f32", config, tensors }
-}
-
-fn phi3_mini() -> Checkpoint {
-    let (h, inner, v) = (3072, 8192, 32064);
-    let config = json!({
-        "model_type": "phi3", "vocab_size": v, "hidden_size": h, "intermediate_size": inner, "num_hidden_layers": 32,
-        "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
-        "rope_theta": 10000.0, "sliding_window": 2047, "hidden_act": "silu", "tie_word_embeddings": false,
-    });
-    let modules = [
-        ("self_attn.qkv_proj", 3 * h, h),
-        ("self_attn.o_proj", h, h),
-        ("mlp.gate_up_proj", 2 * inner, h),
-        ("mlp.down_proj", h, inner),
-    ];
-    Checkpoint { name: "phi3-mini", dtype: "bf16", config, tensors: llama_like(32, h, v, &modules) }
-}
-
-fn llama2_7b() -> Checkpoint {
-    let (h, inner, v) = (4096, 11008, 32000);
-    let config = json!({
-        "model_type": "llama", "vocab_size": v, "hidden_size": h, "intermediate_size": inner, "num_hidden_layers": 32,
-        "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
-        "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": false, "bos_token_id": 1,
-    });
-    let modules = [
-        ("self_attn.q_proj", h, h),
-        ("self_attn.k_proj", h, h),
-        ("self_attn.v_proj", h, h),
-        ("self_attn.o_proj", h, h),
-        ("mlp.gate_proj", inner, h),
-        ("mlp.up_proj", inner, h),
-        ("mlp.down_proj", h, inner),
-    ];
-    Checkpoint { name: "llama2-7b", dtype: "bf16", config, tensors: llama_like(32, h, v, &modules) }
-}
-
-fn llama_like(blocks: u64, h: u64, v: u64, modules: &[(&str, u64, u64)]) -> Vec<(String, Vec<u64>)> {
-    let mut tensors = vec![("model.embed_tokens.weight".to_owned(), vec![v, h])];
-    for block in 0..blocks {
-        let name = |module: &str| format!("model.layers.{block}.{module}.weight");
-        tensors.extend(modules.iter().map(|(module, output, input)| (name(module), vec![*output, *input])));
-        tensors.extend(["input_layernorm", "post_attention_layernorm"].map(|norm| (name(norm), vec![h])));
-    }
-    tensors.push(("model.norm.weight".to_owned(), vec![h]));
-    tensors.push(("lm_head.weight".to_owned(), vec![v, h]));
-    tensors
+    /// Its config.json.
+    pub config: Value,
+    /// The names and shapes of its tensors.
+    pub tensors: Vec<(String, Vec<u64>)>,
 }
 
 impl Checkpoint {
@@ -222,16 +147,4 @@ fn byte_tokenizer() -> Value {
             "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": vocabulary, "merges": [],
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The parameter counts that are published with the models.
-    #[test]
-    fn the_models_have_their_published_sizes() {
-        let counts = all().map(|model| model.parameters());
-        assert_eq!(counts, [1_557_611_200, 3_821_079_552, 6_738_415_616]);
-    }
 }
