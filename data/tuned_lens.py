@@ -24,6 +24,7 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 from transformers import AutoModelForCausalLM
@@ -41,7 +42,10 @@ def states(folder, k):
     """The states of a level, (N, H)."""
     parts = [str(path) for path in sorted(folder.glob("part-*.parquet"))]
     column = pq.ParquetDataset(parts).read(columns=[f"level_{k:02}"]).column(0).combine_chunks()
-    return torch.tensor(column.flatten().to_numpy().reshape(len(column), -1)).float()
+    values = column.flatten().to_numpy()
+    if values.dtype == np.uint16:  # The upper halves of float32: --store-dtype bf16.
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return torch.tensor(values.reshape(len(column), -1)).float()
 
 
 class Head:

@@ -193,6 +193,7 @@ fn states_too_large_for_f16_fit_into_bf16() {
     assert!(said.contains("does not fit into f16; use --store-dtype bf16"), "{said}");
     *run.arguments.last_mut().unwrap() = "bf16".into();
     succeed("onejump-capture", &run.arguments());
+    succeed("onejump-store", &["verify", &run.folder.path().join("out").display().to_string()]);
     let exact = Run::of(model.path(), b"the quick fox\nfox\n", &[]);
     succeed("onejump-capture", &exact.arguments());
     for level in 0..=3 {

@@ -222,7 +222,7 @@ class Bench:
         raw = ours[0]["raw"]
         print(f"store: {raw / 1e6:.0f} MB of float32")
         for row in ours:
-            mine = row["format"] in ("parts", "f32", "f16")
+            mine = row["format"] in ("parts", "f32", "f16", "bf16")
             label = f"onejump {row['format']}" if mine else row["format"]
             if "write" in row:
                 self.row("store, write all levels", label, row["write"], bytes=row["disk"])

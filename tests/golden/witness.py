@@ -289,6 +289,8 @@ class Hidden:
         for f in self.files:
             for chunk in f.read([self.levels[level]]).column(0).chunks:
                 flat = chunk.flatten().to_numpy(zero_copy_only=False)
+                if flat.dtype == np.uint16:  # The upper halves of float32: --store-dtype bf16.
+                    flat = (flat.astype(np.uint32) << 16).view(np.float32)
                 parts.append(flat.reshape(len(chunk), -1).astype(np.float32))
         return np.concatenate(parts)
 

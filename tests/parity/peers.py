@@ -4,7 +4,8 @@
     python peers.py DIR BINARIES        `cargo xtask parity` does it
 
 Random lenses and matrices, written as the package `tuned-lens` and Din et al.'s code write theirs, are converted
-and evaluated.  Files that would run code are refused.  The PyTorch lines of the README are run on a chosen jump.
+and evaluated.  Files that would run code are refused.  The PyTorch lines of the README are run on a chosen jump, and
+data/tuned_lens.py reads states of every type.
 """
 
 import json
@@ -20,6 +21,9 @@ import torch
 from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "data"))
+import tuned_lens  # noqa: E402
+
 CASES = ["llama-grouped-tied", "gpt2"]  # RMSNorm, and LayerNorm with a bias
 SAMPLES = {"train": 64, "test": 48}
 # Precisions are exact; surprisals are f32 sums of some dozen values of order 1 to 10.
@@ -143,6 +147,17 @@ def readme_lines(folder, hidden):
     return names["approximation"].detach().double().numpy()
 
 
+def reads_every_type(case, binaries, folder, states):
+    """data/tuned_lens.py reads the states, but for rounding."""
+    for dtype, rounding in (("f32", 0), ("f16", 2.0**-11), ("bf16", 2.0**-8)):
+        out = folder / f"hidden-{dtype}"
+        run(binaries / "onejump-capture", "--device", "cpu", "--model", case, "--samples", case / "test.jsonl", "--out", out, "--store-dtype", dtype)
+        for k, expected in enumerate(states):
+            found = tuned_lens.states(out, k).double().numpy()
+            # Half a step of float16 below its smallest normal number is 3e-8.
+            assert (np.abs(found - expected) <= np.abs(expected) * rounding + 3e-8 * (dtype == "f16")).all(), (case.name, dtype, k)
+
+
 def check(case, binaries):
     config = json.loads((case / "config.json").read_text())
     folder = make_run(case, binaries)
@@ -173,6 +188,7 @@ def check(case, binaries):
         cosine = ((approximation * states[-1]).sum(1) / lengths).mean()
         assert abs(cosine - rows["ojfa", k]["cosine"]) < TOLERANCE, (case.name, k, cosine)
     refuses_code(folder, blocks)
+    reads_every_type(case, binaries, folder, states)
     print(f"{case.name + ', peers':<28} {2 * blocks} levels, worst relative error of a surprisal {worst:.1e}; code in files refused")
 
 

@@ -66,27 +66,30 @@ fn execute(notebook: &Path, run: &Path, out: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Executes the notebook on a small run that is made for it, and once more with its assertion turned
-/// around: then it must fail. Then reads states in every type.
+/// Executes the notebook on small runs that are made for it, one with states in another type, and once more with its
+/// assertion turned around: then it must fail. Then reads states in every type.
 pub fn check() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (run, out) = (folder.path().join("run"), folder.path().join("executed.ipynb"));
+    let out = folder.path().join("executed.ipynb");
     let binaries = process::build_stages()?;
-    small_run(&binaries, &RunLayout::new(&run))?;
     let notebook = process::root()?.join(NOTEBOOK);
-    process::run(&mut execute(&notebook, &run, &out)?)?;
-    ensure!(fs::read_to_string(&out)?.contains("image/png"), "{NOTEBOOK} draws no figure");
+    let run = |dtype: &str| folder.path().join(format!("run-{dtype}"));
+    for dtype in ["f32", "bf16"] {
+        small_run(&binaries, &RunLayout::new(run(dtype)), dtype)?;
+        process::run(&mut execute(&notebook, &run(dtype), &out)?)?;
+        ensure!(fs::read_to_string(&out)?.contains("image/png"), "{NOTEBOOK} draws no figure");
+    }
 
     let turned = folder.path().join("turned.ipynb");
     let text = fs::read_to_string(&notebook)?;
     fs::write(&turned, text.replacen("\"assert ", "\"assert not ", 1))?;
-    let failed = execute(&turned, &run, &out)?.output().context("cannot start Python")?;
+    let failed = execute(&turned, &run("f32"), &out)?.output().context("cannot start Python")?;
     let said = String::from_utf8_lossy(&failed.stderr);
     ensure!(
         !failed.status.success() && said.contains("AssertionError"),
         "{NOTEBOOK} with a false assertion does not fail: {said}"
     );
-    say!("{NOTEBOOK}: executed on a small run");
+    say!("{NOTEBOOK}: executed on small runs");
     stored_types(&binaries, folder.path())
 }
 
@@ -105,8 +108,8 @@ fn stored_types(binaries: &Path, folder: &Path) -> Result<()> {
     process::run(&mut script)
 }
 
-/// States, an n-njtc, the one jump and their evaluation, on a few sentences of each split.
-fn small_run(binaries: &Path, layout: &RunLayout) -> Result<()> {
+/// States of a type, an n-njtc, the one jump and their evaluation, on a few sentences of each split.
+fn small_run(binaries: &Path, layout: &RunLayout, dtype: &str) -> Result<()> {
     let model = SMOLLM2_135M.name;
     let stage = |name: &str, options: &[(&str, &Path)], more: &[&str]| {
         let mut command = Command::new(binaries.join(name));
@@ -118,8 +121,9 @@ fn small_run(binaries: &Path, layout: &RunLayout) -> Result<()> {
     let [train, test] = [Split::Train, Split::Test].map(|split| layout.hidden(split));
     for (split, out) in [(Split::Train, &train), (Split::Test, &test)] {
         let sentences = process::root()?.join(format!("data/wikipedia/{}.txt", split.name()));
-        let limits = ["--model", model, "--device", "cpu", "--limit", TEST_SENTENCES];
-        stage("onejump-capture", &[("--sentences", &sentences), ("--out", out)], &limits)?;
+        let options =
+            ["--model", model, "--device", "cpu", "--limit", TEST_SENTENCES, "--store-dtype", dtype];
+        stage("onejump-capture", &[("--sentences", &sentences), ("--out", out)], &options)?;
     }
     let jumps = SetName::plain(ShortcutKind::NNjtc);
     let (jumps, one, scores) = (layout.shortcuts(&jumps), layout.ojfa(&jumps), layout.scores(&jumps));

@@ -264,6 +264,32 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// bf16 is the nearer neighbour among the f32 whose lower halves are zero, and of two as near the even one;
+        /// half of the values lie in the middle of two, or one bit beside it.
+        #[test]
+        fn bf16_states_come_back_as_the_nearest(
+            halves in prop::collection::vec(
+                (any::<u16>(), prop_oneof![Just(0x7fff_u16), Just(0x8000), Just(0x8001), any::<u16>()]), 1..40),
+        ) {
+            let value = |(upper, lower): (u16, u16)| f32::from_bits(u32::from(upper) << 16 | u32::from(lower));
+            let states: Vec<f32> = halves.into_iter().map(value).collect();
+            let states: Vec<f32> = states.into_iter().filter(|x| x.abs() <= bf16::MAX.to_f32()).collect();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("part.parquet");
+            write_part(&path, &rows(states.clone(), 1), 1, StoreDtype::Bf16).unwrap();
+            for (read, written) in read_level(&path, 0, 1).unwrap().into_iter().zip(states) {
+                let toward_zero = f32::from_bits(written.to_bits() & 0xffff_0000);
+                let away = f32::from_bits(toward_zero.to_bits() + 0x1_0000);
+                let distance = |x: f32| (f64::from(x) - f64::from(written)).abs();
+                let even = toward_zero.to_bits() & 0x1_0000 == 0;
+                let (near, far) = (distance(toward_zero), distance(away));
+                let nearest = if near < far || near == far && even { toward_zero } else { away };
+                prop_assert_eq!(read.to_bits(), nearest.to_bits(), "{} {}", read, written);
+            }
+        }
+    }
+
     /// f16 has 11 bits of mantissa: rounding to nearest errs by 2⁻¹¹ of the value at most.
     #[test]
     fn f16_rounds_and_refuses_what_does_not_fit() {
@@ -307,9 +333,13 @@ mod tests {
     fn wrong_files_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("part.parquet");
-        write_part(&path, &rows(vec![1.0, 2.0, 3.0, f32::NAN], 2), 2, StoreDtype::F32).unwrap();
         let say = |error: StoreError| error.to_string();
-        assert!(say(read_level(&path, 0, 2).unwrap_err()).contains("NaN in row 1"));
+        // Of this NaN, the bits that say so are in the lower half.
+        let nan = f32::from_bits(0x7f80_0001);
+        for dtype in [StoreDtype::Bf16, StoreDtype::F16, StoreDtype::F32] {
+            write_part(&path, &rows(vec![1.0, 2.0, 3.0, nan], 2), 2, dtype).unwrap();
+            assert!(say(read_level(&path, 0, 2).unwrap_err()).contains("NaN in row 1"), "{dtype}");
+        }
         assert!(say(read_level(&path, 5, 2).unwrap_err()).contains("no column 'level_05'"));
         assert!(say(read_level(&path, 0, 3).unwrap_err()).contains("expected H = 3"));
         let whole = std::fs::read(&path).unwrap();
