@@ -26,6 +26,7 @@ EDGES = [
     "b <b>html</b> </p>", "▁ x     y      z", "in  2023 1,234.5", "½ cup ² ٣", "It's, it'S, we'LL", "naïve café — “quoted” …",
     "日本語のテキスト", "Привет, мир", "e\u0301 vs é", "\ufeffBOM", "a\u2028b", "a\u200bb", "\u00a030", "snake_case CamelCase x==y; //",
     "....!!!???", "\x01\x1f\x7f", "𐍈𐍉 ꙮ ﷽", "<unused0><unused98>", "[multimodal]", "<0x41> <0xE2>",
+    "a" + "\n" * 40 + "b", "a" + "\t" * 40 + "b", "a" + " " * 40 + "b", "▁▁ ▁", "<start_of_image>x<end_of_image>\n \n\t ",
 ]  # fmt: skip
 STATES = ["Hello  world   three", "emoji 🙂 and 漢字 and ẞ", "b <b>html</b> </p>", "naïve café — “quoted” …", "Привет, мир"]
 

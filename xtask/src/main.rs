@@ -78,4 +78,10 @@ mod tests {
         let Command::Reproduce(args) = args.command else { panic!("another command") };
         assert_eq!(args.options, options);
     }
+    #[test]
+    fn setup_brings_the_models_that_are_named() {
+        let parse = |model: &str| Args::try_parse_from(["xtask", "setup", "--model", model]);
+        assert!(matches!(parse("gemma3-270m").unwrap().command, Command::Setup(_)));
+        assert!(parse("gemma").err().unwrap().to_string().contains("smollm2-135m, gemma3-270m"));
+    }
 }

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use onejump_core::files;
 use onejump_core::observe::{Meter, Observer, Silent, Stopped, Task};
@@ -121,7 +122,15 @@ fn a_builtin_model_is_whole_or_absent() {
         terms: Some(Terms { name: "the terms", member: "tiny/TERMS" }),
         ..tiny
     };
-    assert_eq!(fs::read(in_pieces.fetch(&Silent).unwrap()).unwrap(), CONTENT);
+    let log = Arc::new(tempfile::tempfile().unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&log)).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        assert_eq!(fs::read(in_pieces.fetch(&Silent).unwrap()).unwrap(), CONTENT);
+        in_pieces.fetch(&Silent).unwrap();
+    });
+    log.as_ref().rewind().unwrap();
+    let said = io::read_to_string(&*log).unwrap();
+    assert_eq!(said.matches("may be used under the terms").count(), 1, "{said}");
     let beside = in_pieces.path().with_file_name("TERMS");
     assert_eq!(fs::read_to_string(beside).unwrap(), "Be good.");
     assert!(!in_pieces.path().with_file_name("model.part1").exists());
