@@ -3,6 +3,7 @@
 mod bench;
 mod full_size;
 mod interrupt;
+mod libtorch;
 mod notebook;
 mod parity;
 mod process;
@@ -30,7 +31,7 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Bring libtorch and the default model; does nothing where they are
-    Setup,
+    Setup(setup::Args),
     /// Run the whole experiment: capture, train, score, evaluate, report
     Reproduce(reproduce::Args),
     /// Compare every architecture with transformers on small random checkpoints
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args, terminal: &Terminal) -> Result<()> {
     match args.command {
-        Command::Setup => setup::setup(terminal),
+        Command::Setup(args) => setup::chosen(&args, terminal),
         Command::Reproduce(args) => reproduce::reproduce(&args, terminal),
         Command::Parity => parity::parity(terminal),
         Command::Bench(args) => bench::bench(&args, terminal),

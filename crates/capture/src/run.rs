@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use onejump_core::manifest::{CaptureInputs, DeviceKind};
 use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
-use onejump_models::device::{self, Place};
+use onejump_models::device::{self, Choice, Place};
 use onejump_models::transformer::{Outline, Transformer};
 use onejump_store::part::{StoreDtype, write_part};
 use tch::Device;
@@ -157,7 +157,7 @@ struct Prepared {
 impl Prepared {
     fn new(config: &Config, observer: &dyn Observer) -> Result<Self, CaptureError> {
         let dtype = device::parse_dtype(&config.dtype)?;
-        let place = Place { device: device::parse(&config.device)?, dtype };
+        let place = Place { device: Choice::of(&config.device)?.device, dtype };
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
         let (set, bos) = match &config.input {

@@ -7,6 +7,7 @@
 //! | print a line | [`say!`], [`remark!`] |
 //! | progress bars on stderr, signals that stop | [`Terminal`] |
 //! | run another program, and pass signals on | [`child`] |
+//! | start this program anew with a library loaded first | [`preload`](preload::preload) |
 //!
 //! ```no_run
 //! use clap::Parser;
@@ -37,6 +38,7 @@
 
 pub mod child;
 mod panics;
+pub mod preload;
 mod print;
 mod progress;
 mod signals;
