@@ -25,6 +25,7 @@
 //! shortcuts, and leaves the network to `onejump-fetch`.
 
 mod attention;
+mod bands;
 pub mod checkpoint;
 mod config_keys;
 mod decoder;

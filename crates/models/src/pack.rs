@@ -3,9 +3,11 @@
 //! Everything but attention works on tokens one by one, so a batch is simply all its tokens, one
 //! sequence after another. Sequences of equal length lie side by side and attend together.
 
+use onejump_tensor::transfer::to_device;
 use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
+use crate::bands::{Bands, Run};
 
 /// A batch of sequences: T tokens in all, sorted by length.
 pub(crate) struct Pack {
@@ -21,19 +23,8 @@ pub(crate) struct Pack {
     pub sampled_rows: Tensor,
     /// Sequences of equal length, in sorted order.
     pub runs: Vec<Run>,
-}
-
-/// Sequences of equal length that lie side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
-    /// Row of the first token.
-    pub start: i64,
-    /// Place of the first sequence in sorted order.
-    pub first: i64,
-    /// How many sequences.
-    pub sequences: i64,
-    /// Tokens in each.
-    pub length: i64,
+    /// Sequences of similar lengths that attend together, where they do.
+    pub bands: Option<Bands>,
 }
 
 /// What the queries of a run attend to.
@@ -47,8 +38,8 @@ struct Scope {
 }
 
 impl Pack {
-    /// Packs sequences, none of them empty.
-    pub fn new(sequences: &[&[i64]], device: Device) -> Result<Self, ModelError> {
+    /// Packs sequences, none of them empty; `padded` where similar lengths attend together.
+    pub fn new(sequences: &[&[i64]], device: Device, padded: bool) -> Result<Self, ModelError> {
         let mut order: Vec<usize> = (0..sequences.len()).collect();
         order.sort_by_key(|&index| sequences[index].len());
         let mut tokens = Vec::new();
@@ -68,7 +59,7 @@ impl Pack {
             last_rows.push(tokens.len() as i64 - 1);
             restore[index] = place as i64;
         }
-        let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
+        let tensor = |values: &[i64]| to_device(&Tensor::f_from_slice(values)?, device);
         let (last_rows, restore) = (tensor(&last_rows)?, tensor(&restore)?);
         Ok(Self {
             tokens: tensor(&tokens)?,
@@ -76,6 +67,7 @@ impl Pack {
             sampled_rows: last_rows.f_index_select(0, &restore)?,
             last_rows,
             restore,
+            bands: if padded { Some(Bands::of(&runs, device)?) } else { None },
             runs,
         })
     }
@@ -91,6 +83,9 @@ impl Pack {
         value: &Tensor,
         window: Option<i64>,
     ) -> Result<Tensor, ModelError> {
+        if let Some(bands) = self.bands.as_ref().filter(|bands| bands.fit(window)) {
+            return bands.causal_attention(query, key, value);
+        }
         let scope = |run: &Run| {
             let Some(window) = window.filter(|&window| window < run.length) else {
                 return Ok(Scope { first_key: 0, causal: true, mask: None });
@@ -114,6 +109,9 @@ impl Pack {
         value: &Tensor,
         window: Option<i64>,
     ) -> Result<Tensor, ModelError> {
+        if let Some(bands) = self.bands.as_ref().filter(|bands| bands.fit(window)) {
+            return bands.last_attention(query, key, value);
+        }
         self.attend(
             query,
             key,
@@ -133,7 +131,7 @@ impl Pack {
             .iter()
             .flat_map(|run| std::iter::repeat_n(run.length, (run.sequences * run.length) as usize))
             .collect();
-        Ok(Tensor::f_from_slice(&lengths)?.f_to_device(self.tokens.device())?)
+        Ok(to_device(&Tensor::f_from_slice(&lengths)?, self.tokens.device())?)
     }
 
     fn attend(
@@ -194,7 +192,7 @@ mod tests {
 
     #[test]
     fn equal_lengths_lie_side_by_side() {
-        let pack = Pack::new(&[&[1, 2], &[3], &[4, 5], &[6]], Device::Cpu).unwrap();
+        let pack = Pack::new(&[&[1, 2], &[3], &[4, 5], &[6]], Device::Cpu, false).unwrap();
         let values = |tensor: &Tensor| Vec::<i64>::try_from(tensor).unwrap();
         assert_eq!(values(&pack.tokens), [3, 6, 1, 2, 4, 5]);
         assert_eq!(values(&pack.positions), [0, 0, 0, 1, 0, 1]);

@@ -5,6 +5,7 @@
 //! | rows of numbers as a tensor | [`rows::tensor`] |
 //! | a tensor as rows of numbers | [`rows::values`] |
 //! | threads that work beside each other | [`threads::pool`] |
+//! | tensors to a GPU and back without waiting | [`transfer`] |
 //! | which GPUs libtorch can use, and what it lacks | [`cuda`] |
 //!
 //! ```
@@ -21,3 +22,4 @@
 pub mod cuda;
 pub mod rows;
 pub mod threads;
+pub mod transfer;
