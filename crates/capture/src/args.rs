@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -42,15 +43,20 @@ pub struct Args {
     /// cpu, cuda, cuda:N, or auto
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// Compute only every n-th part, from part i on: i/n
+    /// Compute only every n-th part, from part i on: i/n. (With --batch-parts P, every n-th group of P parts)
     #[arg(long, value_name = "i/n", default_value = "0/1")]
     pub shard: Shard,
     /// Use only the first N lines
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// About how many tokens a batch has at most [default: 512 for a processor's thread, 8192 for a GPU]
+    /// About how many tokens a batch has at most [default: 512 for a processor's thread; for a GPU 8192, and up to
+    /// 32768 for a small model]
     #[arg(long, value_name = "N")]
     pub batch_tokens: Option<usize>,
+    /// Out of how many parts batches are made. More fill a GPU, and a capture that was interrupted computes as many
+    /// again; with more than one, similar lengths attend together, padded [default: 1, or 16 for a GPU]
+    #[arg(long, value_name = "P")]
+    pub batch_parts: Option<NonZeroUsize>,
     /// Say what the capture would need, and do nothing else
     #[arg(long)]
     pub dry_run: bool,
@@ -77,6 +83,7 @@ impl Args {
             store_dtype: self.store_dtype,
             shard: self.shard,
             batch_tokens: self.batch_tokens,
+            batch_parts: self.batch_parts.map(NonZeroUsize::get),
         })
     }
 }

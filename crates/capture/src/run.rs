@@ -11,14 +11,15 @@ use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::{self, Choice, Place};
 use onejump_models::transformer::{Outline, Transformer};
-use onejump_store::part::{StoreDtype, write_part};
+use onejump_store::part::{PartRows, StoreDtype, write_part};
 use tch::Device;
 
 use crate::CaptureError;
-use crate::config::{CPU_BATCH_TOKENS, Config, GPU_BATCH_TOKENS, Input};
+use crate::config::{Batching, Config, Input};
 use crate::output::Output;
 use crate::plan::{Plan, Work};
 use crate::samples::{self, InputSamples, Sampling};
+use crate::stream::{self, Pieces};
 use crate::workers::Workers;
 
 /// About how many bytes of uncompressed states a part has: few enough to compute again after an interruption, enough
@@ -71,7 +72,7 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
     let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
     let (mut todo, mut waiting) = (Vec::new(), 0);
     for (part, samples) in prepared.set.samples.chunks(prepared.samples_per_part).enumerate() {
-        if config.shard.has(part) && output.needs_part(part)? {
+        if config.shard.has(part, prepared.batching.parts) && output.needs_part(part)? {
             todo.push((part, samples));
             waiting += samples.len();
         }
@@ -80,22 +81,24 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
     let (mut bytes, mut elapsed) = (0, Duration::ZERO);
     if !todo.is_empty() {
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
-        let workers = Workers::new(&model)?;
         let meter = observer.begin(Task { name: "capture", unit: "sentences", total: waiting as u64 });
         let started = Instant::now();
-        bytes = pipeline(
-            todo.into_iter().map(|(part, samples)| {
+        let write = |part: usize, rows: PartRows| {
+            write_part(&output.part_path(part), &rows, prepared.outline.hidden_size, config.store_dtype)?;
+            output.add_part(part, rows.sample_ids.len())
+        };
+        bytes = if prepared.batching.parts > 1 {
+            let wanted: Vec<usize> = todo.iter().map(|&(part, _)| part).collect();
+            stream::run(&model.with_padding(true), &prepared.pieces(&wanted), &write, &*meter, observer)?
+        } else {
+            let workers = Workers::new(&model)?;
+            let parts = todo.into_iter().map(|(part, samples)| {
                 observer.check()?;
                 let first = part * prepared.samples_per_part;
-                let states = workers.compute_part(samples, first, prepared.batch_tokens, &*meter)?;
-                Ok((part, states))
-            }),
-            |(part, states)| {
-                let rows = states.into_rows();
-                write_part(&output.part_path(part), &rows, prepared.outline.hidden_size, config.store_dtype)?;
-                output.add_part(part, rows.sample_ids.len())
-            },
-        )?;
+                Ok((part, workers.compute_part(samples, first, prepared.batching.tokens, &*meter)?))
+            });
+            pipeline(parts, |(part, states)| write(part, states.into_rows()))?
+        };
         elapsed = started.elapsed();
     }
     let (samples, parts) = (prepared.set.samples.len(), output.parts_total());
@@ -150,7 +153,7 @@ struct Prepared {
     /// Whether the samples begin with a beginning-of-sequence token.
     bos: bool,
     samples_per_part: usize,
-    batch_tokens: usize,
+    batching: Batching,
     plan: Plan,
 }
 
@@ -181,18 +184,28 @@ impl Prepared {
         };
         let row_bytes = (outline.blocks + 1) * outline.hidden_size * size_of::<f32>();
         let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(1);
-        let on_cpu = place.device == Device::Cpu;
-        let default = if on_cpu { CPU_BATCH_TOKENS } else { GPU_BATCH_TOKENS };
-        let batch_tokens = config.batch_tokens.unwrap_or(default);
+        let batching = config.batching(place.device, outline.hidden_size);
         let work = Work {
             samples: set.samples.len(),
             tokens: set.samples.iter().map(|sample| sample.prefix().len()).sum(),
-            batch_tokens,
-            part_bytes: row_bytes * samples_per_part.min(set.samples.len()),
+            batch_tokens: batching.tokens,
+            part_bytes: row_bytes * (samples_per_part * batching.parts).min(set.samples.len()),
             store_value_bytes: if config.store_dtype == StoreDtype::F16 { 2 } else { 4 },
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, set, bos, samples_per_part, batch_tokens, plan })
+        Ok(Self { place, checkpoint, outline, set, bos, samples_per_part, batching, plan })
+    }
+
+    /// What the threads that batch out of several parts work on.
+    fn pieces<'a>(&'a self, wanted: &'a [usize]) -> Pieces<'a> {
+        Pieces {
+            samples: &self.set.samples,
+            samples_per_part: self.samples_per_part,
+            window: self.batching.parts,
+            wanted,
+            batch_tokens: self.batching.tokens,
+            dtype: self.place.dtype,
+        }
     }
 
     /// What goes into the manifest.
@@ -215,7 +228,8 @@ impl Prepared {
             dtype: config.dtype.clone(),
             store_dtype: config.store_dtype.name().to_owned(),
             device: Some(if self.place.device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Cuda }),
-            batch_tokens: Some(self.batch_tokens),
+            batch_tokens: Some(self.batching.tokens),
+            batch_parts: Some(self.batching.parts).filter(|&parts| parts > 1),
             onejump: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
         })
