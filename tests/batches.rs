@@ -57,7 +57,7 @@ fn a_window_of_parts_gives_the_same_states_and_the_same_bytes_again() {
     let window = ["--batch-parts", "2", "--batch-tokens", "3000"];
     bench.capture("plain", &[]);
     assert!(bench.capture("window", &window).contains("computed 18000 samples"));
-    let [plain, states] = ["plain", "window"].map(|name| HiddenStates::open(&bench.path(name)).unwrap());
+    let [plain, states] = ["plain", "window"].map(|name| HiddenStates::open(bench.path(name)).unwrap());
     let manifest = states.manifest();
     assert_eq!((manifest.parts.len(), manifest.inputs.batch_parts), (3, Some(2)));
     assert_eq!(plain.manifest().inputs.batch_parts, None);
