@@ -1,6 +1,6 @@
 //! The maps themselves, in the row-vector convention: ĥ = norm(h)·A·B.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::ShortcutError;
 use crate::batch_norm::BatchNorm;
@@ -58,6 +58,24 @@ impl Map {
                 b: b.shallow_clone(),
             },
         }
+    }
+
+    /// The same map on a device; where it is there already, the tensors are shared.
+    ///
+    /// # Errors
+    /// [`ShortcutError::Torch`] if libtorch cannot copy it.
+    pub fn to_device(&self, device: Device) -> Result<Self, ShortcutError> {
+        let there = |tensor: &Tensor| tensor.f_to_device(device);
+        Ok(match self {
+            Self::Full { w, bias } => {
+                Self::Full { w: there(w)?, bias: bias.as_ref().map(there).transpose()? }
+            }
+            Self::LowRank { norm, a, b } => Self::LowRank {
+                norm: norm.as_ref().map(|norm| norm.to_device(device)).transpose()?,
+                a: there(a)?,
+                b: there(b)?,
+            },
+        })
     }
 
     /// H.
