@@ -84,6 +84,20 @@ fn a_libtorch_without_cuda_is_said_to_be_one() {
     assert_eq!(said, format!("device: the CPU; the libtorch in {} has no CUDA\n", lib.display()));
     let (status, _, said) = run(ours.path(), "cpu");
     assert_eq!((status, said.as_str()), (0, ""));
+    let out = tempfile::tempdir().unwrap().path().join("x");
+    let of = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(binary(name));
+        command.args(arguments).arg("--out").arg(&out).env("LD_LIBRARY_PATH", ours.path());
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let train = ["--hidden", "x", "--kind", "n-njtc", "--device", "cuda"];
+    assert!(of("onejump-train", &train).contains("device 'cuda': the libtorch in "));
+    let all = ["--model", "m", "--samples", "s", "--device", "cuda:all"];
+    assert!(of("onejump-capture", &all).contains("device 'cuda': the libtorch in "));
+    let (case, lines) = (folder().join("parity/cases/gpt2"), "samples.jsonl");
+    let (model, samples) = (case.display().to_string(), case.join(lines).display().to_string());
+    let tf32 = ["--model", &model, "--samples", &samples, "--device", "auto", "--dtype", "tf32"];
+    assert!(of("onejump-capture", &tf32).contains("tf32 is a type of GPUs alone"));
     let (status, _, said) = run(ours.path(), "gpu");
     assert_eq!((status, said.as_str()), (1, "error: 'gpu' is no device; known: cpu, cuda, cuda:N, auto\n"));
 }

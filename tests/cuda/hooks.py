@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = os.environ.get("ONEJUMP_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onejump"
 CASE = ROOT / "tests/parity/cases/gpt2"
 # The binaries that take --device.
-PROGRAMS = ("onejump-capture",)
+PROGRAMS = ("onejump-capture", "onejump-train")
 
 parse = argparse.ArgumentParser()
 parse.add_argument("--torch", type=Path, default=Path(CACHE) / "libtorch-2.11.0-cuda/torch/lib")

@@ -10,6 +10,7 @@ use onejump_core::manifest::{CaptureInputs, DeviceKind};
 use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::{self, Choice, Place};
+use onejump_models::tf32;
 use onejump_models::transformer::{Outline, Transformer};
 use onejump_store::part::{PartRows, StoreDtype, write_part};
 use tch::Device;
@@ -161,6 +162,7 @@ impl Prepared {
     fn new(config: &Config, observer: &dyn Observer) -> Result<Self, CaptureError> {
         let dtype = device::parse_dtype(&config.dtype)?;
         let place = Place { device: Choice::of(&config.device)?.device, dtype };
+        tf32::check(&config.dtype, place.device)?;
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
         let (set, bos) = match &config.input {

@@ -7,6 +7,7 @@ use onejump_tensor::cuda::{self, Gpus};
 use tch::{Device, Kind};
 
 use crate::ModelError;
+use crate::tf32::TF32;
 
 /// Where a model computes, and in which type.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,13 +23,14 @@ impl Place {
     pub const CPU: Self = Self { device: Device::Cpu, dtype: Kind::Float };
 }
 
-/// The type of a name: `f32`, `bf16` or `f16`.
+/// The type of a name: `f32`, `bf16` or `f16`, and `tf32`, which is f32 but for the products of a GPU (see
+/// [`tf32`](crate::tf32)).
 ///
 /// # Errors
 /// [`ModelError::UnknownDtype`] for another name.
 pub fn parse_dtype(name: &str) -> Result<Kind, ModelError> {
     match name {
-        "f32" => Ok(Kind::Float),
+        "f32" | TF32 => Ok(Kind::Float),
         "bf16" => Ok(Kind::BFloat16),
         "f16" => Ok(Kind::Half),
         _ => Err(ModelError::UnknownDtype(name.to_owned())),
@@ -54,6 +56,11 @@ impl Choice {
             Wish::Cpu => Ok(Self { device: Device::Cpu, gpus: None }),
             wish => Self::among(wish, name, cuda::gpus()),
         }
+    }
+
+    /// How many GPUs can be used; 0 where nobody asked.
+    pub fn gpus(&self) -> usize {
+        if let Some(Gpus::Found(count)) = self.gpus { count } else { 0 }
     }
 
     fn among(wish: Wish, name: &str, gpus: Gpus) -> Result<Self, ModelError> {

@@ -116,8 +116,21 @@ pub enum ModelError {
     #[error("{0}")]
     Rotary(String),
     /// A name stands for no type to compute in.
-    #[error("'{0}' is no type to compute in; known: f32, bf16, f16")]
+    #[error("'{0}' is no type to compute in; known: f32, tf32, bf16, f16")]
     UnknownDtype(String),
+    /// TF32 is asked for on a processor.
+    #[error("tf32 is a type of GPUs alone; use --dtype f32")]
+    Tf32OnCpu,
+    /// A GPU would compute f32 in another way than it is asked to.
+    #[error("to compute in {dtype} on a GPU, this process has to start with {variable}={value}")]
+    Tf32Variable {
+        /// What is asked for.
+        dtype: String,
+        /// What libtorch reads.
+        variable: &'static str,
+        /// What it has to be.
+        value: &'static str,
+    },
     /// A name stands for no device.
     #[error("'{0}' is no device; known: cpu, cuda, cuda:N, auto")]
     UnknownDevice(String),

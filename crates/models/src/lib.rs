@@ -45,6 +45,7 @@ mod phi3;
 mod qwen;
 mod rotary;
 mod smollm3;
+pub mod tf32;
 pub mod transformer;
 pub mod walk;
 mod yarn;

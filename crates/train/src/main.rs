@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use args::Args;
 use onejump_core::numbers::thousands;
 use onejump_models::device::{self, Choice};
-use onejump_program::preload::preload;
+use onejump_models::tf32;
+use onejump_program::restart::restart;
 use onejump_program::{Terminal, remark, say};
 use onejump_train::{WrittenFile, train_files};
 
@@ -17,8 +18,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
-    if let Some(library) = device::missing_library(&args.device) {
-        preload(&library)?;
+    if args.device != "cpu" {
+        restart(device::missing_library(&args.device).as_deref(), tf32::variable("f32"))?;
     }
     let choice = Choice::of(&args.device)?;
     if args.device != "cpu" {
