@@ -1,7 +1,8 @@
-//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | interrupt | notebook | test | tidy`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | gpu-kit | interrupt | notebook | test | tidy`.
 
 mod bench;
 mod full_size;
+mod gpu_kit;
 mod interrupt;
 mod libtorch;
 mod notebook;
@@ -40,6 +41,8 @@ enum Command {
     Bench(bench::Args),
     /// Run capture, training and score at the size of the paper's models, with random weights
     FullSize(full_size::Args),
+    /// Make a folder that tries Onejump on a machine with a GPU
+    GpuKit(gpu_kit::Args),
     /// Kill the quick reproduction at random moments and compare its files with an undisturbed one's
     Interrupt(interrupt::Args),
     /// Execute data/notebooks/explore.ipynb on a run
@@ -61,6 +64,7 @@ fn run(args: Args, terminal: &Terminal) -> Result<()> {
         Command::Parity => parity::parity(terminal),
         Command::Bench(args) => bench::bench(&args, terminal),
         Command::FullSize(args) => full_size::full_size(&args, terminal),
+        Command::GpuKit(args) => gpu_kit::gpu_kit(&args, terminal),
         Command::Interrupt(args) => interrupt::interrupt(&args, terminal),
         Command::Notebook(args) => notebook::notebook(&args),
         Command::Test => test::test(terminal),

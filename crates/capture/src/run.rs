@@ -42,6 +42,8 @@ pub struct Captured {
     pub bytes: u64,
     /// Time for the parts that were written now, without loading the model.
     pub elapsed: Duration,
+    /// How much of it the model took alone, where that is known: with batches out of several parts.
+    pub computing: Option<Duration>,
 }
 
 impl fmt::Display for Captured {
@@ -57,6 +59,9 @@ impl fmt::Display for Captured {
                 self.tokens as f64 / seconds,
                 self.bytes as f64 / 1e6
             )?;
+            if let Some(computing) = self.computing {
+                write!(f, "; the model alone {:.2} s", computing.as_secs_f64())?;
+            }
         }
         Ok(())
     }
@@ -79,7 +84,7 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
         }
     }
     let tokens = todo.iter().flat_map(|(_, samples)| *samples).map(|sample| sample.prefix().len()).sum();
-    let (mut bytes, mut elapsed) = (0, Duration::ZERO);
+    let (mut bytes, mut elapsed, mut computing) = (0, Duration::ZERO, None);
     if !todo.is_empty() {
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
         let meter = observer.begin(Task { name: "capture", unit: "sentences", total: waiting as u64 });
@@ -90,7 +95,10 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
         };
         bytes = if prepared.batching.parts > 1 {
             let wanted: Vec<usize> = todo.iter().map(|&(part, _)| part).collect();
-            stream::run(&model.with_padding(true), &prepared.pieces(&wanted), &write, &*meter, observer)?
+            let pieces = prepared.pieces(&wanted);
+            let streamed = stream::run(&model.with_padding(true), &pieces, &write, &*meter, observer)?;
+            computing = Some(streamed.computing);
+            streamed.bytes
         } else {
             let workers = Workers::new(&model)?;
             let parts = todo.into_iter().map(|(part, samples)| {
@@ -103,7 +111,7 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
         elapsed = started.elapsed();
     }
     let (samples, parts) = (prepared.set.samples.len(), output.parts_total());
-    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed })
+    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed, computing })
 }
 
 /// Writes each part while the next one is computed, and adds up the bytes. When computing a part fails, the parts

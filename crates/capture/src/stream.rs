@@ -12,12 +12,12 @@
 //! | launches with a call for each of 30 lengths, 240 more a block | 8,000, 40 ms | 13,000, 64 ms | 8,600, 43 ms |
 //! | states of one in 16 tokens, in the type that computes | 73 MB | 206 MB | 139 MB |
 //! | their copy, pinned at 25 GB/s; as it is at 5 GB/s | 3; 15 ms | 8; 41 ms | 6; 28 ms |
-//! | compressed and written, at 0.3 GB/s of f32 a thread | 490 ms | 1.4 s | 0.9 s |
+//! | compressed and written, at 0.2 GB/s of f32 a thread | 730 ms | 2.1 s | 1.4 s |
 //!
 //! So lengths attend together (the models' business), states are copied in the type that computed them and into pinned
-//! memory, and many threads compress. At Llama2-7B's size six or seven threads keep up; below that writing is what a
-//! capture waits for, unless `--store-dtype` halves it. (700 TFLOP/s is an assumption about an 8192³ product of
-//! a large card; nothing here has been measured on one.)
+//! memory, and many threads compress. At Llama2-7B's size nine or ten threads keep up; a capture of one token a
+//! sentence from a smaller model waits for its writers. (0.2 GB/s is one thread of a Zen 4; 700 TFLOP/s is an assumption
+//! about an 8192³ product of a large card. Nothing here has been measured on one.)
 //!
 //! Who does what: two threads launch batches, so that the GPU has the next one when it ends one; some sort the states
 //! into parts; as many write those that are full. Each waits where the next has enough to do, which bounds what is
@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use onejump_core::observe::{Meter, Observer};
 use onejump_models::transformer::Transformer;
@@ -47,7 +48,7 @@ const FEEDERS: usize = 2;
 const WAITING_BATCHES: usize = 2;
 
 /// Threads that sort, and threads that write, at most: more gain nothing beside one GPU.
-const MOST_THREADS: usize = 12;
+const MOST_THREADS: usize = 16;
 
 /// What is captured, and in which pieces.
 pub(crate) struct Pieces<'a> {
@@ -114,15 +115,23 @@ struct Filling {
     missing: usize,
 }
 
-/// Computes the wanted parts and gives each to `write` when it is full, on several threads; returns the sum of what
-/// that returns.
+/// What was computed and written.
+pub(crate) struct Streamed {
+    /// The sum of what `write` returned.
+    pub bytes: u64,
+    /// How long the model took, with the copies of the states; it waits where what comes after it is too slow.
+    pub computing: Duration,
+}
+
+/// Computes the wanted parts and gives each to `write` when it is full, on several threads.
 pub(crate) fn run(
     model: &Transformer,
     pieces: &Pieces,
     write: &(impl Fn(usize, PartRows) -> Result<u64, CaptureError> + Sync),
     meter: &dyn Meter,
     observer: &dyn Observer,
-) -> Result<u64, CaptureError> {
+) -> Result<Streamed, CaptureError> {
+    let started = Instant::now();
     let shared = Shared {
         pieces,
         batches: pieces.batches(),
@@ -130,6 +139,8 @@ pub(crate) fn run(
         parts: pieces.wanted.iter().map(|_| Mutex::new(None)).collect(),
         levels: model.blocks() + 1,
         hidden: model.hidden_size(),
+        computing: Mutex::new(Duration::ZERO),
+        started,
         failure: Failure::default(),
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
@@ -159,7 +170,8 @@ pub(crate) fn run(
         drop((computed, to_sort, sorted, to_write));
     });
     shared.failure.into_result()?;
-    Ok(bytes.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let bytes = bytes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Streamed { bytes, computing: *lock(&shared.computing) })
 }
 
 /// What the threads share.
@@ -172,6 +184,9 @@ struct Shared<'a> {
     parts: Vec<Mutex<Option<Filling>>>,
     levels: usize,
     hidden: usize,
+    /// When the last batch so far was computed and copied, from the start on.
+    computing: Mutex<Duration>,
+    started: Instant,
     failure: Failure,
 }
 
@@ -195,6 +210,7 @@ impl Shared<'_> {
             let states = model.states_at_last(&sequences)?.f_to_kind(self.pieces.dtype)?;
             let states = transfer::to_host(&states)?;
             transfer::wait(model.device());
+            *lock(&self.computing) = self.started.elapsed();
             if computed.send(Computed { batch, states }).is_err() {
                 break;
             }
