@@ -3,6 +3,7 @@
 mod args;
 
 use std::error::Error;
+use std::panic::resume_unwind;
 use std::process::{Command, ExitCode};
 use std::{env, thread};
 
@@ -47,9 +48,8 @@ fn on_each_gpu(gpus: usize) -> Result<(), ChildError> {
     };
     thread::scope(|scope| {
         let running: Vec<_> = (0..gpus).map(|gpu| scope.spawn(move || one(gpu))).collect();
-        running
-            .into_iter()
-            .map(|gpu| gpu.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        let mut ended =
+            running.into_iter().map(|gpu| gpu.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        ended.try_for_each(|outcome| outcome)
     })
 }
