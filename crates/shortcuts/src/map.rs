@@ -194,6 +194,11 @@ mod tests {
         let mapped = map.apply(&Tensor::from_slice(&[1f32, 3.0]).reshape([1, 2])).unwrap();
         // norm: 0.5 and 2.5; sum 3.
         assert_eq!(Vec::<f32>::try_from(mapped.reshape([2])).unwrap(), [30.0, 0.0]);
+        let there = map.to_device(tch::Device::Cpu).unwrap();
+        assert_eq!(there.tensors().len(), 6);
+        for ((name, ours), (same, theirs)) in there.tensors().into_iter().zip(map.tensors()) {
+            assert!(name == same && ours == theirs, "{name}");
+        }
         let error = map.apply(&filled(0.0, &[1, 3])).unwrap_err();
         assert!(matches!(error, ShortcutError::HiddenSize { expected: 2, found: 3 }), "{error}");
     }

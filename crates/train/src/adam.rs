@@ -63,7 +63,7 @@ pub fn descend(
     let count = pairs.inputs.size2()?.0;
     let batch_size = (options.batch_size as i64).min(count);
     let axes = Axes::of(kind, pairs.moments, start)?;
-    let there = |tensor: Tensor| to_device(&tensor, options.device);
+    let there = |tensor: Tensor| tensor.f_to_device(options.device);
     let (inputs, targets) = (there(axes.inputs(pairs.inputs)?)?, there(axes.targets(pairs.targets)?)?);
     let _one_thread = OneThread::new();
     let plan = Plan { options: *options, batch_size, batches: count / batch_size };

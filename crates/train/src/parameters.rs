@@ -3,7 +3,6 @@
 //! S = zᵀ·(g·Bᵀ), an (H, r) product.
 
 use onejump_core::shortcut::ShortcutKind;
-use onejump_tensor::transfer::to_device;
 use rand_chacha::rand_core::Rng;
 use tch::{Device, Tensor};
 
@@ -71,7 +70,7 @@ impl MapParameters {
                 values.extend(std::iter::repeat_n(0.0, hidden as usize));
             }
         }
-        let adam = Adam::new(to_device(&Tensor::f_from_slice(&values)?, device)?, BETA_2)?;
+        let adam = Adam::new(Tensor::f_from_slice(&values)?.f_to_device(device)?, BETA_2)?;
         Ok(Self {
             views: Views::of(&adam.parameters, kind, hidden, rank)?,
             slopes: Views::of(&adam.gradients, kind, hidden, rank)?,
