@@ -5,12 +5,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use onejump_core::layout::{MANIFEST, part_file};
 use onejump_core::manifest::HiddenManifest;
 use onejump_store::hidden::HiddenStates;
 use onejump_tests::synthetic::{Sizes, write_model, write_samples};
-use onejump_tests::{fail, relative_error, succeed, tree};
+use onejump_tests::{binary, fail, relative_error, succeed, tree};
 
 /// Many levels, so that a part of 64 MB is full after 7,943 samples of little work each.
 const SIZES: Sizes = Sizes { hidden: 64, blocks: 32, vocabulary: 4096 };
@@ -20,6 +23,9 @@ const SAMPLES: usize = 18_000;
 
 /// f32 sums of 64 values in another order, through 32 blocks.
 const TOLERANCE: f64 = 1e-4;
+
+/// Nothing here takes longer, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -83,6 +89,20 @@ fn a_window_of_parts_gives_the_same_states_and_the_same_bytes_again() {
         assert!(said.contains(&format!("computed {computed} samples")), "{said}");
         assert!(tree(&path) == before, "part {lost} differs");
     }
+
+    // Killed once a part is there.
+    let mut command = Command::new(binary("onejump-capture"));
+    command.args(bench.arguments("killed", &window)).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let started = Instant::now();
+    while HiddenManifest::read(&bench.path("killed")).map_or(0, |manifest| manifest.parts.len()) == 0 {
+        assert!(started.elapsed() < PATIENCE, "nothing happened");
+        sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bench.capture("killed", &window);
+    same(&bench.path("killed"), &bench.path("window"));
 
     // Shards share out windows, not parts.
     assert!(bench.capture("shards", &[&window[..], &["--shard", "1/2"]].concat()).contains("computed 2114"));
