@@ -136,6 +136,7 @@ impl Run {
             store_dtype: "f32".into(),
             device: Some(DeviceKind::Cpu),
             batch_tokens: Some(512),
+            batch_parts: None,
             onejump: String::new(),
             libtorch: String::new(),
         };

@@ -4,7 +4,8 @@
 
 #![allow(clippy::print_stdout)] // That is how a build script talks to Cargo.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 fn main() {
     // It runs again when torch-sys does, not whenever a file changes.
@@ -15,10 +16,20 @@ fn main() {
         // `.libtorch` is a link; the binary should not depend on where the checkout lies.
         let folder = folder.canonicalize().unwrap_or(folder);
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.display());
-        let file = folder.with_file_name("build-version");
-        if let Ok(text) = std::fs::read_to_string(file) {
-            version = text.trim().to_owned();
+        if let Some(found) = version_of(&folder) {
+            version = found;
         }
     }
     println!("cargo:rustc-env=ONEJUMP_LIBTORCH={version}");
+}
+
+/// The version of the libtorch whose libraries lie in a folder: from its own file, or from that of a Python package,
+/// which says `__version__ = '2.11.0+cu130'`. What stands behind the `+` is how it was built.
+fn version_of(libraries: &Path) -> Option<String> {
+    if let Ok(text) = fs::read_to_string(libraries.with_file_name("build-version")) {
+        return Some(text.trim().to_owned());
+    }
+    let text = fs::read_to_string(libraries.with_file_name("version.py")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("__version__ = "))?;
+    line.trim_matches(['\'', '"', ' ']).split('+').next().map(str::to_owned)
 }

@@ -1,8 +1,10 @@
-//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | interrupt | notebook | test | tidy`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | gpu-kit | interrupt | notebook | test | tidy`.
 
 mod bench;
 mod full_size;
+mod gpu_kit;
 mod interrupt;
+mod libtorch;
 mod notebook;
 mod parity;
 mod process;
@@ -39,6 +41,8 @@ enum Command {
     Bench(bench::Args),
     /// Run capture, training and score at the size of the paper's models, with random weights
     FullSize(full_size::Args),
+    /// Make a folder that tries Onejump on a machine with a GPU
+    GpuKit(gpu_kit::Args),
     /// Kill the quick reproduction at random moments and compare its files with an undisturbed one's
     Interrupt(interrupt::Args),
     /// Execute data/notebooks/explore.ipynb on a run
@@ -55,11 +59,12 @@ fn main() -> ExitCode {
 
 fn run(args: Args, terminal: &Terminal) -> Result<()> {
     match args.command {
-        Command::Setup(args) => setup::with_models(&args, terminal),
+        Command::Setup(args) => setup::chosen(&args, terminal),
         Command::Reproduce(args) => reproduce::reproduce(&args, terminal),
         Command::Parity => parity::parity(terminal),
         Command::Bench(args) => bench::bench(&args, terminal),
         Command::FullSize(args) => full_size::full_size(&args, terminal),
+        Command::GpuKit(args) => gpu_kit::gpu_kit(&args, terminal),
         Command::Interrupt(args) => interrupt::interrupt(&args, terminal),
         Command::Notebook(args) => notebook::notebook(&args),
         Command::Test => test::test(terminal),

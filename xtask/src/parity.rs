@@ -12,14 +12,11 @@ use onejump_program::Terminal;
 
 use crate::{process, python, setup};
 
-/// The pinned versions, which the golden values of the tests were made with too.
-const REQUIREMENTS: &str = "tests/golden/requirements.txt";
-
 /// Makes the checkpoints, captures their states, and prints the table of differences.
 pub fn parity(terminal: &Terminal) -> Result<()> {
     setup::setup(terminal)?;
     let binaries = process::build_stages()?;
-    let python = python::environment("parity", REQUIREMENTS)?;
+    let python = python::environment("parity", python::PARITY)?;
     let scripts = process::root()?.join("tests/parity");
     let folder = tempfile::tempdir()?;
     let script = |name: &str| {

@@ -1,54 +1,47 @@
 //! `cargo xtask setup`: libtorch and the default model, from Python packages, into the user's cache.
-//!
-//! libtorch's shared libraries are those of the `torch` package, which needs two of NVIDIA's small
-//! run-time libraries even on a CPU.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::builder::PossibleValuesParser;
-use onejump_core::cache;
 use onejump_core::observe::Observer;
 use onejump_fetch::builtin::{BUILTIN_MODELS, BuiltinModel, SMOLLM2_135M};
-use onejump_fetch::packages::{self, Packages};
 use onejump_program::remark;
 
+use crate::libtorch::{CPU, CUDA, VERSION};
 use crate::process;
 
-/// The version that tch 0.24 is written for.
-const LIBTORCH: &str = "2.11.0";
+/// The build script that writes into every binary where libtorch is.
+const RPATH: &str = "crates/tensor/rpath.rs";
 
-/// Python packages with libtorch in them.
-const PACKAGES: Packages = Packages {
-    names: &["torch==2.11.0", "nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"],
-    bytes: 540_000_000,
-};
-
-/// The shared libraries that are needed, by file name.
-const LIBRARIES: [&str; 7] = [
-    "libtorch_cpu.so",
-    "libc10.so",
-    "libgomp.so.1",
-    "libtorch.so",
-    "libtorch_global_deps.so",
-    "libcudart.so.13",
-    "libcupti.so.13",
-];
-
-/// Options of `cargo xtask setup`.
+/// What to bring beside the default model.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Another built-in model to bring; may be repeated
+    /// A libtorch with CUDA too (2.5 GB to download, 4 GB on disk), which the next build uses. The binaries also run
+    /// without a GPU
+    #[arg(long, conflicts_with = "cpu")]
+    cuda: bool,
+    /// The libtorch without CUDA again, after --cuda
+    #[arg(long)]
+    cpu: bool,
+    /// Another built-in model; may be repeated
     #[arg(long = "model", value_name = "NAME", value_parser = PossibleValuesParser::new(BUILTIN_MODELS.map(|model| model.name)))]
     models: Vec<String>,
 }
 
-/// Brings libtorch, the default model, and those that are asked for.
-pub fn with_models(args: &Args, observer: &dyn Observer) -> Result<()> {
+/// Brings what the options say.
+pub fn chosen(args: &Args, observer: &dyn Observer) -> Result<()> {
+    if args.cuda || args.cpu {
+        ensure!(
+            own_libtorch()?.is_none(),
+            "LIBTORCH or LIBTORCH_USE_PYTORCH names a libtorch of your own; unset it to have one brought"
+        );
+        link(&if args.cuda { CUDA.bring(observer)? } else { CPU.bring(observer)? })?;
+    }
     setup(observer)?;
     for model in args.models.iter().filter_map(|name| BuiltinModel::by_name(name)) {
         model.fetch(observer)?;
@@ -60,7 +53,11 @@ pub fn with_models(args: &Args, observer: &dyn Observer) -> Result<()> {
 pub fn setup(observer: &dyn Observer) -> Result<()> {
     let libtorch = match own_libtorch()? {
         Some(folder) => folder,
-        None => cached_libtorch(observer)?,
+        // Once brought, it stays until the other is asked for.
+        None if fs::read_link(path_of_link()?).is_ok_and(|path| path == CUDA.path()) => {
+            CUDA.bring(observer)?
+        }
+        None => CPU.bring(observer)?,
     };
     link(&libtorch)?;
     SMOLLM2_135M.fetch(observer)?;
@@ -74,63 +71,43 @@ fn own_libtorch() -> Result<Option<PathBuf>> {
         let output = Command::new("python3").args(["-c", script]).output().context("cannot start python3")?;
         ensure!(
             output.status.success(),
-            "LIBTORCH_USE_PYTORCH is set, but python3 cannot import torch; install torch=={LIBTORCH} or unset it"
+            "LIBTORCH_USE_PYTORCH is set, but python3 cannot import torch; install torch=={VERSION} or unset it"
         );
         return Ok(Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())));
     }
     let Some(folder) = std::env::var_os("LIBTORCH").map(PathBuf::from) else { return Ok(None) };
     // Cargo sets LIBTORCH to `.libtorch` for what it runs, this program included.
-    if folder == process::root()?.join(".libtorch") || folder.as_os_str().is_empty() {
+    if folder == path_of_link()? || folder.as_os_str().is_empty() {
         return Ok(None);
     }
     ensure!(
         folder.join("lib").is_dir(),
-        "LIBTORCH is {}, which has no lib folder; point it at a libtorch {LIBTORCH} or unset it",
+        "LIBTORCH is {}, which has no lib folder; point it at a libtorch {VERSION} or unset it",
         folder.display()
     );
     Ok(Some(folder))
 }
 
-fn cached_libtorch(observer: &dyn Observer) -> Result<PathBuf> {
-    ensure!(
-        cfg!(all(target_os = "linux", target_arch = "x86_64")),
-        "libtorch can be brought for Linux on x86-64 alone; set LIBTORCH to a libtorch {LIBTORCH}"
-    );
-    let folder = cache::directory().join(format!("libtorch-{LIBTORCH}"));
-    if packages::is_whole(&folder) {
-        return Ok(folder);
-    }
-    let started = Instant::now();
-    remark!("setup: libtorch {LIBTORCH} (540 MB to download) to {}", folder.display());
-    packages::make_whole(&folder, |folder| unpack_libtorch(folder, observer))?;
-    remark!("setup: libtorch is there, after {:.0} s", started.elapsed().as_secs_f64());
-    Ok(folder)
-}
-
-fn unpack_libtorch(folder: &Path, observer: &dyn Observer) -> Result<()> {
-    let target = |member: &str| {
-        if let Some(header) = member.strip_prefix("torch/include/") {
-            return Some(Path::new("include").join(header));
-        }
-        let file = member.rsplit('/').next()?;
-        let library = member.contains("/lib/") && LIBRARIES.contains(&file);
-        library.then(|| Path::new("lib").join(file))
-    };
-    PACKAGES.unpack(folder, target, observer)?;
-    if let Some(missing) = LIBRARIES.iter().find(|file| !folder.join("lib").join(file).is_file()) {
-        bail!("the downloaded packages have no {missing}; the versions do not fit together");
-    }
-    Ok(fs::write(folder.join("build-version"), LIBTORCH)?)
-}
-
 /// `.libtorch` in the root, which `.cargo/config.toml` names.
+fn path_of_link() -> Result<PathBuf> {
+    Ok(process::root()?.join(".libtorch"))
+}
+
 fn link(libtorch: &Path) -> Result<()> {
-    let link = process::root()?.join(".libtorch");
-    if fs::read_link(&link).is_ok_and(|target| target == libtorch) {
+    let link = path_of_link()?;
+    let before = fs::read_link(&link).ok();
+    if before.as_deref() == Some(libtorch) {
         return Ok(());
     }
     if link.is_symlink() {
         fs::remove_file(&link)?;
     }
-    symlink(libtorch, &link).with_context(|| format!("cannot link {}", link.display()))
+    symlink(libtorch, &link).with_context(|| format!("cannot link {}", link.display()))?;
+    if before.is_some() {
+        // Cargo does not look behind links: what has the old place in it is built anew where this script is newer.
+        let script = File::options().append(true).open(process::root()?.join(RPATH))?;
+        script.set_modified(SystemTime::now())?;
+        remark!("setup: the next build uses {}", libtorch.display());
+    }
+    Ok(())
 }

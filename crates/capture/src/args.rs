@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -33,30 +35,62 @@ pub struct Args {
     /// Whether a beginning-of-sequence token comes first: auto (as the tokenizer does), always, never
     #[arg(long, default_value = "auto")]
     pub bos: Bos,
-    /// What the model computes in: f32, bf16 or f16
-    #[arg(long, value_parser = ["f32", "bf16", "f16"], default_value = "f32")]
+    /// What the model computes in: f32, bf16 or f16; on a GPU also tf32, which is f32 with products in fewer bits
+    #[arg(long, value_parser = ["f32", "tf32", "bf16", "f16"], default_value = "f32")]
     pub dtype: String,
     /// What the states are stored in: f32, f16, or bf16 (half the bytes, the range of f32)
     #[arg(long, default_value = "f32")]
     pub store_dtype: StoreDtype,
-    /// cpu, cuda, cuda:N, or auto
+    /// cpu, cuda, cuda:N, auto (the first GPU where there is one), or cuda:all (a process and a shard for each GPU)
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// Compute only every n-th part, from part i on: i/n
+    /// Compute only every n-th part, from part i on: i/n. (With --batch-parts P, every n-th group of P parts)
     #[arg(long, value_name = "i/n", default_value = "0/1")]
     pub shard: Shard,
     /// Use only the first N lines
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// About how many tokens a batch has at most [default: 512 for a processor's thread, 8192 for a GPU]
+    /// About how many tokens a batch has at most [default: 512 for a processor's thread; for a GPU 8192, and up to
+    /// 32768 for a small model]
     #[arg(long, value_name = "N")]
     pub batch_tokens: Option<usize>,
+    /// Out of how many parts batches are made. More fill a GPU, and a capture that was interrupted computes as many
+    /// again; with more than one, similar lengths attend together, padded [default: 1, or 16 for a GPU]
+    #[arg(long, value_name = "P")]
+    pub batch_parts: Option<NonZeroUsize>,
     /// Say what the capture would need, and do nothing else
     #[arg(long)]
     pub dry_run: bool,
 }
 
+/// Stands for all GPUs.
+pub const ALL_GPUS: &str = "cuda:all";
+
+/// The arguments, less the program's name, of the process that captures on one of several GPUs: its shard, and the same
+/// options but for `--device cuda:all`.
+pub fn of_gpu(arguments: impl Iterator<Item = OsString>, gpu: usize, gpus: usize) -> Vec<OsString> {
+    let mut ours: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        if argument == ALL_GPUS && ours.last().is_some_and(|option| option == "--device") {
+            ours.pop();
+        } else if argument != format!("--device={ALL_GPUS}").as_str() {
+            ours.push(argument);
+        }
+    }
+    ours.extend([format!("--device=cuda:{gpu}"), format!("--shard={gpu}/{gpus}")].map(OsString::from));
+    ours
+}
+
 impl Args {
+    /// Whether each GPU has a process of its own.
+    ///
+    /// # Errors
+    /// [`CaptureError::ShardOfAll`] with a shard: each process has one.
+    pub fn all_gpus(&self) -> Result<bool, CaptureError> {
+        let all = self.device == ALL_GPUS;
+        if all && self.shard.count > 1 { Err(CaptureError::ShardOfAll) } else { Ok(all) }
+    }
+
     /// What the library is asked to do.
     pub fn config(self) -> Result<Config, CaptureError> {
         let input = match (self.sentences, self.samples) {
@@ -77,6 +111,34 @@ impl Args {
             store_dtype: self.store_dtype,
             shard: self.shard,
             batch_tokens: self.batch_tokens,
+            batch_parts: self.batch_parts.map(NonZeroUsize::get),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_gpu_has_a_process_and_a_shard() {
+        for given in [
+            &["--model", "cuda:all", "--device", "cuda:all", "--seed", "3"][..],
+            &["--model", "cuda:all", "--device=cuda:all", "--seed", "3"],
+        ] {
+            let arguments = of_gpu(given.iter().map(OsString::from), 1, 4);
+            assert_eq!(arguments, ["--model", "cuda:all", "--seed", "3", "--device=cuda:1", "--shard=1/4"]);
+        }
+    }
+
+    #[test]
+    fn all_gpus_have_no_shard_beside_theirs() {
+        let args = |more: &[&str]| {
+            let given = ["onejump-capture", "--model", "m", "--samples", "s", "--out", "o"];
+            Args::try_parse_from(given.iter().chain(more)).unwrap()
+        };
+        assert!(args(&["--device", "cuda:all"]).all_gpus().unwrap());
+        assert!(!args(&["--device", "cuda:1", "--shard", "1/2"]).all_gpus().unwrap());
+        assert!(args(&["--device", "cuda:all", "--shard", "1/2"]).all_gpus().is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use onejump_store::dtype::StoreDtype;
+use tch::Device;
 
 use crate::samples::Bos;
 
@@ -11,8 +12,18 @@ use crate::samples::Bos;
 /// two layers stay in the caches.
 pub const CPU_BATCH_TOKENS: usize = 512;
 
-/// Tokens in a batch of a GPU, which needs many at once.
+/// Tokens in a batch of a GPU, at least: enough for a large model's products.
 pub const GPU_BATCH_TOKENS: usize = 8192;
+
+/// Tokens in a batch of a GPU, at most.
+pub const MOST_GPU_BATCH_TOKENS: usize = 32_768;
+
+/// Values of the residual stream in a batch of a GPU, between these bounds: a small model needs more tokens, or
+/// launching its kernels takes longer than they do.
+const GPU_BATCH_VALUES: usize = 1 << 25;
+
+/// Parts out of which batches for a GPU are made.
+pub const GPU_BATCH_PARTS: usize = 16;
 
 /// Where the samples come from.
 #[derive(Debug, Clone)]
@@ -23,7 +34,7 @@ pub enum Input {
     Samples(PathBuf),
 }
 
-/// A share of the parts: every `count`-th, from the part `index` on.
+/// A share of the parts: every `count`-th, or `count`-th group that is computed together, from `index` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     /// From 0.
@@ -33,9 +44,9 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Whether a part belongs to this shard.
-    pub fn has(self, part: usize) -> bool {
-        part % self.count == self.index
+    /// Whether a part belongs to this shard, where parts are computed `together` at a time.
+    pub fn has(self, part: usize, together: usize) -> bool {
+        part / together % self.count == self.index
     }
 }
 
@@ -51,6 +62,15 @@ impl FromStr for Shard {
             .filter(|shard| shard.index < shard.count)
             .ok_or_else(|| format!("'{text}' is no shard; give i/n with i from 0 to n-1, for instance 0/2"))
     }
+}
+
+/// How samples are batched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Batching {
+    /// About how many tokens a batch has at most.
+    pub tokens: usize,
+    /// Out of how many parts batches are made.
+    pub parts: usize,
 }
 
 /// What to capture and how.
@@ -78,8 +98,12 @@ pub struct Config {
     pub store_dtype: StoreDtype,
     /// Which parts to compute.
     pub shard: Shard,
-    /// About how many tokens a batch has at most; without it, [`CPU_BATCH_TOKENS`] or [`GPU_BATCH_TOKENS`].
+    /// About how many tokens a batch has at most; without it, [`CPU_BATCH_TOKENS`], or for a GPU from [`GPU_BATCH_TOKENS`]
+    /// to [`MOST_GPU_BATCH_TOKENS`].
     pub batch_tokens: Option<usize>,
+    /// Out of how many parts batches are made; without it, 1, or [`GPU_BATCH_PARTS`] for a GPU. With more than one,
+    /// similar lengths attend together, padded.
+    pub batch_parts: Option<usize>,
 }
 
 impl Config {
@@ -98,6 +122,51 @@ impl Config {
             store_dtype: StoreDtype::F32,
             shard: Shard { index: 0, count: 1 },
             batch_tokens: None,
+            batch_parts: None,
         }
+    }
+
+    /// How the samples are batched on a device, for a model of hidden size H.
+    pub(crate) fn batching(&self, device: Device, hidden_size: usize) -> Batching {
+        let (tokens, parts) = match device {
+            Device::Cpu => (CPU_BATCH_TOKENS, 1),
+            _ => {
+                let tokens = GPU_BATCH_VALUES / hidden_size.max(1);
+                (tokens.clamp(GPU_BATCH_TOKENS, MOST_GPU_BATCH_TOKENS), GPU_BATCH_PARTS)
+            }
+        };
+        Batching {
+            tokens: self.batch_tokens.unwrap_or(tokens),
+            parts: self.batch_parts.unwrap_or(parts).max(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_has_more_tokens_of_a_small_model() {
+        let config = Config::new("m", Input::Samples("s".into()), "out");
+        let of = |config: &Config, device, hidden| {
+            let Batching { tokens, parts } = config.batching(device, hidden);
+            (tokens, parts)
+        };
+        assert_eq!(of(&config, Device::Cpu, 576), (512, 1));
+        for (hidden, tokens) in [(576, 32_768), (1600, 20_971), (4096, 8192), (8192, 8192)] {
+            assert_eq!(of(&config, Device::Cuda(1), hidden), (tokens, 16));
+        }
+        let own = Config { batch_tokens: Some(100), batch_parts: Some(3), ..config };
+        assert_eq!(of(&own, Device::Cpu, 576), (100, 3));
+        assert_eq!(of(&own, Device::Cuda(0), 576), (100, 3));
+    }
+
+    #[test]
+    fn what_is_computed_together_is_in_one_shard() {
+        let shard = Shard { index: 1, count: 2 };
+        let of = |together| (0..8).filter(|&part| shard.has(part, together)).collect::<Vec<_>>();
+        assert_eq!(of(1), [1, 3, 5, 7]);
+        assert_eq!(of(3), [3, 4, 5]);
     }
 }

@@ -34,6 +34,9 @@ pub enum CaptureError {
     /// Neither sentences nor samples were given.
     #[error("give --sentences or --samples")]
     NoInput,
+    /// A shard of what is shared out already.
+    #[error("--device cuda:all gives each GPU a shard; leave out --shard, or name a GPU")]
+    ShardOfAll,
     /// A line of the input is not what it should be.
     #[error("{}, line {line}: {reason}", path.display())]
     Line {

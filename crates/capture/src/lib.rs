@@ -24,11 +24,14 @@ mod output;
 mod plan;
 mod run;
 pub mod samples;
+mod stream;
 mod text;
 mod workers;
 mod writers;
 
-pub use config::{CPU_BATCH_TOKENS, Config, GPU_BATCH_TOKENS, Input, Shard};
+pub use config::{
+    CPU_BATCH_TOKENS, Config, GPU_BATCH_PARTS, GPU_BATCH_TOKENS, Input, MOST_GPU_BATCH_TOKENS, Shard,
+};
 pub use error::CaptureError;
 pub use plan::Plan;
 pub use run::{Captured, capture, plan};

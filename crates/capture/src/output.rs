@@ -119,9 +119,13 @@ impl Output {
         let (theirs, ours) = (fields(&manifest.inputs), fields(&self.inputs));
         let recorded = theirs.as_object().into_iter().flatten().map(|(field, _)| field.as_str());
         // Each kind of device has a batch size of its own, so where both differ it is the device that says why.
-        let differing = iter::once("device")
+        let mut differing = iter::once("device")
             .chain(recorded)
             .find(|&field| !theirs[field].is_null() && theirs[field] != ours[field]);
+        // Here nothing is an answer too: batches out of one part.
+        if manifest.inputs.batch_parts != self.inputs.batch_parts {
+            differing = differing.or(Some("batch_parts"));
+        }
         match differing {
             Some(field) => Err(CaptureError::OtherCapture {
                 dir: self.dir.clone(),

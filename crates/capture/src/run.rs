@@ -9,16 +9,18 @@ use std::time::{Duration, Instant};
 use onejump_core::manifest::{CaptureInputs, DeviceKind};
 use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
-use onejump_models::device::{self, Place};
+use onejump_models::device::{self, Choice, Place};
+use onejump_models::tf32;
 use onejump_models::transformer::{Outline, Transformer};
-use onejump_store::part::write_part;
+use onejump_store::part::{PartRows, write_part};
 use tch::Device;
 
 use crate::CaptureError;
-use crate::config::{CPU_BATCH_TOKENS, Config, GPU_BATCH_TOKENS, Input};
+use crate::config::{Batching, Config, Input};
 use crate::output::Output;
 use crate::plan::{Plan, Work};
 use crate::samples::{self, InputSamples, Sampling};
+use crate::stream::{self, Pieces};
 use crate::workers::{self, Workers};
 
 /// About how many bytes of uncompressed states a part has: few enough to compute again after an interruption, enough
@@ -40,6 +42,8 @@ pub struct Captured {
     pub bytes: u64,
     /// Time for the parts that were written now, without loading the model.
     pub elapsed: Duration,
+    /// How much of it the model took alone, where that is known: with batches out of several parts.
+    pub computing: Option<Duration>,
 }
 
 impl fmt::Display for Captured {
@@ -55,6 +59,9 @@ impl fmt::Display for Captured {
                 self.tokens as f64 / seconds,
                 self.bytes as f64 / 1e6
             )?;
+            if let Some(computing) = self.computing {
+                write!(f, "; the model alone {:.2} s", computing.as_secs_f64())?;
+            }
         }
         Ok(())
     }
@@ -71,37 +78,42 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
     let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
     let (mut todo, mut waiting) = (Vec::new(), 0);
     for (part, samples) in prepared.set.samples.chunks(prepared.samples_per_part).enumerate() {
-        if config.shard.has(part) && output.needs_part(part)? {
+        if config.shard.has(part, prepared.batching.parts) && output.needs_part(part)? {
             todo.push((part, samples));
             waiting += samples.len();
         }
     }
     let tokens = todo.iter().flat_map(|(_, samples)| *samples).map(|sample| sample.prefix().len()).sum();
-    let (mut bytes, mut elapsed) = (0, Duration::ZERO);
+    let (mut bytes, mut elapsed, mut computing) = (0, Duration::ZERO, None);
     if !todo.is_empty() {
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
-        let workers = Workers::new(&model)?;
         let meter = observer.begin(Task { name: "capture", unit: "sentences", total: waiting as u64 });
         let started = Instant::now();
-        bytes = pipeline(
-            todo.into_iter().map(|(part, samples)| {
+        let write = |part: usize, rows: PartRows| {
+            let (path, hidden_size) = (output.part_path(part), prepared.outline.hidden_size);
+            write_part(&path, &rows, hidden_size, config.store_dtype)
+                .map_err(|error| output.explained(error))?;
+            output.add_part(part, rows.sample_ids.len())
+        };
+        bytes = if prepared.batching.parts > 1 {
+            let wanted: Vec<usize> = todo.iter().map(|&(part, _)| part).collect();
+            let pieces = prepared.pieces(&wanted);
+            let streamed = stream::run(&model.with_padding(true), &pieces, &write, &*meter, observer)?;
+            computing = Some(streamed.computing);
+            streamed.bytes
+        } else {
+            let workers = Workers::new(&model)?;
+            let parts = todo.into_iter().map(|(part, samples)| {
                 observer.check()?;
                 let first = part * prepared.samples_per_part;
-                let states = workers.compute_part(samples, first, prepared.batch_tokens, &*meter)?;
-                Ok((part, states))
-            }),
-            |(part, states)| {
-                let rows = states.into_rows();
-                let (path, hidden_size) = (output.part_path(part), prepared.outline.hidden_size);
-                write_part(&path, &rows, hidden_size, config.store_dtype)
-                    .map_err(|error| output.explained(error))?;
-                output.add_part(part, rows.sample_ids.len())
-            },
-        )?;
+                Ok((part, workers.compute_part(samples, first, prepared.batching.tokens, &*meter)?))
+            });
+            pipeline(parts, |(part, states)| write(part, states.into_rows()))?
+        };
         elapsed = started.elapsed();
     }
     let (samples, parts) = (prepared.set.samples.len(), output.parts_total());
-    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed })
+    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed, computing })
 }
 
 /// Writes each part while the next one is computed, and adds up the bytes. When computing a part fails, the parts
@@ -150,14 +162,15 @@ struct Prepared {
     outline: Outline,
     set: InputSamples,
     samples_per_part: usize,
-    batch_tokens: usize,
+    batching: Batching,
     plan: Plan,
 }
 
 impl Prepared {
     fn new(config: &Config, observer: &dyn Observer) -> Result<Self, CaptureError> {
         let dtype = device::parse_dtype(&config.dtype)?;
-        let place = Place { device: device::parse(&config.device)?, dtype };
+        let place = Place { device: Choice::of(&config.device)?.device, dtype };
+        tf32::check(&config.dtype, place.device)?;
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
         let set = match &config.input {
@@ -180,22 +193,32 @@ impl Prepared {
         };
         let row_bytes = (outline.blocks + 1) * outline.hidden_size * size_of::<f32>();
         let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(1);
-        let on_cpu = place.device == Device::Cpu;
-        let default = if on_cpu { CPU_BATCH_TOKENS } else { GPU_BATCH_TOKENS };
-        let batch_tokens = config.batch_tokens.unwrap_or(default);
+        let batching = config.batching(place.device, outline.hidden_size);
         let work = Work {
             samples: set.samples.len(),
             tokens: set.samples.iter().map(|sample| sample.prefix().len()).sum(),
             tokens_at_once: workers::tokens_at_once(
                 place.device,
-                set.samples.chunks(samples_per_part),
-                batch_tokens,
+                set.samples.chunks(samples_per_part * batching.parts),
+                batching.tokens,
             ),
-            part_bytes: row_bytes * samples_per_part.min(set.samples.len()),
+            part_bytes: row_bytes * (samples_per_part * batching.parts).min(set.samples.len()),
             store_value_bytes: config.store_dtype.bytes(),
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, set, samples_per_part, batch_tokens, plan })
+        Ok(Self { place, checkpoint, outline, set, samples_per_part, batching, plan })
+    }
+
+    /// What the threads that batch out of several parts work on.
+    fn pieces<'a>(&'a self, wanted: &'a [usize]) -> Pieces<'a> {
+        Pieces {
+            samples: &self.set.samples,
+            samples_per_part: self.samples_per_part,
+            window: self.batching.parts,
+            wanted,
+            batch_tokens: self.batching.tokens,
+            dtype: self.place.dtype,
+        }
     }
 
     /// What goes into the manifest.
@@ -218,7 +241,8 @@ impl Prepared {
             dtype: config.dtype.clone(),
             store_dtype: config.store_dtype.name().to_owned(),
             device: Some(if self.place.device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Cuda }),
-            batch_tokens: Some(self.batch_tokens),
+            batch_tokens: Some(self.batching.tokens),
+            batch_parts: Some(self.batching.parts).filter(|&parts| parts > 1),
             onejump: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
         })

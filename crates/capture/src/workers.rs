@@ -125,12 +125,18 @@ impl PartStates<'_> {
                 }
             }
         }
-        PartRows {
-            sample_ids: (first as u64..(first + samples.len()) as u64).collect(),
-            sentences: samples.iter().map(|sample| sample.sentence.clone()).collect(),
-            token_ids: samples.iter().map(|s| s.token_ids.iter().map(|&id| id as i32).collect()).collect(),
-            positions: samples.iter().map(|sample| sample.position as u32).collect(),
-            levels,
-        }
+        part_rows(samples, first, levels)
+    }
+}
+
+/// The rows of a part: its samples, of which `first` is the number of the first, and their states (N, H) at each
+/// level.
+pub(crate) fn part_rows(samples: &[Sample], first: usize, levels: Vec<Vec<f32>>) -> PartRows {
+    PartRows {
+        sample_ids: (first as u64..(first + samples.len()) as u64).collect(),
+        sentences: samples.iter().map(|sample| sample.sentence.clone()).collect(),
+        token_ids: samples.iter().map(|s| s.token_ids.iter().map(|&id| id as i32).collect()).collect(),
+        positions: samples.iter().map(|sample| sample.position as u32).collect(),
+        levels,
     }
 }

@@ -79,7 +79,7 @@ mod tests {
         for &one in &shards {
             assert_eq!(shard_of(&name(one)), Some(one));
             for &other in &shards {
-                let parts = |shard: Shard| (0..60).filter(move |&part| shard.has(part));
+                let parts = |shard: Shard| (0..60).filter(move |&part| shard.has(part, 1));
                 let shared = parts(one).any(|part| parts(other).any(|theirs| theirs == part));
                 assert_eq!(overlap(one, other), shared, "{one:?} {other:?}");
             }

@@ -67,6 +67,9 @@ pub struct CaptureInputs {
     /// manifest of a version that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_tokens: Option<usize>,
+    /// Out of how many parts batches were made; none where out of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_parts: Option<usize>,
     /// Onejump's version.
     pub onejump: String,
     /// libtorch's version.

@@ -22,8 +22,14 @@ const STAMP: &str = "onejump-setup.json";
 const POLL: Duration = Duration::from_millis(100);
 
 /// The platforms whose packages run here. The files that are taken out do not depend on the Python that runs pip.
-const PLATFORMS: [&str; 4] =
-    ["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"];
+const PLATFORMS: [&str; 6] = [
+    "manylinux_2_28_x86_64",
+    "manylinux_2_27_x86_64",
+    "manylinux_2_25_x86_64",
+    "manylinux_2_18_x86_64",
+    "manylinux_2_17_x86_64",
+    "manylinux2014_x86_64",
+];
 
 /// A file of a folder that was made whole.
 #[derive(Serialize, Deserialize)]
@@ -153,6 +159,8 @@ impl Packages<'_> {
             .args(self.names)
             // What pip has so far lies there too, so that the disk is the cache's and progress can be seen.
             .env("TMPDIR", folder)
+            // What a program of ours has preloaded for itself, such as CUDA's libraries, is not for Python.
+            .env_remove("LD_PRELOAD")
             .stdout(Stdio::null())
             .stderr(messages.try_clone().map_err(writing(folder))?);
         let status = self.wait(&mut pip, folder, observer)?;

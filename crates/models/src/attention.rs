@@ -3,9 +3,10 @@
 use tch::Tensor;
 
 use crate::ModelError;
+use crate::comparison::Comparison;
 use crate::linear::Linear;
 use crate::norm::Norm;
-use crate::pack::{Comparison, Pack};
+use crate::pack::Pack;
 use crate::rotary::{Angles, rotate};
 
 /// Self-attention with A heads of d values in G groups.

@@ -116,21 +116,51 @@ pub enum ModelError {
     #[error("{0}")]
     Rotary(String),
     /// A name stands for no type to compute in.
-    #[error("'{0}' is no type to compute in; known: f32, bf16, f16")]
+    #[error("'{0}' is no type to compute in; known: f32, tf32, bf16, f16")]
     UnknownDtype(String),
+    /// TF32 is asked for on a processor.
+    #[error("tf32 is a type of GPUs alone; use --dtype f32")]
+    Tf32OnCpu,
+    /// A GPU would compute f32 in another way than it is asked to.
+    #[error("to compute in {dtype} on a GPU, this process has to start with {variable}={value}")]
+    Tf32Variable {
+        /// What is asked for.
+        dtype: String,
+        /// What libtorch reads.
+        variable: &'static str,
+        /// What it has to be.
+        value: &'static str,
+    },
     /// A name stands for no device.
     #[error("'{0}' is no device; known: cpu, cuda, cuda:N, auto")]
     UnknownDevice(String),
-    /// A GPU is not there, or libtorch cannot use it.
+    /// A GPU is asked for, and libtorch has no functions for any.
     #[error(
-        "device '{name}' is not there: this libtorch sees {gpus} GPUs; use --device cpu, or point LIBTORCH \
-         at a libtorch with CUDA and build again"
+        "device '{name}': {libtorch} has no CUDA; bring one (cargo xtask setup --cuda), let LD_LIBRARY_PATH name the \
+         torch/lib of a PyTorch with CUDA of the same version, or use --device cpu"
     )]
-    NoDevice {
+    NoCuda {
         /// What was asked for.
         name: String,
-        /// How many GPUs there are.
-        gpus: i64,
+        /// The libtorch, in words.
+        libtorch: String,
+    },
+    /// A GPU is asked for, libtorch could use one, and there is none.
+    #[error(
+        "device '{name}': libtorch has CUDA, but there is no GPU, or no driver for it that is new enough; see what \
+         nvidia-smi says, or use --device cpu"
+    )]
+    NoGpu {
+        /// What was asked for.
+        name: String,
+    },
+    /// There are GPUs, but not this one.
+    #[error("device '{name}': there is no such GPU among the {gpus} here; known: cuda:0 to cuda:{}", gpus - 1)]
+    NoSuchGpu {
+        /// What was asked for.
+        name: String,
+        /// How many GPUs there are; not 0.
+        gpus: usize,
     },
     /// A sequence is empty or too long.
     #[error("a sequence of {found} tokens; the model takes 1 to {context}")]

@@ -11,13 +11,13 @@ use serde::Deserialize;
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
+use crate::comparison::Comparison;
 use crate::config_keys::Keys;
 use crate::decoder::{Decoder, Gelu};
 use crate::device::Place;
 use crate::head::Head;
 use crate::llama::{self, Config, FINAL_NORM, NormsAt, QueryKeyNorm, READ, Variant};
 use crate::norm::Norm;
-use crate::pack::Comparison;
 use crate::rotary_kinds::rotaries;
 
 /// The keys that both read beside Llama's.

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
+use crate::comparison::Comparison;
 use crate::config_keys::{Keys, Neutral};
 use crate::decoder::{Block, Decoder, Dimensions, Gelu, Mlp, Norms, Positions};
 use crate::device::Place;
 use crate::head::{EMBEDDINGS, Head, embedding_name, unembedding_name};
 use crate::linear::Linear;
 use crate::norm::Norm;
-use crate::pack::Comparison;
 
 /// The name of the embedding.
 const EMBEDDING: &str = EMBEDDINGS[1];

@@ -25,7 +25,9 @@
 //! shortcuts, and leaves the network to `onejump-fetch`.
 
 mod attention;
+mod bands;
 pub mod checkpoint;
+mod comparison;
 mod config_keys;
 mod decoder;
 pub mod device;
@@ -46,6 +48,7 @@ mod qwen;
 mod rotary;
 mod rotary_kinds;
 mod smollm3;
+pub mod tf32;
 pub mod transformer;
 pub mod walk;
 mod yarn;

@@ -12,13 +12,13 @@ use tch::Tensor;
 use crate::ModelError;
 use crate::attention::Attention;
 use crate::checkpoint::Checkpoint;
+use crate::comparison::Comparison;
 use crate::config_keys::Keys;
 use crate::decoder::{Block, Decoder, Dimensions, Gelu, Mlp, Norms, Positions};
 use crate::device::Place;
 use crate::head::{EMBEDDINGS, Head, embedding_name, unembedding_name};
 use crate::linear::Linear;
 use crate::norm::Norm;
-use crate::pack::Comparison;
 use crate::rotary::{Rotary, RotaryConfig};
 use crate::rotary_kinds::KINDS;
 

@@ -108,6 +108,7 @@ impl Norm {
     /// [`ModelError::Torch`] if `x` has another width.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
+            Self::Rms { weight, eps } if x.device().is_cuda() => fused(x, weight, *eps),
             Self::Rms { weight, .. } => {
                 let scaled = x.f_mul(&self.inverse_scale(x)?)?; // f32
                 if weight.kind() == Kind::Float {
@@ -128,6 +129,33 @@ impl Norm {
             Self::Layer { weight, bias, eps } => {
                 Self::Layer { weight: weight.shallow_clone(), bias: bias.shallow_clone(), eps: *eps }
             }
+        }
+    }
+}
+
+/// RMSNorm in one kernel of a GPU, where the steps by themselves are eight and pass the states through its memory as
+/// often. In bf16 and f16 it rounds once, where transformers rounds before and behind the gain.
+fn fused(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor, ModelError> {
+    Ok(x.f_rms_norm(weight.size().as_slice(), Some(weight), eps)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    /// f32: a few roundings, 1e-6. bf16: one rounding of 2^-9 in place of two.
+    #[test]
+    fn the_fused_norm_is_the_same() {
+        tch::manual_seed(4);
+        for (dtype, tolerance) in [(Kind::Float, 1e-6), (Kind::BFloat16, 1e-2)] {
+            let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu)).to_kind(dtype);
+            let (x, weight, eps) = (random(&[5, 33]) * 3.0, random(&[33]), 1e-3);
+            let norm = Norm::Rms { weight: weight.shallow_clone(), eps };
+            let (plain, fused) = (norm.forward(&x).unwrap(), fused(&x, &weight, eps).unwrap());
+            assert_eq!((plain.kind(), plain.size()), (fused.kind(), fused.size()));
+            let error = (plain - &fused).norm().double_value(&[]) / fused.norm().double_value(&[]);
+            assert!(error < tolerance, "{dtype:?}: {error}");
         }
     }
 }

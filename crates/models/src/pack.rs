@@ -3,9 +3,12 @@
 //! Everything but attention works on tokens one by one, so a batch is simply all its tokens, one
 //! sequence after another. Sequences of equal length lie side by side and attend together.
 
+use onejump_tensor::transfer::to_device;
 use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
+use crate::bands::{Bands, Run};
+use crate::comparison::Comparison;
 
 /// A batch of sequences: T tokens in all, sorted by length.
 pub(crate) struct Pack {
@@ -21,30 +24,8 @@ pub(crate) struct Pack {
     pub sampled_rows: Tensor,
     /// Sequences of equal length, in sorted order.
     pub runs: Vec<Run>,
-}
-
-/// Sequences of equal length that lie side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
-    /// Row of the first token.
-    pub start: i64,
-    /// Place of the first sequence in sorted order.
-    pub first: i64,
-    /// How many sequences.
-    pub sequences: i64,
-    /// Tokens in each.
-    pub length: i64,
-}
-
-/// How the queries of a block compare with its keys.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Comparison {
-    /// A token attends to itself and the `window` − 1 tokens before it; to all without.
-    pub window: Option<i64>,
-    /// What products of queries and keys are multiplied with, where it is not 1/√d.
-    pub scale: Option<f64>,
-    /// c of a soft-cap: the scaled products s become c·tanh(s/c).
-    pub soft_cap: Option<f64>,
+    /// Sequences of similar lengths that attend together, where they do.
+    pub bands: Option<Bands>,
 }
 
 /// How many queries with a mask attend together at most: enough for efficient products, few beside the keys that
@@ -110,35 +91,9 @@ impl Scope {
     }
 }
 
-impl Comparison {
-    /// The means of the values (n, A, L, d) under the softmax of what queries and keys make together.
-    fn attend(
-        &self,
-        query: &Tensor,
-        key: &Tensor,
-        value: &Tensor,
-        mask: Option<Tensor>,
-        causal: bool,
-    ) -> Result<Tensor, ModelError> {
-        let Some(cap) = self.soft_cap else {
-            return Ok(Tensor::f_scaled_dot_product_attention::<Tensor>(
-                query, key, value, mask, 0.0, causal, self.scale, false,
-            )?);
-        };
-        let scale = self.scale.unwrap_or(1.0 / (query.size()[3] as f64).sqrt());
-        let products = query.f_matmul(&key.f_transpose(2, 3)?)?.f_mul_scalar_(scale / cap)?;
-        let mut capped = products.f_tanh()?.f_mul_scalar_(cap)?;
-        if let Some(mask) = mask {
-            capped = capped.f_masked_fill(&mask.f_logical_not()?, f64::NEG_INFINITY)?;
-        }
-        let weights = capped.f_softmax(-1, Kind::Float)?.f_to_kind(value.kind())?;
-        Ok(weights.f_matmul(value)?)
-    }
-}
-
 impl Pack {
-    /// Packs sequences, none of them empty.
-    pub fn new(sequences: &[&[i64]], device: Device) -> Result<Self, ModelError> {
+    /// Packs sequences, none of them empty; `padded` where similar lengths attend together.
+    pub fn new(sequences: &[&[i64]], device: Device, padded: bool) -> Result<Self, ModelError> {
         let mut order: Vec<usize> = (0..sequences.len()).collect();
         order.sort_by_key(|&index| sequences[index].len());
         let mut tokens = Vec::new();
@@ -158,7 +113,7 @@ impl Pack {
             last_rows.push(tokens.len() as i64 - 1);
             restore[index] = place as i64;
         }
-        let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
+        let tensor = |values: &[i64]| to_device(&Tensor::f_from_slice(values)?, device);
         let (last_rows, restore) = (tensor(&last_rows)?, tensor(&restore)?);
         Ok(Self {
             tokens: tensor(&tokens)?,
@@ -166,6 +121,7 @@ impl Pack {
             sampled_rows: last_rows.f_index_select(0, &restore)?,
             last_rows,
             restore,
+            bands: if padded { Some(Bands::of(&runs, device)?) } else { None },
             runs,
         })
     }
@@ -180,6 +136,9 @@ impl Pack {
         value: &Tensor,
         comparison: &Comparison,
     ) -> Result<Tensor, ModelError> {
+        if let Some(bands) = self.bands.as_ref().filter(|bands| bands.fit(comparison)) {
+            return bands.causal_attention(query, key, value, comparison);
+        }
         let (at_once, device) = (comparison.soft_cap.is_none(), query.device());
         let scopes = |run: &Run| match comparison.window {
             Some(window) if window < run.length => Scope::with_window(run.length, window, at_once, device),
@@ -198,6 +157,9 @@ impl Pack {
         value: &Tensor,
         comparison: &Comparison,
     ) -> Result<Tensor, ModelError> {
+        if let Some(bands) = self.bands.as_ref().filter(|bands| bands.fit(comparison)) {
+            return bands.last_attention(query, key, value, comparison);
+        }
         self.attend(
             query,
             key,
@@ -219,7 +181,7 @@ impl Pack {
             .iter()
             .flat_map(|run| std::iter::repeat_n(run.length, (run.sequences * run.length) as usize))
             .collect();
-        Ok(Tensor::f_from_slice(&lengths)?.f_to_device(self.tokens.device())?)
+        Ok(to_device(&Tensor::f_from_slice(&lengths)?, self.tokens.device())?)
     }
 
     fn attend(
@@ -275,7 +237,7 @@ mod tests {
 
     #[test]
     fn equal_lengths_lie_side_by_side() {
-        let pack = Pack::new(&[&[1, 2], &[3], &[4, 5], &[6]], Device::Cpu).unwrap();
+        let pack = Pack::new(&[&[1, 2], &[3], &[4, 5], &[6]], Device::Cpu, false).unwrap();
         let values = |tensor: &Tensor| Vec::<i64>::try_from(tensor).unwrap();
         assert_eq!(values(&pack.tokens), [3, 6, 1, 2, 4, 5]);
         assert_eq!(values(&pack.positions), [0, 0, 0, 1, 0, 1]);
@@ -292,7 +254,8 @@ mod tests {
     fn attention_in_blocks_is_that_of_one_mask() {
         let lengths = [1, 7, 8, 30, 30, 1300];
         let sequences: Vec<Vec<i64>> = lengths.iter().map(|&length| vec![0; length]).collect();
-        let pack = Pack::new(&sequences.iter().map(Vec::as_slice).collect::<Vec<_>>(), Device::Cpu).unwrap();
+        let pack =
+            Pack::new(&sequences.iter().map(Vec::as_slice).collect::<Vec<_>>(), Device::Cpu, false).unwrap();
         let (tokens, heads, groups, width) = (pack.tokens.size1().unwrap(), 4, 2, 6);
         let random = |count: i64| Tensor::randn([tokens, count, width], (Kind::Float, Device::Cpu));
         let (query, key, value) = (random(heads), random(groups), random(groups));

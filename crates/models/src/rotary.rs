@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use onejump_tensor::transfer::to_device;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
@@ -189,7 +190,7 @@ impl Waves {
         let positions = Tensor::f_arange(longest, (Kind::Float, Device::Cpu))?;
         let angles = positions.f_outer(&Tensor::f_from_slice(&self.frequencies)?)?; // (longest, d/2)
         let rows = |table: Tensor| -> Result<Tensor, ModelError> {
-            let table = table.f_mul_scalar(self.scale)?.f_to_kind(place.dtype)?.f_to_device(place.device)?;
+            let table = to_device(&table.f_mul_scalar(self.scale)?.f_to_kind(place.dtype)?, place.device)?;
             Ok(table.f_index_select(0, &pack.positions)?.f_unsqueeze(1)?)
         };
         Ok(Angles { cos: rows(angles.f_cos()?)?, sin: rows(angles.f_sin()?)? })

@@ -52,6 +52,8 @@ impl Outline {
 pub struct Transformer {
     model: Decoder,
     place: Place,
+    /// Whether sequences of similar lengths attend together.
+    padded: bool,
 }
 
 impl Transformer {
@@ -61,12 +63,19 @@ impl Transformer {
     /// [`ModelError`] if the architecture is not known, a tensor is missing or misshapen, or the blocks have more tensors
     /// than the configuration accounts for.
     pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        Ok(Self { model: Decoder::load(checkpoint, place)?, place })
+        let padded = place.device != Device::Cpu;
+        Ok(Self { model: Decoder::load(checkpoint, place)?, place, padded })
+    }
+
+    /// The same model with sequences of similar lengths attending together, padded, or each length by itself. The
+    /// states differ by rounding alone. A GPU pads, a processor does not, unless told.
+    pub fn with_padding(self, padded: bool) -> Self {
+        Self { padded, ..self }
     }
 
     /// The same model; the weights are shared, not copied. A clone can be sent to another thread.
     pub fn shallow_clone(&self) -> Self {
-        Self { model: self.model.shallow_clone(), place: self.place }
+        Self { model: self.model.shallow_clone(), place: self.place, padded: self.padded }
     }
 
     /// Where the model computes.
@@ -151,6 +160,6 @@ impl Transformer {
                 return Err(ModelError::TokenId { id, vocab_size });
             }
         }
-        Pack::new(sequences, self.place.device)
+        Pack::new(sequences, self.place.device, self.padded)
     }
 }

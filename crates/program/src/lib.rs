@@ -7,6 +7,7 @@
 //! | print a line | [`say!`], [`remark!`] |
 //! | progress bars on stderr, signals that stop | [`Terminal`] |
 //! | run another program, and pass signals on | [`child`] |
+//! | start this program anew with a library or a variable that it lacks | [`restart`](restart::restart) |
 //!
 //! ```no_run
 //! use clap::Parser;
@@ -39,6 +40,7 @@ pub mod child;
 mod panics;
 mod print;
 mod progress;
+pub mod restart;
 mod signals;
 mod status;
 

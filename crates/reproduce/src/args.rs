@@ -35,7 +35,8 @@ pub struct Args {
     /// Seed of the sampled positions and of gradient descent
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// cpu, cuda, cuda:N, or auto
+    /// Where states are captured: cpu, cuda, cuda:N, auto (the first GPU where there is one), or cuda:all (a shard for
+    /// each GPU)
     #[arg(long, default_value = "auto")]
     device: String,
     /// 900 and 300 sentences only

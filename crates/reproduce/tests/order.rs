@@ -108,6 +108,7 @@ fn manifest() -> HiddenManifest {
         dtype: "f32".into(),
         device: None,
         batch_tokens: None,
+        batch_parts: None,
         store_dtype: "f32".into(),
         onejump: String::new(),
         libtorch: String::new(),

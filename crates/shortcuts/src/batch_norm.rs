@@ -1,6 +1,6 @@
 //! BatchNorm as it is applied: with its running statistics.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::ShortcutError;
 
@@ -39,6 +39,17 @@ impl BatchNorm {
         let scale = double(&self.weight)?.f_div(&deviation)?;
         let shift = double(&self.bias)?.f_sub(&double(&self.running_mean)?.f_mul(&scale)?)?;
         Ok(Affine { scale, shift })
+    }
+
+    pub(crate) fn to_device(&self, device: Device) -> Result<Self, ShortcutError> {
+        let there = |tensor: &Tensor| tensor.f_to_device(device);
+        Ok(Self {
+            weight: there(&self.weight)?,
+            bias: there(&self.bias)?,
+            running_mean: there(&self.running_mean)?,
+            running_var: there(&self.running_var)?,
+            eps: self.eps,
+        })
     }
 
     pub(crate) fn shallow_clone(&self) -> Self {

@@ -1,6 +1,6 @@
 //! The maps themselves, in the row-vector convention: ĥ = norm(h)·A·B.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::ShortcutError;
 use crate::batch_norm::BatchNorm;
@@ -58,6 +58,24 @@ impl Map {
                 b: b.shallow_clone(),
             },
         }
+    }
+
+    /// The same map on a device; where it is there already, the tensors are shared.
+    ///
+    /// # Errors
+    /// [`ShortcutError::Torch`] if libtorch cannot copy it.
+    pub fn to_device(&self, device: Device) -> Result<Self, ShortcutError> {
+        let there = |tensor: &Tensor| tensor.f_to_device(device);
+        Ok(match self {
+            Self::Full { w, bias } => {
+                Self::Full { w: there(w)?, bias: bias.as_ref().map(there).transpose()? }
+            }
+            Self::LowRank { norm, a, b } => Self::LowRank {
+                norm: norm.as_ref().map(|norm| norm.to_device(device)).transpose()?,
+                a: there(a)?,
+                b: there(b)?,
+            },
+        })
     }
 
     /// H.
@@ -176,6 +194,11 @@ mod tests {
         let mapped = map.apply(&Tensor::from_slice(&[1f32, 3.0]).reshape([1, 2])).unwrap();
         // norm: 0.5 and 2.5; sum 3.
         assert_eq!(Vec::<f32>::try_from(mapped.reshape([2])).unwrap(), [30.0, 0.0]);
+        let there = map.to_device(tch::Device::Cpu).unwrap();
+        assert_eq!(there.tensors().len(), 6);
+        for ((name, ours), (same, theirs)) in there.tensors().into_iter().zip(map.tensors()) {
+            assert!(name == same && ours == theirs, "{name}");
+        }
         let error = map.apply(&filled(0.0, &[1, 3])).unwrap_err();
         assert!(matches!(error, ShortcutError::HiddenSize { expected: 2, found: 3 }), "{error}");
     }

@@ -5,6 +5,8 @@
 //! | rows of numbers as a tensor | [`rows::tensor`] |
 //! | a tensor as rows of numbers | [`rows::values`] |
 //! | threads that work beside each other | [`threads::pool`] |
+//! | tensors to a GPU and back without waiting | [`transfer`] |
+//! | which GPUs libtorch can use, and what it lacks | [`cuda`] |
 //!
 //! ```
 //! use onejump_tensor::rows;
@@ -17,5 +19,7 @@
 //!
 //! This crate knows nothing of models, shortcuts or files.
 
+pub mod cuda;
 pub mod rows;
 pub mod threads;
+pub mod transfer;

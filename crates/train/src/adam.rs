@@ -13,8 +13,9 @@
 use onejump_core::seed::{self, Purpose};
 use onejump_core::shortcut::ShortcutKind;
 use onejump_shortcuts::map::Map;
+use onejump_tensor::transfer::to_device;
 use rand_chacha::ChaCha8Rng;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::TrainError;
 use crate::axes::Axes;
@@ -62,7 +63,8 @@ pub fn descend(
     let count = pairs.inputs.size2()?.0;
     let batch_size = (options.batch_size as i64).min(count);
     let axes = Axes::of(kind, pairs.moments, start)?;
-    let (inputs, targets) = (axes.inputs(pairs.inputs)?, axes.targets(pairs.targets)?);
+    let there = |tensor: Tensor| tensor.f_to_device(options.device);
+    let (inputs, targets) = (there(axes.inputs(pairs.inputs)?)?, there(axes.targets(pairs.targets)?)?);
     let _one_thread = OneThread::new();
     let plan = Plan { options: *options, batch_size, batches: count / batch_size };
     let mut descent = Descent::new(kind, plan, start, stream)?;
@@ -99,13 +101,14 @@ pub(crate) struct Descent {
 
 impl Descent {
     pub fn new(kind: ShortcutKind, plan: Plan, start: &Start, stream: u64) -> Result<Self, TrainError> {
-        let seed = plan.options.seed;
+        let DescentOptions { seed, device, .. } = plan.options;
+        let mut random = seed::stream(seed, Purpose::Init, stream);
         Ok(Self {
-            parameters: MapParameters::new(kind, start, &mut seed::stream(seed, Purpose::Init, stream))?,
+            parameters: MapParameters::new(kind, start, &mut random, device)?,
             order: Vec::new(),
             random: seed::stream(seed, Purpose::Order, stream),
             step: 0,
-            total: zero()?,
+            total: zero(device)?,
             curve: Vec::with_capacity(plan.options.epochs),
             plan,
         })
@@ -120,7 +123,7 @@ impl Descent {
         let target_count = targets.size2()?.0;
         // A last batch that is not full would weigh its samples more; they are in another epoch's batches.
         for batch in self.order.chunks_exact(batch_size as usize) {
-            let rows = Tensor::f_from_slice(batch)?;
+            let rows = to_device(&Tensor::f_from_slice(batch)?, options.device)?;
             let x = inputs.f_index_select(0, &rows)?;
             let y = targets.f_index_select(0, &rows.f_remainder(target_count)?)?;
             let rate = options.learning_rate * decay(f64::from(self.step) / steps);
@@ -132,7 +135,7 @@ impl Descent {
 
     /// Takes down the epoch's mean loss.
     pub fn end_epoch(&mut self, axes: &Axes) -> Result<(), TrainError> {
-        let total = std::mem::replace(&mut self.total, zero()?);
+        let total = std::mem::replace(&mut self.total, zero(self.plan.options.device)?);
         let loss = total.double_value(&[0]) / self.plan.batches as f64 * axes.loss_scale();
         self.curve.push(loss);
         finite(loss, self.curve.len(), &self.plan.options)
@@ -140,13 +143,13 @@ impl Descent {
 
     /// The map that is found, in the model's coordinates, and its loss over samples with these moments.
     pub fn finish(self, axes: &Axes, moments: &Moments) -> Result<DescendedMap, TrainError> {
-        let map = axes.fold(self.parameters.found())?;
+        let map = axes.fold(self.parameters.found()?)?;
         Ok(DescendedMap { loss: closed_form::loss(&map, moments)?, map, curve: self.curve })
     }
 }
 
-fn zero() -> Result<Tensor, TrainError> {
-    Ok(Tensor::f_zeros([1], (tch::Kind::Double, tch::Device::Cpu))?)
+fn zero(device: Device) -> Result<Tensor, TrainError> {
+    Ok(Tensor::f_zeros([1], (tch::Kind::Double, device))?)
 }
 
 /// One thread for libtorch as long as this lives: the matrices of a step are too small to be shared, which

@@ -7,6 +7,7 @@ use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_shortcuts::card::Target;
 use onejump_store::hidden::Selection;
 use onejump_train::{Config, DescentOptions};
+use tch::Device;
 
 /// Train shortcuts on stored hidden states, one per exit level (or one for all: joint), and write
 /// them as safetensors.
@@ -64,6 +65,10 @@ pub struct Args {
     /// adam: seed of the initial weights and of the order of the samples
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Where gradient descent and a one-jump's head compute: cpu, cuda, cuda:N, or auto. It pays for large models; the
+    /// closed form is always the CPU's
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
     /// adam, for joint and one-jump: let the states of all exit levels take this much memory; more are read in
     /// windows of samples, in another order [default: what is free]
     #[arg(long, value_name = "GB")]
@@ -71,8 +76,8 @@ pub struct Args {
 }
 
 impl Args {
-    /// What to train and how; the first kind decides what the defaults are.
-    pub fn config(&self) -> Config {
+    /// What to train on which device, and how; the first kind decides what the defaults are.
+    pub fn config(&self, device: Device) -> Config {
         let config = Config::new(&self.hidden, self.kind[0]);
         Config {
             solver: self.solver.unwrap_or(config.solver),
@@ -85,6 +90,7 @@ impl Args {
                 batch_size: self.batch_size.unwrap_or(config.adam.batch_size),
                 learning_rate: self.learning_rate.unwrap_or(config.adam.learning_rate),
                 seed: self.seed,
+                device,
             },
             model: self.model.clone(),
             memory: self.memory_limit.map(|gigabytes| (gigabytes * 1e9) as u64),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
 use onejump_shortcuts::card::Target;
 use onejump_store::hidden::{HiddenStates, Selection};
+use tch::Device;
 
 use crate::TrainError;
 
@@ -114,16 +115,21 @@ pub struct DescentOptions {
     pub learning_rate: f64,
     /// Seed of the initial weights and of the order of the samples.
     pub seed: u64,
+    /// Where its steps are computed, and what a one-jump needs of the head. Moments and the closed form stay on
+    /// the processors.
+    pub device: Device,
 }
 
 impl DescentOptions {
     /// The paper's descent on Eq. 2; the paper does not say how many passes it took. The learning rate is
     /// for targets scaled to a mean square of 1.
-    pub const EQ_2: Self = Self { epochs: 10, batch_size: 64, learning_rate: 1e-2, seed: 0 };
+    pub const EQ_2: Self =
+        Self { epochs: 10, batch_size: 64, learning_rate: 1e-2, seed: 0, device: Device::Cpu };
 
     /// A one-jump's descent on the divergence; its samples are pairs of a sample and an exit level, and its
     /// learning rate is relative to the size of the initial values.
-    pub const DIVERGENCE: Self = Self { epochs: 2, batch_size: 1024, learning_rate: 0.05, seed: 0 };
+    pub const DIVERGENCE: Self =
+        Self { epochs: 2, batch_size: 1024, learning_rate: 0.05, seed: 0, device: Device::Cpu };
 
     /// The defaults for a kind.
     pub fn of(kind: ShortcutKind) -> Self {
@@ -133,8 +139,9 @@ impl DescentOptions {
     /// The options as a line for the file's metadata. `windows` is in how many the samples were read.
     pub fn describe(&self, windows: usize) -> String {
         let windows = if windows > 1 { format!(", {windows} windows of samples") } else { String::new() };
+        let device = if self.device == Device::Cpu { "" } else { ", on a GPU" };
         format!(
-            "epochs {}, batch size {}, learning rate {} with cosine decay to 0{windows}",
+            "epochs {}, batch size {}, learning rate {} with cosine decay to 0{windows}{device}",
             self.epochs, self.batch_size, self.learning_rate
         )
     }

@@ -45,7 +45,7 @@ fn descend(job: &Job, starts: &[Start], moments: &Moments) -> Result<Vec<Trained
     let (options, stream) = (job.config.adam, job.hidden.blocks() as u64);
     // The coordinates do not depend on the rank.
     let axes = Axes::of(ShortcutKind::Joint, moments, first)?;
-    let targets = axes.targets(&job.targets.tensor()?)?;
+    let targets = axes.targets(&job.targets.tensor()?)?.f_to_device(options.device)?;
     let turn = |states: &mut Tensor| axes.turn_in_place(states);
     let mut passes = Passes::new(job.hidden, job.config, &turn, job.observer);
     let plan = Plan { options, batch_size: passes.batch_size(), batches: passes.batches() };

@@ -4,7 +4,7 @@
 
 use onejump_core::shortcut::ShortcutKind;
 use rand_chacha::rand_core::Rng;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::TrainError;
 use crate::axes::{Start, TurnedMap};
@@ -47,7 +47,12 @@ impl Views {
 
 impl MapParameters {
     /// A uniform within [`INITIAL_A`]/√H, B the targets' principal directions, BatchNorm 1 and 0.
-    pub fn new(kind: ShortcutKind, start: &Start, random: &mut impl Rng) -> Result<Self, TrainError> {
+    pub fn new(
+        kind: ShortcutKind,
+        start: &Start,
+        random: &mut impl Rng,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         let (hidden, rank) = (start.hidden as i64, start.rank as i64);
         let bound = INITIAL_A / (hidden as f64).sqrt();
         let mut uniform = |count: i64| -> Vec<f32> {
@@ -65,7 +70,7 @@ impl MapParameters {
                 values.extend(std::iter::repeat_n(0.0, hidden as usize));
             }
         }
-        let adam = Adam::new(Tensor::f_from_slice(&values)?, BETA_2)?;
+        let adam = Adam::new(Tensor::f_from_slice(&values)?.f_to_device(device)?, BETA_2)?;
         Ok(Self {
             views: Views::of(&adam.parameters, kind, hidden, rank)?,
             slopes: Views::of(&adam.gradients, kind, hidden, rank)?,
@@ -122,8 +127,13 @@ impl MapParameters {
         Ok(loss)
     }
 
-    pub fn found(self) -> TurnedMap {
-        TurnedMap { a: self.views.a, b: self.views.b, norm: self.views.norm }
+    /// What was found, on the processor.
+    pub fn found(self) -> Result<TurnedMap, TrainError> {
+        let here = |tensor: Tensor| tensor.f_to_device(Device::Cpu);
+        let Views { a, b, norm } = self.views;
+        let norm =
+            norm.map(|(weight, bias)| Ok::<_, TrainError>((here(weight)?, here(bias)?))).transpose()?;
+        Ok(TurnedMap { a: here(a)?, b: b.map(here).transpose()?, norm })
     }
 }
 

@@ -28,7 +28,7 @@ const LEVELS_BESIDE: usize = 8;
 /// Matrices (H, H) in f64 beside a window: moments, axes, and what their computation takes.
 const MATRICES_BESIDE: usize = 16;
 
-/// What is done to the states (M, H) of a window once they are read, in place.
+/// What is done to the states (M, H) of a window once they are read, in place, before they go to the device.
 pub(crate) type Prepare<'a> = &'a dyn Fn(&mut Tensor) -> Result<(), TrainError>;
 
 /// Reads the states of all exit levels, window after window.
@@ -38,6 +38,7 @@ pub(crate) struct Passes<'a> {
     /// Pairs in a step of gradient descent.
     batch_size: usize,
     prepare: Prepare<'a>,
+    device: Device,
     observer: &'a dyn Observer,
     loaded: Option<Loaded>,
 }
@@ -54,7 +55,7 @@ pub(crate) struct Window {
     pub first: i64,
     /// n.
     pub samples: i64,
-    /// The states of level after level, (K·n, H) f32.
+    /// The states of level after level, (K·n, H) f32, on the device of the descent.
     pub states: Tensor,
 }
 
@@ -80,7 +81,7 @@ impl<'a> Passes<'a> {
         if count > 1 {
             tracing::info!("the states of all levels do not fit in memory: {count} windows of the samples");
         }
-        Self { hidden, windows, batch_size, prepare, observer, loaded: None }
+        Self { hidden, windows, batch_size, prepare, device: config.adam.device, observer, loaded: None }
     }
 
     /// How many windows there are.
@@ -134,6 +135,7 @@ impl<'a> Passes<'a> {
         }
         let mut states = states.f_view([-1, hidden_size as i64])?;
         (self.prepare)(&mut states)?;
+        let states = states.f_to_device(self.device)?;
         self.loaded = Some(Loaded { number, states: states.shallow_clone() });
         Ok(states)
     }

@@ -96,7 +96,8 @@ fn train_one_jump(
             inputs.model
         )));
     }
-    let head = Head::load(&mut checkpoint, Place::CPU)?;
+    let place = Place { device: config.adam.device, ..Place::CPU };
+    let head = Head::load(&mut checkpoint, place)?;
     let trained = one_jump::fit(hidden, &head, rank, config, observer)?;
     let prefix = one_jump::descent::describe(head.vocab_size());
     let mut file = file(config, hidden, rank, trained.into_set());

@@ -16,8 +16,9 @@
 use onejump_core::observe::{Observer, Task};
 use onejump_core::seed::{self, Purpose};
 use onejump_models::head::Head;
+use onejump_tensor::transfer::to_device;
 use rand_chacha::ChaCha8Rng;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
 use crate::config::DescentOptions;
@@ -67,7 +68,7 @@ pub(crate) fn descend(
     options: &DescentOptions,
     observer: &dyn Observer,
 ) -> Result<DescendedJump, TrainError> {
-    let mut jump = JumpParameters::new(coordinates, start)?;
+    let mut jump = JumpParameters::new(coordinates, start, options.device)?;
     let mut vocabulary = Vocabulary::new(head, &truth.mean, options.seed)?;
     let mut order = Vec::new();
     let mut random = seed::stream(options.seed, Purpose::Order, 0);
@@ -78,7 +79,8 @@ pub(crate) fn descend(
     let meter = observer.begin(Task { name: "train", unit: "steps", total: steps as u64 });
     let (mut step, mut curve) = (0, Vec::with_capacity(options.epochs));
     for epoch in 1..=options.epochs {
-        let mut total = 0.0;
+        // Added up on the device, which nobody waits for within an epoch.
+        let mut total = Tensor::f_zeros([], (Kind::Double, options.device))?;
         passes.again(|window| {
             reorder(&mut order, window.states.size2()?.0, &mut random);
             for rows in order.chunks_exact(batch_size as usize) {
@@ -91,7 +93,7 @@ pub(crate) fn descend(
             }
             Ok(())
         })?;
-        let loss = total / batches as f64;
+        let loss = total.f_double_value(&[])? / batches as f64;
         finite(loss, epoch, options)?;
         curve.push(loss);
     }
@@ -112,7 +114,7 @@ struct Batch {
 impl Batch {
     /// Some rows of a window; row i is of the sample i mod the window's samples.
     fn of(rows: &[i64], window: &Window, truth: &TrueDistributions) -> Result<Self, TrainError> {
-        let rows = Tensor::f_from_slice(rows)?;
+        let rows = to_device(&Tensor::f_from_slice(rows)?, window.states.device())?;
         let samples = rows.f_remainder(window.samples)?.f_add_scalar(window.first)?;
         Ok(Self {
             x: window.states.f_index_select(0, &rows)?,
@@ -189,7 +191,8 @@ impl<'a> Vocabulary<'a> {
         let ids: Vec<i64> = self.always.iter().chain(&self.rest[..drawn]).copied().collect();
         let mut weight = vec![1f32; self.always.len()];
         weight.resize(ids.len(), stands_for);
-        let (ids, weight) = (Tensor::f_from_slice(&ids)?, Tensor::f_from_slice(&weight)?);
+        let there = |tensor: Tensor| to_device(&tensor, self.head.unembedding.device());
+        let (ids, weight) = (there(Tensor::f_from_slice(&ids)?)?, there(Tensor::f_from_slice(&weight)?)?);
         let rows = self.head.unembedding.f_index_select(0, &ids)?;
         let ln_weight = weight.f_log()?;
         let shift = self.head.norm.bias().map(|bias| rows.f_mv(bias)).transpose()?;
@@ -234,7 +237,7 @@ impl Views {
 impl JumpParameters {
     /// The start in these coordinates, with columns of A' and rows of B' of length about 1: the length of
     /// an approximation does not matter.
-    fn new(coordinates: &Coordinates, start: &(Tensor, Tensor)) -> Result<Self, TrainError> {
+    fn new(coordinates: &Coordinates, start: &(Tensor, Tensor), device: Device) -> Result<Self, TrainError> {
         let (hidden, rank) = start.0.size2()?;
         let normalised = |x: Tensor| -> Result<Tensor, TrainError> {
             let columns = x.f_norm()?.double_value(&[]) / (rank as f64).sqrt();
@@ -243,19 +246,19 @@ impl JumpParameters {
         let a = normalised(coordinates.input.1.f_mm(&start.0)?)?;
         let b = normalised(start.1.f_mm(&coordinates.output.1)?)?;
         let constant = a.f_zeros_like()?.f_narrow(0, 0, rank)?;
-        let adam = Adam::new(Tensor::f_cat(&[a, b, constant], 0)?, BETA_2)?;
+        let adam = Adam::new(Tensor::f_cat(&[a, b, constant], 0)?.f_to_device(device)?, BETA_2)?;
         Ok(Self {
             parameters: Views::of(&adam.parameters, hidden, rank)?,
             slopes: Views::of(&adam.gradients, hidden, rank)?,
             adam,
-            input: single(&coordinates.input.0)?,
-            output: single(&coordinates.output.0)?,
+            input: single(&coordinates.input.0)?.f_to_device(device)?,
+            output: single(&coordinates.output.0)?.f_to_device(device)?,
             initial_size: 1.0 / (hidden as f64).sqrt(),
         })
     }
 
-    /// Writes the gradients of a batch's mean divergence, and returns it.
-    fn gradients(&mut self, batch: &Batch, tokens: &Tokens, head: &Head) -> Result<f64, TrainError> {
+    /// Writes the gradients of a batch's mean divergence, and returns it, a f64 on the device.
+    fn gradients(&mut self, batch: &Batch, tokens: &Tokens, head: &Head) -> Result<Tensor, TrainError> {
         let (samples, hidden) = batch.x.size2()?;
         let b = head.norm.centred(&self.parameters.b.f_mm(&self.output)?)?; // (r, H)
         let u = self.parameters.constant.f_addmm(&batch.x, &self.input.f_mm(&self.parameters.a)?)?;
@@ -298,7 +301,7 @@ impl JumpParameters {
 }
 
 /// The mean divergence of a batch, and ∂(sum of the divergences)/∂logits, (n, tokens).
-fn divergence(logits: &Tensor, batch: &Batch, tokens: &Tokens) -> Result<(f64, Tensor), TrainError> {
+fn divergence(logits: &Tensor, batch: &Batch, tokens: &Tokens) -> Result<(Tensor, Tensor), TrainError> {
     let (samples, top) = batch.tokens.size2()?;
     let places = tokens.place.f_index_select(0, &batch.tokens.f_view([-1])?)?.f_view([samples, top])?;
     let absent = places.f_lt(0)?;
@@ -309,7 +312,7 @@ fn divergence(logits: &Tensor, batch: &Batch, tokens: &Tokens) -> Result<(f64, T
     let q = logits.f_log_softmax(-1, None)?; // (n, tokens)
     let ln_q = q.f_gather(1, &places, false)?.f_sub(&stands_for.f_log()?)?;
     let ln_p = batch.probabilities.f_clamp_min(f64::from(f32::MIN_POSITIVE))?.f_log()?;
-    let loss = ln_p.f_sub(&ln_q)?.f_mul_(&p)?.f_sum(Kind::Double)?.double_value(&[]) / samples as f64;
+    let loss = ln_p.f_sub(&ln_q)?.f_mul_(&p)?.f_sum(Kind::Double)?.f_div_scalar(samples as f64)?;
     let mass = p.f_sum_dim_intlist([1i64].as_slice(), true, None)?;
     let d = q.f_exp()?.f_mul_(&mass)?.f_scatter_add(1, &places, &p.f_neg()?)?;
     Ok((loss, d))
@@ -320,7 +323,6 @@ mod tests {
     use super::*;
     use onejump_core::observe::Silent;
     use onejump_models::norm::Norm;
-    use tch::Device;
 
     /// The gradients and the loss against libtorch's own differentiation of the divergence through the full
     /// head, for both norms, with and without a soft-cap. f32 sums of a few dozen values of order 1: 1e-4.
@@ -348,7 +350,7 @@ mod tests {
             let coordinates = Coordinates { input: white(0.5), output: white(0.5) };
             let start = [&[hidden, rank], &[rank, hidden]].map(|size| random(size).to_kind(Kind::Double));
             let [a, b] = start;
-            let mut model = JumpParameters::new(&coordinates, &(a, b)).unwrap();
+            let mut model = JumpParameters::new(&coordinates, &(a, b), Device::Cpu).unwrap();
             model.adam.parameters.narrow(0, 2 * hidden * rank, rank).copy_(&random(&[rank]));
             let batch = Batch {
                 x: random(&[samples, hidden]),
@@ -356,7 +358,7 @@ mod tests {
                 probabilities: truth.probabilities.shallow_clone(),
             };
             let tokens = Vocabulary::new(&head, &truth.mean, 0).unwrap().draw().unwrap();
-            let loss = model.gradients(&batch, &tokens, &head).unwrap();
+            let loss = model.gradients(&batch, &tokens, &head).unwrap().double_value(&[]);
 
             let flat = model.adam.parameters.copy().set_requires_grad(true);
             let views = Views::of(&flat, hidden, rank).unwrap();

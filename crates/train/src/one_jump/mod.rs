@@ -57,7 +57,7 @@ use onejump_models::head::Head;
 use onejump_shortcuts::batch_norm::BatchNorm;
 use onejump_shortcuts::map::Map;
 use onejump_store::hidden::HiddenStates;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
 use crate::config::Config;
@@ -97,7 +97,7 @@ impl OneJump {
     }
 }
 
-/// Fits one jump to the states of all exit levels.
+/// Fits one jump to the states of all exit levels. The head is on the device of the descent; the map is on the processor.
 ///
 /// # Errors
 /// [`TrainError`] if the states cannot be read, or training diverges.
@@ -109,7 +109,8 @@ pub fn fit(
     observer: &dyn Observer,
 ) -> Result<OneJump, TrainError> {
     let targets = inputs::level(hidden, hidden.blocks())?;
-    let truth = TrueDistributions::of(&targets, head, observer)?;
+    let there = targets.f_to_device(config.adam.device)?;
+    let truth = TrueDistributions::of(&there, head, observer)?;
     // A level at a time: moments and lengths need no more.
     let mut lengths = Lengths::default();
     let levels = (0..hidden.blocks()).map(|k| {
@@ -118,7 +119,8 @@ pub fn fit(
         lengths.add(&states, Ok)?;
         Ok(states)
     });
-    let quadratic = Quadratic::of(levels, &targets, head, &truth.mean)?;
+    let quadratic = Quadratic::of(levels, &there, head, &truth.mean)?;
+    drop(there);
     let length = lengths.typical();
     let start = quadratic.fit(rank, config.ridge)?;
     let scale = |states: &mut Tensor| {
@@ -129,7 +131,8 @@ pub fn fit(
     let (a, b, constant, loss, curve) = match config.solver {
         Solver::ClosedForm => {
             let loss = quadratic.relative_loss(&start.0, &start.1)?;
-            (start.0, start.1, None, loss, None)
+            let there = |tensor: Tensor| tensor.f_to_device(config.adam.device);
+            (there(start.0)?, there(start.1)?, None, loss, None)
         }
         Solver::Adam => {
             let coordinates = Coordinates::of(&quadratic)?;
@@ -143,6 +146,7 @@ pub fn fit(
     let mut target_lengths = Lengths::default();
     target_lengths.add(&inputs::targets(config.target, targets)?, Ok)?;
     let map = Jump { a, b, constant }.fold(&mut passes, length, target_lengths.typical())?;
+    let map = map.to_device(Device::Cpu)?;
     Ok(OneJump { map, loss, curve, windows: passes.windows() })
 }
 

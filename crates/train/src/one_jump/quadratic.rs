@@ -7,7 +7,7 @@
 
 use onejump_models::head::Head;
 use onejump_tensor::rows::values;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
 use crate::linear::{CUTOFF, eigen, leading, single, solve};
@@ -34,7 +34,7 @@ pub struct Quadratic {
 
 impl Quadratic {
     /// The moments of the states (N, H) of every exit level and targets (N, H), and the metric for the mean
-    /// distribution (V).
+    /// distribution (V). Targets and mean are where the head is; what comes of it is on the processor.
     ///
     /// # Errors
     /// [`TrainError`] if the states of a level are an error, or the shapes do not fit together.
@@ -61,7 +61,7 @@ impl Quadratic {
         let metric = metric(head, mean)?;
         let y = directions.f_to_kind(Kind::Double)?;
         let squares = y.f_mm(&metric)?.f_mul(&y)?.f_sum(Kind::Double)?.double_value(&[]);
-        Ok(Self { target_square: squares * count, moments, metric })
+        Ok(Self { target_square: squares * count, moments, metric: metric.f_to_device(Device::Cpu)? })
     }
 
     /// The best A (H, r) and B (r, H), f64. `ridge` adds ridge·mean(diag G) to the diagonal of G.

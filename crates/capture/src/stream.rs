@@ -1,0 +1,328 @@
+//! Batches out of a window of parts, for a GPU: computing, copying, sorting and writing beside each other.
+//!
+//! On paper, a part of 64 MB holds 124 samples of Llama2-7B: about 2,000 tokens, each 13 GFLOP, or 40 ms of a GPU that
+//! does 700 TFLOP/s in bf16. Batches out of one part would be small and of all lengths. With sixteen parts there are
+//! four of 8,192 tokens, each of similar lengths, and 1 GB of states in flight. What that does to the rest:
+//!
+//! | per batch | SmolLM2 (32,768 tokens) | GPT2-XL (20,971) | Llama2-7B (8,192) |
+//! |---|---:|---:|---:|
+//! | products, at 700 TFLOP/s | 7 TFLOP, 10 ms | 62 TFLOP, 88 ms | 106 TFLOP, 152 ms |
+//! | weights read, at 3.3 TB/s | 0.2 GB, 0.1 ms | 3 GB, 1 ms | 13 GB, 4 ms |
+//! | launches, 27 a block (GPT-2: 17), at 5 µs | 810, 4 ms | 816, 4 ms | 864, 4 ms |
+//! | launches with a call for each of 30 lengths, 240 more a block | 8,000, 40 ms | 12,300, 62 ms | 8,500, 43 ms |
+//! | passes of the residual stream through the GPU's memory, 20 a block | 23 GB, 7 ms | 64 GB, 20 ms | 43 GB, 13 ms |
+//! | states of one in 16 tokens, in the type that computes | 73 MB | 206 MB | 139 MB |
+//! | their copy, pinned at 25 GB/s; as it is at 5 GB/s | 3; 15 ms | 8; 41 ms | 6; 28 ms |
+//! | compressed and written, at 0.2 GB/s of f32 a thread | 730 ms | 2.1 s | 1.4 s |
+//!
+//! So lengths attend together (the models' business), states are copied in the type that computed them and into pinned
+//! memory, and many threads compress. At Llama2-7B's size nine or ten threads keep up; a capture of one token a
+//! sentence from a smaller model waits for its writers. (0.2 GB/s is one thread of a Zen 4; 700 TFLOP/s is an assumption
+//! about an 8192³ product of a large card. Nothing here has been measured on one.)
+//!
+//! Who does what: two threads launch batches, so that the GPU has the next one when it ends one; some sort the states
+//! into parts; as many write those that are full. Each waits where the next has enough to do, which bounds what is
+//! in memory to about three windows. A part is full only when its window is nearly done: after a kill the same
+//! command computes that window again, less the batches that only parts on the disk have.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use onejump_core::observe::{Meter, Observer};
+use onejump_models::transformer::Transformer;
+use onejump_store::part::PartRows;
+use onejump_tensor::{rows, transfer};
+use tch::{Kind, Tensor};
+
+use crate::CaptureError;
+use crate::batches;
+use crate::samples::Sample;
+use crate::workers::part_rows;
+
+/// Threads that launch batches.
+const FEEDERS: usize = 2;
+
+/// Batches that wait for a thread that sorts them.
+const WAITING_BATCHES: usize = 2;
+
+/// Threads that sort, and threads that write, at most: more gain nothing beside one GPU.
+const MOST_THREADS: usize = 16;
+
+/// What is captured, and in which pieces.
+pub(crate) struct Pieces<'a> {
+    pub samples: &'a [Sample],
+    pub samples_per_part: usize,
+    /// Parts that batches are made of together.
+    pub window: usize,
+    /// The parts to write, ascending.
+    pub wanted: &'a [usize],
+    pub batch_tokens: usize,
+    /// The type that the model computes in: states are copied in it.
+    pub dtype: Kind,
+}
+
+impl Pieces<'_> {
+    /// Batches of samples of one window each, longest first, if a wanted part has any of them. They do not depend on
+    /// which parts are wanted: neither do the states.
+    fn batches(&self) -> Vec<Vec<usize>> {
+        let per_window = self.window * self.samples_per_part;
+        let mut all = Vec::new();
+        for (window, samples) in self.samples.chunks(per_window).enumerate() {
+            let first = window * per_window;
+            let batches = batches::by_length(samples, self.batch_tokens, FEEDERS).into_iter().rev();
+            let numbers =
+                batches.map(|batch| batch.into_iter().map(|place| first + place).collect::<Vec<_>>());
+            all.extend(numbers.filter(|batch| batch.iter().any(|&sample| self.wants(self.part_of(sample)))));
+        }
+        all
+    }
+
+    fn part_of(&self, sample: usize) -> usize {
+        sample / self.samples_per_part
+    }
+
+    fn wants(&self, part: usize) -> bool {
+        self.wanted.binary_search(&part).is_ok()
+    }
+
+    /// The wanted parts of a sample's window, with their places among all that are wanted.
+    fn wanted_beside(&self, sample: usize) -> impl Iterator<Item = (usize, usize)> {
+        let window = self.part_of(sample) / self.window;
+        let first = self.wanted.partition_point(|&part| part / self.window < window);
+        let wanted = self.wanted.iter().copied().enumerate().skip(first);
+        wanted.take_while(move |(_, part)| part / self.window == window)
+    }
+
+    /// The numbers of the samples of a part.
+    fn samples_of(&self, part: usize) -> std::ops::Range<usize> {
+        let first = part * self.samples_per_part;
+        first..(first + self.samples_per_part).min(self.samples.len())
+    }
+}
+
+/// The states of one batch on this processor, (K + 1, n, H), in the type that computed them.
+struct Computed {
+    batch: usize,
+    states: Tensor,
+}
+
+/// A part that is being filled.
+struct Filling {
+    levels: Vec<Vec<f32>>,
+    /// Samples that it lacks.
+    missing: usize,
+}
+
+/// What was computed and written.
+pub(crate) struct Streamed {
+    /// The sum of what `write` returned.
+    pub bytes: u64,
+    /// How long the model took, with the copies of the states; it waits where what comes after it is too slow.
+    pub computing: Duration,
+}
+
+/// Computes the wanted parts and gives each to `write` when it is full, on several threads.
+pub(crate) fn run(
+    model: &Transformer,
+    pieces: &Pieces,
+    write: &(impl Fn(usize, PartRows) -> Result<u64, CaptureError> + Sync),
+    meter: &dyn Meter,
+    observer: &dyn Observer,
+) -> Result<Streamed, CaptureError> {
+    let started = Instant::now();
+    let shared = Shared {
+        pieces,
+        batches: pieces.batches(),
+        next: AtomicUsize::new(0),
+        parts: pieces.wanted.iter().map(|_| Mutex::new(None)).collect(),
+        levels: model.blocks() + 1,
+        hidden: model.hidden_size(),
+        computing: Mutex::new(Duration::ZERO),
+        started,
+        failure: Failure::default(),
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let (computed, to_sort) = queue(WAITING_BATCHES);
+    let (sorted, to_write) = queue(pieces.window);
+    let bytes = Mutex::new(0);
+    thread::scope(|scope| {
+        let shared = &shared;
+        for _ in 0..FEEDERS {
+            let (model, computed) = (model.shallow_clone(), computed.clone());
+            scope.spawn(move || shared.failure.keep(shared.feed(&model, &computed, observer)));
+        }
+        for _ in 0..threads {
+            let (to_sort, sorted) = (to_sort.clone(), sorted.clone());
+            scope.spawn(move || shared.failure.keep(shared.sort(&to_sort, &sorted, meter)));
+            let (to_write, bytes) = (to_write.clone(), &bytes);
+            scope.spawn(move || {
+                while let Some((part, rows)) = next_of(&to_write) {
+                    match write(part, rows) {
+                        Ok(written) => *lock(bytes) += written,
+                        failed => return shared.failure.keep(failed.map(drop)),
+                    }
+                }
+            });
+        }
+        // What is left of these belongs to the threads: a queue ends with the last of them.
+        drop((computed, to_sort, sorted, to_write));
+    });
+    shared.failure.into_result()?;
+    let bytes = bytes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Streamed { bytes, computing: *lock(&shared.computing) })
+}
+
+/// What the threads share.
+struct Shared<'a> {
+    pieces: &'a Pieces<'a>,
+    batches: Vec<Vec<usize>>,
+    /// The next batch to compute.
+    next: AtomicUsize,
+    /// The wanted parts, in the same order; none before its first states and after its last.
+    parts: Vec<Mutex<Option<Filling>>>,
+    levels: usize,
+    hidden: usize,
+    /// When the last batch so far was computed and copied, from the start on.
+    computing: Mutex<Duration>,
+    started: Instant,
+    failure: Failure,
+}
+
+impl Shared<'_> {
+    /// Computes batches until there are no more, or somebody fails.
+    fn feed(
+        &self,
+        model: &Transformer,
+        computed: &SyncSender<Computed>,
+        observer: &dyn Observer,
+    ) -> Result<(), CaptureError> {
+        // On a processor, what a batch comes to must not depend on how many threads there are.
+        tch::set_num_threads(1);
+        while !self.failure.is_there() {
+            observer.check()?;
+            let batch = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(samples) = self.batches.get(batch) else { break };
+            let sequences: Vec<_> =
+                samples.iter().map(|&sample| self.pieces.samples[sample].prefix()).collect();
+            // The type that computed them holds them without loss, in half the bytes of f32 where it is bf16 or f16.
+            let states = model.states_at_last(&sequences)?.f_to_kind(self.pieces.dtype)?;
+            let states = transfer::to_host(&states)?;
+            transfer::wait(model.device());
+            *lock(&self.computing) = self.started.elapsed();
+            if computed.send(Computed { batch, states }).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts states into their parts until there are no more, and passes on the parts that are full.
+    fn sort(
+        &self,
+        computed: &Queue<Computed>,
+        full: &SyncSender<(usize, PartRows)>,
+        meter: &dyn Meter,
+    ) -> Result<(), CaptureError> {
+        tch::set_num_threads(1);
+        while let Some(Computed { batch, states }) = next_of(computed) {
+            let samples = &self.batches[batch];
+            let values = rows::values(&states)?;
+            drop(states);
+            self.check_finite(samples, &values)?;
+            for (place, part) in self.pieces.wanted_beside(samples[0]) {
+                let of_part = |&row: &usize| self.pieces.part_of(samples[row]) == part;
+                let rows: Vec<_> = (0..samples.len()).filter(of_part).collect();
+                if rows.is_empty() {
+                    continue;
+                }
+                meter.advance(rows.len() as u64);
+                if let Some(levels) = self.fill(place, part, samples, &rows, &values)
+                    && full.send((part, self.rows_of(part, levels))).is_err()
+                {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_finite(&self, samples: &[usize], values: &[f32]) -> Result<(), CaptureError> {
+        let Some(place) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+        let (level, row) = (place / (samples.len() * self.hidden), place / self.hidden % samples.len());
+        Err(CaptureError::NotFinite { sample: samples[row], level, value: values[place] })
+    }
+
+    /// Copies some rows of a batch into a part; its levels, (N, H) each, where it is full then.
+    fn fill(
+        &self,
+        place: usize,
+        part: usize,
+        samples: &[usize],
+        rows: &[usize],
+        values: &[f32],
+    ) -> Option<Vec<Vec<f32>>> {
+        let (hidden, of_part) = (self.hidden, self.pieces.samples_of(part));
+        let mut slot = lock(&self.parts[place]);
+        let filling = slot.get_or_insert_with(|| Filling {
+            levels: vec![vec![0.0; of_part.len() * hidden]; self.levels],
+            missing: of_part.len(),
+        });
+        for (level, values) in filling.levels.iter_mut().zip(values.chunks(samples.len() * hidden)) {
+            for &row in rows {
+                let target = (samples[row] - of_part.start) * hidden;
+                level[target..target + hidden].copy_from_slice(&values[row * hidden..(row + 1) * hidden]);
+            }
+        }
+        filling.missing -= rows.len();
+        if filling.missing > 0 { None } else { slot.take().map(|filling| filling.levels) }
+    }
+
+    fn rows_of(&self, part: usize, levels: Vec<Vec<f32>>) -> PartRows {
+        let numbers = self.pieces.samples_of(part);
+        part_rows(&self.pieces.samples[numbers.clone()], numbers.start, levels)
+    }
+}
+
+/// The first failure of any thread.
+#[derive(Default)]
+struct Failure {
+    there: AtomicBool,
+    first: Mutex<Option<CaptureError>>,
+}
+
+impl Failure {
+    fn keep(&self, outcome: Result<(), CaptureError>) {
+        if let Err(error) = outcome {
+            lock(&self.first).get_or_insert(error);
+            self.there.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        self.there.load(Ordering::Relaxed)
+    }
+
+    fn into_result(self) -> Result<(), CaptureError> {
+        self.first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+}
+
+/// A queue that several threads take from.
+type Queue<T> = Arc<Mutex<Receiver<T>>>;
+
+fn queue<T>(length: usize) -> (SyncSender<T>, Queue<T>) {
+    let (sender, receiver) = sync_channel(length);
+    (sender, Arc::new(Mutex::new(receiver)))
+}
+
+/// What is next, once it is there; none when nobody sends any more.
+fn next_of<T>(queue: &Queue<T>) -> Option<T> {
+    lock(queue).recv().ok()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
