@@ -4,6 +4,7 @@
 //! | task | where |
 //! |---|---|
 //! | lay a matrix out once, multiply rows with it often | [`Panels`] |
+//! | multiply weights of 8 to 32 bits with one row, or a few | [`Weights`] |
 //! | silu(x·gate) ⊙ (x·up) of a gated feed-forward | [`Panels::gated`] |
 //! | eˣ of a vector | [`exp()`] |
 //! | Σ xᵀx and Σ xᵀy of f32 rows, in f64 | [`gram`], [`cross`] |
@@ -18,15 +19,22 @@
 //! number of threads nor on the number of rows. This crate knows nothing of torch.
 
 mod exp;
+mod few_rows;
+mod format;
 mod outer;
 mod panels;
+mod prefetch;
 mod rows;
 mod scan;
 mod tiles;
+mod weights;
 
 pub use exp::exp;
+pub use few_rows::MOST_ROWS;
+pub use format::Format;
 pub use outer::{cross, gram};
 pub use panels::Panels;
 pub use rows::{CosineSums, Distance, add_cosines, distances, dot};
 pub use scan::RowScan;
 pub use tiles::ROWS;
+pub use weights::Weights;
