@@ -157,7 +157,7 @@ struct Prepared {
 impl Prepared {
     fn new(config: &Config, observer: &dyn Observer) -> Result<Self, CaptureError> {
         let dtype = device::parse_dtype(&config.dtype)?;
-        let place = Place { device: device::parse(&config.device)?, dtype };
+        let place = Place { device: device::parse(&config.device)?, dtype, ..Place::CPU };
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
         let (set, bos) = match &config.input {

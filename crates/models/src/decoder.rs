@@ -54,8 +54,8 @@ pub(crate) struct Block {
 
 /// The norms around a part of a block: stream + after(part(before(stream))).
 pub(crate) struct Norms {
-    before: Option<Norm>,
-    after: Option<Norm>,
+    pub before: Option<Norm>,
+    pub after: Option<Norm>,
 }
 
 /// The feed-forward part.

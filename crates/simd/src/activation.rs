@@ -59,8 +59,8 @@ fn sigmoid_times<S: Simd>(simd: S, x: S::f32s, z: S::f32s) -> S::f32s {
 /// (1 + tanh(z)) / 2 = 1 / (1 + e⁻²ᶻ).
 #[inline(always)]
 fn gelu_tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    /// 2·√(2/π).
-    const FACTOR: f32 = 1.595_769_1;
+    /// 2·√(2/π), to the precision of f32.
+    const FACTOR: f32 = 1.595_769;
     const CUBE: f32 = 0.044_715;
     let all = |value| simd.splat_f32s(value);
     let series = simd.mul_add_e_f32s(simd.mul_f32s(x, x), all(CUBE), all(1.0));

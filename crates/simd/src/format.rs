@@ -43,19 +43,19 @@ pub(crate) trait Chunk: Copy + Send + Sync {
 }
 
 /// Four planes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct F32Chunk([[f32; PLANE]; PLANES]);
 
 /// Words of two values each: planes 0 and 1, then 2 and 3.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Bf16Chunk([[u32; PLANE]; 2]);
 
 /// The same.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct F16Chunk([[u32; PLANE]; 2]);
 
 /// Words of four whole numbers each. Two planes are a block, which has a scale.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Q8Chunk {
     scales: [f16; 2],
     words: [u32; PLANE],

@@ -16,6 +16,7 @@ use crate::format::{Bf16Chunk, CHUNK, Chunk, F16Chunk, F32Chunk, Format, Q8Chunk
 ///
 /// A sum of products is computed in an order of its own, however many rows are multiplied at a time, and whichever
 /// outputs beside it.
+#[derive(PartialEq)]
 pub struct Weights {
     inputs: usize,
     outputs: usize,
@@ -23,6 +24,7 @@ pub struct Weights {
 }
 
 /// Row by row, each in whole chunks, the last one filled up with zeros.
+#[derive(PartialEq)]
 enum Values {
     F32(Vec<F32Chunk>),
     Bf16(Vec<Bf16Chunk>),
