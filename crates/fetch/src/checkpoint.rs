@@ -15,6 +15,8 @@ use crate::hub::{self, Id, Repository};
 pub const CONFIG: &str = "config.json";
 /// The tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
+/// How texts are generated, among it the tokens that end one.
+pub const GENERATION: &str = "generation_config.json";
 /// The weights, where they are one file.
 pub const WEIGHTS: &str = "model.safetensors";
 /// The list of the weights' files, where they are several.
@@ -95,7 +97,7 @@ fn is_whole(folder: &Path) -> bool {
 
 /// The weights come last: what else is missing shows at once.
 fn download(repository: &Repository, observer: &dyn Observer) -> Result<(), FetchError> {
-    for name in [CONFIG, TOKENIZER].into_iter().filter(|name| repository.has(name)) {
+    for name in [CONFIG, TOKENIZER, GENERATION].into_iter().filter(|name| repository.has(name)) {
         repository.fetch(name, observer)?;
     }
     if repository.has(WEIGHTS) {

@@ -69,7 +69,7 @@ impl Weights {
 
     fn stored(format: Format, inputs: usize, matrix: &[f32], exact: bool) -> Option<Self> {
         let values = match format {
-            Format::F32 => Values::F32(chunks(inputs, matrix, exact)?),
+            Format::F32 => Values::F32(chunks(inputs, matrix, false)?),
             Format::Bf16 => Values::Bf16(chunks(inputs, matrix, exact)?),
             Format::F16 => Values::F16(chunks(inputs, matrix, exact)?),
             Format::Q8 => Values::Q8(chunks(inputs, matrix, exact)?),

@@ -104,6 +104,16 @@ impl Session {
         self.reached[0]
     }
 
+    /// How many tokens there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// K.
+    pub fn blocks(&self) -> usize {
+        self.model.blocks()
+    }
+
     /// Whether the text has no tokens.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
