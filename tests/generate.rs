@@ -5,14 +5,17 @@
 use std::fs;
 use std::sync::Arc;
 
-use onejump_exit::{ExitHead, SharedHead};
+use onejump_exit::SessionHead;
 use onejump_generate::{Decoder, Drafter, Sampling, Step};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head;
 use onejump_models::session::{Head, Model, Session};
-use onejump_tests::{fail, folder, run, succeed};
+use onejump_shortcuts::map::Map;
+use onejump_tensor::rows;
+use onejump_tests::{fail, folder, relative_error, run, succeed};
 use serde_json::Value;
+use tch::{Device, Kind, Tensor};
 
 const MODEL: &str = "smollm2-135m";
 const PROMPT: &str = "The University of Oxford is";
@@ -47,6 +50,7 @@ fn speculative_is_full_for_every_family() {
         let model = Arc::new(Model::load(&mut checkpoint).unwrap());
         let loaded = head::Head::load(&mut checkpoint, Place::CPU).unwrap();
         let head = Head::new(&loaded, &model).unwrap();
+        let h = model.hidden_size() as i64;
         let most_likely = Sampling::default();
         let drawn = Sampling {
             temperature: 0.8,
@@ -59,8 +63,9 @@ fn speculative_is_full_for_every_family() {
         for sampling in [most_likely, drawn] {
             let (full, steps, _) = tokens(&model, &head, sampling, None, 1);
             assert_eq!((full.len(), steps), (ADDED, ADDED));
-            for level in 0..model.blocks() {
-                let drafter = Drafter::new(ExitHead::new(None, &SharedHead::new(&loaded)).unwrap(), level);
+            let map = Map::LowRank { norm: None, a: random(h, 4), b: random(4, h) };
+            for (level, map) in (0..model.blocks()).flat_map(|level| [(level, None), (level, Some(&map))]) {
+                let drafter = Drafter::new(SessionHead::new(map, &loaded).unwrap(), level);
                 for most in [1, 2, 5] {
                     let (ours, steps, right) = tokens(&model, &head, sampling, Some((&drafter, most)), 2);
                     assert_eq!(ours, full, "{name}, level {level}, {most} drafts, {sampling:?}");
@@ -72,6 +77,41 @@ fn speculative_is_full_for_every_family() {
         families += 1;
     }
     assert!(families >= 24 && accepted > 100, "{families} families, {accepted} drafts accepted");
+}
+
+/// The fused head on slices against the map and the model's head in libtorch: sums over a few dozen values in another
+/// order.
+#[test]
+fn the_head_behind_a_map_is_that_of_libtorch() {
+    tch::manual_seed(5);
+    for case in ["gpt2", "llama-grouped-tied", "gpt_neox-parallel"] {
+        let mut checkpoint =
+            Checkpoint::open(&folder().join("parity/cases").join(case).display().to_string()).unwrap();
+        let model = Arc::new(Model::load(&mut checkpoint).unwrap());
+        let loaded = head::Head::load(&mut checkpoint, Place::CPU).unwrap();
+        let head = Head::new(&loaded, &model).unwrap();
+        let session = Session::new(&model, 1, 2).unwrap();
+        let h = model.hidden_size() as i64;
+        let maps = [
+            Map::LowRank { norm: None, a: random(h, 5), b: random(5, h) },
+            Map::Full { w: random(h, h), bias: None },
+            Map::Full { w: random(h, h), bias: Some(random(1, h).view([-1])) },
+        ];
+        for map in maps.iter().map(Some).chain([None]) {
+            let state = random(1, h);
+            let approximation = map.map_or_else(|| state.shallow_clone(), |map| map.apply(&state).unwrap());
+            let expected = rows::values(&loaded.logits(&approximation).unwrap()).unwrap();
+            let ours = SessionHead::new(map, &loaded).unwrap();
+            let ours = ours.logits(&session, &head, &rows::values(&state).unwrap());
+            let error = relative_error(&ours, &expected);
+            assert!(error < 1e-5, "{case} {map:?}: {error}");
+        }
+        assert!(SessionHead::new(Some(&Map::Full { w: random(7, 7), bias: None }), &loaded).is_err());
+    }
+}
+
+fn random(rows: i64, columns: i64) -> Tensor {
+    Tensor::randn([rows, columns], (Kind::Float, Device::Cpu))
 }
 
 /// The most likely tokens of SmolLM2, f32, from `tests/golden/generate.py`.

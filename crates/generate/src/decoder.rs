@@ -90,7 +90,7 @@ impl<'a> Decoder<'a> {
         while drafts.len() < count.min(most).min(room) {
             let length = self.session.len();
             self.session.advance(drafter.level(), length)?;
-            let token = drafter.draft(self.session.state(length - 1))?;
+            let token = drafter.draft(&self.session, self.head, length - 1);
             self.session.push(&[token])?;
             drafts.push(token);
         }

@@ -1,19 +1,17 @@
 //! What an early level would say next.
 
-use onejump_exit::ExitHead;
-use onejump_tensor::rows::tensor;
-
-use crate::GenerateError;
+use onejump_exit::SessionHead;
+use onejump_models::session::{Head, Session};
 
 /// A head behind a map that drafts tokens at a level.
 pub struct Drafter {
-    head: ExitHead,
+    head: SessionHead,
     level: usize,
 }
 
 impl Drafter {
     /// Reads states at this level.
-    pub fn new(head: ExitHead, level: usize) -> Self {
+    pub fn new(head: SessionHead, level: usize) -> Self {
         Self { head, level }
     }
 
@@ -22,11 +20,9 @@ impl Drafter {
         self.level
     }
 
-    /// The most likely token from a state at its level, (H).
-    ///
-    /// # Errors
-    /// [`GenerateError::Exit`] if the state has another width.
-    pub fn draft(&self, state: &[f32]) -> Result<i64, GenerateError> {
-        Ok(self.head.look(&tensor(state, state.len())?)?[0].token)
+    /// The most likely token behind one that stands at the drafter's level. `head` is the model's own.
+    pub(crate) fn draft(&self, session: &Session, head: &Head, position: usize) -> i64 {
+        let logits = self.head.logits(session, head, session.state(position));
+        (0..logits.len()).fold(0, |best, id| if logits[id] > logits[best] { id } else { best }) as i64
     }
 }

@@ -23,9 +23,14 @@ pub enum GenerateError {
     /// The jump.
     #[error(transparent)]
     Shortcut(#[from] ShortcutError),
-    /// The jump's head.
-    #[error(transparent)]
-    Exit(#[from] ExitError),
+    /// The jump is for another hidden size than the model's head.
+    #[error("the jump is for H = {jump}, the head for H = {head}; they belong to different models")]
+    HiddenSize {
+        /// The jump's.
+        jump: usize,
+        /// The head's.
+        head: usize,
+    },
     /// The tokenizer refuses a text or tokens.
     #[error("{}: its tokenizer refuses: {reason}", path.display())]
     Tokenizer {
@@ -87,4 +92,15 @@ pub enum GenerateError {
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+impl From<ExitError> for GenerateError {
+    fn from(error: ExitError) -> Self {
+        match error {
+            ExitError::Model(error) => error.into(),
+            ExitError::Shortcut(error) => error.into(),
+            ExitError::HiddenSize { shortcut, head } => Self::HiddenSize { jump: shortcut, head },
+            ExitError::Torch(error) => error.into(),
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onejump_core::observe::Observer;
-use onejump_exit::{ExitHead, SharedHead};
+use onejump_exit::SessionHead;
 use onejump_models::ModelError;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
@@ -181,9 +181,9 @@ fn drafter(
     model: &Model,
     head: &head::Head,
 ) -> Result<Drafter, GenerateError> {
-    let (level, head) = (config.level, SharedHead::new(head));
-    let Some(path) = &config.jump else { return Ok(Drafter::new(ExitHead::new(None, &head)?, level)) };
+    let level = config.level;
+    let Some(path) = &config.jump else { return Ok(Drafter::new(SessionHead::new(None, head)?, level)) };
     let jump = ShortcutFile::read(path)?;
     jump.check_model(path, &checkpoint.sha256()?, model.hidden_size(), model.blocks())?;
-    Ok(Drafter::new(ExitHead::new(Some(jump.map_at(level)?), &head)?, level))
+    Ok(Drafter::new(SessionHead::new(Some(jump.map_at(level)?), head)?, level))
 }

@@ -125,7 +125,8 @@ mod tests {
     const LOGITS: [f32; 6] = [0.5, 2.0, -1.0, 1.0, 2.0, 0.0];
 
     fn chosen(sampling: Sampling, text: &[i64]) -> i64 {
-        sampling.choose(&mut LOGITS, text).unwrap()
+        let mut logits = LOGITS;
+        sampling.choose(&mut logits, text).unwrap()
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use onejump_simd::{Activation, Attend};
 
 use super::Angles;
+use super::layer::linear;
 use super::norm::Norm;
 use super::threads::Threads;
 use crate::linear::Few;
@@ -196,9 +197,4 @@ impl Mlp {
             }
         }
     }
-}
-
-/// (n, in) -> (n, out).
-fn linear(layer: &Few, x: &[f32], rows: usize, threads: &Threads) -> Vec<f32> {
-    threads.outputs(layer.weights.outputs(), rows, |outputs, products| layer.multiply(x, outputs, products))
 }

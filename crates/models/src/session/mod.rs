@@ -26,6 +26,7 @@
 
 mod block;
 mod head;
+mod layer;
 mod model;
 mod norm;
 mod threads;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use crate::ModelError;
 use block::Stream;
 pub use head::Head;
+pub use layer::Layer;
 pub use model::Model;
 use threads::Threads;
 
@@ -214,8 +216,23 @@ impl Session {
     /// # Panics
     /// If there are no such tokens, or the head is of another model.
     pub fn logits(&self, head: &Head, positions: Range<usize>) -> Vec<f32> {
-        let states = self.states(positions);
+        self.read(head, self.states(positions))
+    }
+
+    /// The logits of any states (n, H), computed by the session's threads: (n, V).
+    ///
+    /// # Panics
+    /// If the head is of another model.
+    pub fn read(&self, head: &Head, states: &[f32]) -> Vec<f32> {
         self.threads.run(|threads| head.logits(states, threads))
+    }
+
+    /// A layer beside the model's own, computed by the session's threads: (n, in) -> (n, out).
+    ///
+    /// # Panics
+    /// If `rows` are no whole rows of the layer.
+    pub fn apply(&self, layer: &Layer, rows: &[f32]) -> Vec<f32> {
+        self.threads.run(|threads| layer.forward(rows, threads))
     }
 }
 
