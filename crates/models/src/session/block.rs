@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use onejump_simd::{Activation, Attend};
 
-use super::Angles;
+use super::angles::Angles;
 use super::layer::linear;
 use super::norm::Norm;
 use super::threads::Threads;

@@ -24,6 +24,7 @@
 //! Here are slices of f32 from end to end, no tensors; one token costs as long as the weights take to come from
 //! memory. A family's file loads the same parts as for a [walk](crate::walk::Walk).
 
+mod angles;
 mod block;
 mod head;
 mod layer;
@@ -35,6 +36,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ModelError;
+use angles::Angles;
 use block::Stream;
 pub use head::Head;
 pub use layer::Layer;
@@ -63,13 +65,6 @@ pub struct Session {
 struct Cache {
     keys: Vec<f32>,
     values: Vec<f32>,
-}
-
-/// The cosine and the sine of each angle, (capacity, d/2).
-struct Angles {
-    half: usize,
-    cos: Vec<f32>,
-    sin: Vec<f32>,
 }
 
 impl Session {
@@ -233,31 +228,5 @@ impl Session {
     /// If `rows` are no whole rows of the layer.
     pub fn apply(&self, layer: &Layer, rows: &[f32]) -> Vec<f32> {
         self.threads.run(|threads| layer.forward(rows, threads))
-    }
-}
-
-impl Angles {
-    /// Angles position · frequency in f32, as Hugging Face computes them; cosines and sines are multiplied by `scale`.
-    fn new(frequencies: &[f32], scale: f64, positions: usize) -> Self {
-        let angles =
-            || (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-        Self {
-            half: frequencies.len(),
-            cos: angles().map(|angle| angle.cos() * scale as f32).collect(),
-            sin: angles().map(|angle| angle.sin() * scale as f32).collect(),
-        }
-    }
-
-    /// Rotates the first values of a head; the others pass.
-    fn rotate(&self, position: usize, head: &mut [f32]) {
-        let range = position * self.half..(position + 1) * self.half;
-        let (first, rest) = head.split_at_mut(self.half);
-        for ((first, second), (cos, sin)) in
-            first.iter_mut().zip(rest).zip(self.cos[range.clone()].iter().zip(&self.sin[range]))
-        {
-            let (x, y) = (*first, *second);
-            *first = x * cos - y * sin;
-            *second = y * cos + x * sin;
-        }
     }
 }
