@@ -169,7 +169,7 @@ struct Prepared {
 impl Prepared {
     fn new(config: &Config, observer: &dyn Observer) -> Result<Self, CaptureError> {
         let dtype = device::parse_dtype(&config.dtype)?;
-        let place = Place { device: Choice::of(&config.device)?.device, dtype };
+        let place = Place { device: Choice::of(&config.device)?.device, dtype, ..Place::CPU };
         tf32::check(&config.dtype, place.device)?;
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;

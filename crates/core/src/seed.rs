@@ -21,6 +21,8 @@ pub enum Purpose {
     Bootstrap = 5,
     /// Which tokens a step of gradient descent looks at.
     Tokens = 6,
+    /// Which token a text goes on with; the index is its position.
+    Draw = 7,
 }
 
 /// The stream of random numbers for one purpose and one index.

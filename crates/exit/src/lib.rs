@@ -5,6 +5,7 @@
 //! | put the head behind a map | [`ExitHead::new`] |
 //! | one look at hidden states: the best token, how sure it is | [`ExitHead::look`], [`Look`] |
 //! | the k best tokens | [`ExitHead::best`], [`Best`] |
+//! | the same in a decoding session | [`SessionHead`] |
 //! | the head of one model behind many maps | [`SharedHead`] |
 //! | run a model level by level | [`onejump_models::transformer::Transformer`] |
 //! | read a file of shortcuts | [`onejump_shortcuts::file::ShortcutFile`] |
@@ -65,9 +66,11 @@ pub use onejump_shortcuts as shortcuts;
 mod error;
 mod exit_head;
 mod look;
+mod session_head;
 mod shared_head;
 
 pub use error::ExitError;
 pub use exit_head::{Approximated, ExitHead};
 pub use look::{Best, Candidate, Look};
+pub use session_head::SessionHead;
 pub use shared_head::SharedHead;

@@ -17,6 +17,8 @@ pub const CONFIG: &str = "config.json";
 pub const TOKENIZER: &str = "tokenizer.json";
 /// What transformers does beside it, where a directory says so.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// How texts are generated, among it the tokens that end one.
+pub const GENERATION: &str = "generation_config.json";
 /// The weights, where they are one file.
 pub const WEIGHTS: &str = "model.safetensors";
 /// The list of the weights' files, where they are several.
@@ -97,7 +99,8 @@ fn is_whole(folder: &Path) -> bool {
 
 /// The weights come last: what else is missing shows at once.
 fn download(repository: &Repository, observer: &dyn Observer) -> Result<(), FetchError> {
-    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG].into_iter().filter(|name| repository.has(name)) {
+    let small = [CONFIG, TOKENIZER, TOKENIZER_CONFIG, GENERATION];
+    for name in small.into_iter().filter(|name| repository.has(name)) {
         repository.fetch(name, observer)?;
     }
     if repository.has(WEIGHTS) {

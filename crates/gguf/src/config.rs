@@ -84,6 +84,17 @@ impl GgufFile {
         Ok(Value::Object(config))
     }
 
+    /// The ids of the tokens that end a text or a turn of it.
+    pub fn end_ids(&self) -> Vec<i64> {
+        let keys = ["eos_token_id", "eot_token_id", "eom_token_id", "eos_token_ids", "eog_token_ids"];
+        let values = keys.iter().filter_map(|key| self.value(&format!("tokenizer.ggml.{key}")));
+        let ids = values.flat_map(|value| match value {
+            GgufValue::Array(ids) => ids.iter().filter_map(integer).collect(),
+            id => Vec::from_iter(integer(id)),
+        });
+        ids.map(|id| id as i64).collect()
+    }
+
     fn gpt2(&self, config: &mut Map<String, Value>) -> Result<(), GgufError> {
         for (key, name) in [
             ("n_embd", "embedding_length"),

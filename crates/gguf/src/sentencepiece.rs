@@ -38,14 +38,32 @@ impl GgufFile {
             "merges": merges(tokens, types, &scores),
         });
         let blanks = json!({"type": "Replace", "pattern": {"String": " "}, "content": BLANK});
-        let prefix = self.value("tokenizer.ggml.add_space_prefix").and_then(|value| value.to_bool().ok());
-        let normalizer = if prefix.unwrap_or(true) {
+        let normalizer = if self.adds_blank() {
             let first = json!({"type": "Prepend", "prepend": BLANK});
             json!({"type": "Sequence", "normalizers": [first, blanks]})
         } else {
             blanks
         };
         Ok((normalizer, model))
+    }
+
+    /// Whether a text gets a blank before it.
+    fn adds_blank(&self) -> bool {
+        let prefix = self.value("tokenizer.ggml.add_space_prefix").and_then(|value| value.to_bool().ok());
+        prefix.unwrap_or(true)
+    }
+
+    /// Decoder of a `tokenizer.json`: pieces of bytes become characters again, and the blank before the text goes.
+    pub(crate) fn sentencepiece_decoder(&self) -> Value {
+        let mut steps = vec![
+            json!({"type": "Replace", "pattern": {"String": BLANK}, "content": " "}),
+            json!({"type": "ByteFallback"}),
+            json!({"type": "Fuse"}),
+        ];
+        if self.adds_blank() {
+            steps.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
+        }
+        json!({"type": "Sequence", "decoders": steps})
     }
 
     fn scores(&self, count: usize) -> Result<Vec<f32>, GgufError> {

@@ -39,14 +39,15 @@ impl GgufFile {
     pub fn tokenizer_json(&self) -> Result<Value, GgufError> {
         let tokens = self.strings("tokenizer.ggml.tokens")?;
         let types = self.token_types(tokens.len())?;
-        let (normalizer, pre_tokenizer, model) = match self.string("tokenizer.ggml.model")? {
+        let (normalizer, pre_tokenizer, model, decoder) = match self.string("tokenizer.ggml.model")? {
             "gpt2" => {
                 self.warn_of_assumption()?;
-                (self.normalizer()?, self.pre_tokenizer()?, self.byte_level(&tokens)?)
+                let decoder = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+                (self.normalizer()?, self.pre_tokenizer()?, self.byte_level(&tokens)?, decoder)
             }
             "llama" => {
                 let (normalizer, model) = self.sentencepiece(&tokens, &types)?;
-                (normalizer, Value::Null, model)
+                (normalizer, Value::Null, model, self.sentencepiece_decoder())
             }
             other => {
                 return Err(self.content_error(format!(
@@ -63,12 +64,12 @@ impl GgufFile {
             "normalizer": normalizer,
             "pre_tokenizer": pre_tokenizer,
             "post_processor": self.post_processor(&tokens)?,
-            "decoder": null,
+            "decoder": decoder,
             "model": model,
         }))
     }
 
-    /// The tokenizer, ready to encode.
+    /// The tokenizer, ready to encode and to decode.
     ///
     /// # Errors
     /// [`GgufError`] as [`GgufFile::tokenizer_json`], or if the parts do not fit together.

@@ -15,6 +15,8 @@ pub(crate) struct Decoder {
     pub dimensions: Dimensions,
     /// (V, H).
     pub embedding: Tensor,
+    /// What its rows are multiplied with, where they are.
+    pub embedding_scale: Option<f64>,
     pub positions: Positions,
     pub blocks: Vec<Block>,
 }
@@ -54,8 +56,8 @@ pub(crate) struct Block {
 
 /// The norms around a part of a block: stream + after(part(before(stream))).
 pub(crate) struct Norms {
-    before: Option<Norm>,
-    after: Option<Norm>,
+    pub before: Option<Norm>,
+    pub after: Option<Norm>,
 }
 
 /// The feed-forward part.
@@ -201,6 +203,7 @@ impl Decoder {
         Self {
             dimensions: self.dimensions,
             embedding: self.embedding.shallow_clone(),
+            embedding_scale: self.embedding_scale,
             positions: match &self.positions {
                 Positions::Learned(table) => Positions::Learned(table.shallow_clone()),
                 Positions::Rotary(rotary) => Positions::Rotary(rotary.clone()),

@@ -16,11 +16,25 @@ pub struct Place {
     pub device: Device,
     /// `Float`, `BFloat16` or `Half`.
     pub dtype: Kind,
+    /// What the linear layers are laid out for, where they compute in f32 on the CPU.
+    pub batch: Batch,
+}
+
+/// How many rows are multiplied with a linear layer's weights at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// Many: weights are in f32, in the order in which they are multiplied.
+    Many,
+    /// One or a few: weights are as narrow as holds them exactly.
+    Few,
 }
 
 impl Place {
     /// f32 on the CPU.
-    pub const CPU: Self = Self { device: Device::Cpu, dtype: Kind::Float };
+    pub const CPU: Self = Self { device: Device::Cpu, dtype: Kind::Float, batch: Batch::Many };
+
+    /// The same for a [session](crate::session::Session), which computes a few tokens at a time.
+    pub const DECODING: Self = Self { batch: Batch::Few, ..Self::CPU };
 }
 
 /// The type of a name: `f32`, `bf16` or `f16`, and `tf32`, which is f32 but for the products of a GPU (see

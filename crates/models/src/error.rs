@@ -170,6 +170,17 @@ pub enum ModelError {
         /// The longest that the model takes.
         context: i64,
     },
+    /// A session has no room for more tokens.
+    #[error("a text of {found} tokens; the session has room for {capacity}")]
+    SessionFull {
+        /// How many tokens the text would have.
+        found: usize,
+        /// How many there is room for.
+        capacity: usize,
+    },
+    /// The system refuses threads.
+    #[error("threads cannot be started: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// A token is not in the vocabulary.
     #[error("token id {id} is outside the vocabulary of {vocab_size}")]
     TokenId {

@@ -129,7 +129,13 @@ pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) ->
         .map(|index| block(checkpoint, &config, index, place))
         .collect::<Result<_, _>>()?;
     let dimensions = config.dimensions();
-    Ok(Decoder { dimensions, embedding, positions: Positions::Learned(positions), blocks })
+    Ok(Decoder {
+        dimensions,
+        embedding,
+        embedding_scale: None,
+        positions: Positions::Learned(positions),
+        blocks,
+    })
 }
 
 fn block(

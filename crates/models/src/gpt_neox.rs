@@ -134,7 +134,13 @@ pub(crate) fn decoder(checkpoint: &mut Checkpoint, keys: &Keys, place: Place) ->
     let width = config.hidden_size / config.num_attention_heads;
     let rotary = Rotary::new(&config.rotary, width, config.max_position_embeddings, true, place)?;
     let dimensions = config.dimensions();
-    Ok(Decoder { dimensions, embedding, positions: Positions::Rotary(vec![rotary]), blocks })
+    Ok(Decoder {
+        dimensions,
+        embedding,
+        embedding_scale: None,
+        positions: Positions::Rotary(vec![rotary]),
+        blocks,
+    })
 }
 
 fn block(

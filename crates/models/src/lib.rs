@@ -6,6 +6,7 @@
 //! | hidden states of sampled tokens at every level | [`transformer::Transformer::states_at_last`] |
 //! | hidden states of all tokens | [`transformer::Transformer::states`] |
 //! | one block after another, as far as need be | [`walk::Walk`] |
+//! | a text that grows token by token, on the CPU | [`session::Session`] |
 //! | next-token distributions from final hidden states | [`head::Head`] |
 //!
 //! ```no_run
@@ -47,6 +48,7 @@ mod phi3;
 mod qwen;
 mod rotary;
 mod rotary_kinds;
+pub mod session;
 mod smollm3;
 pub mod tf32;
 pub mod transformer;

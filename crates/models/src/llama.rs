@@ -310,12 +310,7 @@ pub(crate) fn load(
 ) -> Result<Decoder, ModelError> {
     let shape = [config.vocab_size, config.hidden_size];
     let name = embedding_name(checkpoint, EMBEDDING, config.tie_word_embeddings);
-    let mut embedding = checkpoint.tensor(name, &shape, place)?;
-    if let Some(scale) = variant.embedding_scale {
-        // In the model's own type, as Hugging Face rounds it.
-        let scale = Tensor::f_from_slice(&[scale])?.f_to_kind(place.dtype)?.f_to_device(place.device)?;
-        embedding = embedding.f_mul(&scale)?;
-    }
+    let embedding = checkpoint.tensor(name, &shape, place)?;
     let blocks = (0..config.num_hidden_layers)
         .map(|index| block(checkpoint, config, variant, index, place))
         .collect::<Result<_, _>>()?;
@@ -326,8 +321,8 @@ pub(crate) fn load(
         .iter()
         .map(|rotary| Rotary::new(rotary, config.width(), context, variant.partial_rotary, place))
         .collect::<Result<_, _>>()?;
-    let dimensions = config.dimensions();
-    Ok(Decoder { dimensions, embedding, positions: Positions::Rotary(rotaries), blocks })
+    let (dimensions, embedding_scale) = (config.dimensions(), variant.embedding_scale);
+    Ok(Decoder { dimensions, embedding, embedding_scale, positions: Positions::Rotary(rotaries), blocks })
 }
 
 fn block(

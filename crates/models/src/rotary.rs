@@ -264,6 +264,13 @@ impl Rotary {
         }
     }
 
+    /// The frequencies in a text of some length, and what multiplies cosines and sines.
+    pub fn waves(&self, length: i64) -> (&[f32], f64) {
+        let long = self.long.as_ref().filter(|(longest, _)| length > *longest);
+        let waves = long.map_or(&self.waves, |(_, long)| long);
+        (&waves.frequencies, waves.scale)
+    }
+
     /// The angles of every token of a pack. With two kinds of waves the length of a token's sequence, up to the
     /// sampled token, decides.
     pub fn at(&self, pack: &Pack) -> Result<Angles, ModelError> {

@@ -33,6 +33,11 @@ impl<'a> Walk<'a> {
     pub(crate) fn start(model: &'a Decoder, pack: Pack, wanted: Wanted) -> Result<Self, ModelError> {
         tch::no_grad(|| {
             let mut stream = model.embedding.f_index_select(0, &pack.tokens)?; // (T, H)
+            if let Some(scale) = model.embedding_scale {
+                // In the model's own type, as Hugging Face rounds it.
+                let scale = Tensor::f_from_slice(&[scale])?.f_to_kind(stream.kind())?;
+                stream = stream.f_mul(&scale.f_to_device(stream.device())?)?;
+            }
             let angles = match &model.positions {
                 Positions::Learned(table) => {
                     stream = stream.f_add(&table.f_index_select(0, &pack.positions)?)?;

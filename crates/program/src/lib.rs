@@ -4,7 +4,7 @@
 //! | task | where |
 //! |---|---|
 //! | a program's `main` | [`run`] |
-//! | print a line | [`say!`], [`remark!`] |
+//! | print a line, or a piece of a text | [`say!`], [`remark!`]; [`say_piece`] |
 //! | progress bars on stderr, signals that stop | [`Terminal`] |
 //! | run another program, and pass signals on | [`child`] |
 //! | start this program anew with a library or a variable that it lacks | [`restart`](restart::restart) |
@@ -50,7 +50,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use onejump_core::observe::{Meter, Observer, Stopped, Task};
 
-pub use print::{remark_line, say_line};
+pub use print::{remark_line, say_line, say_piece};
 pub use status::exit;
 
 /// A whole program: parses the arguments, catches signals, sends logs to stderr, does the work, and says an error

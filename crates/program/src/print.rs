@@ -26,6 +26,19 @@ pub fn say_line(line: Arguments) {
     }
 }
 
+/// Prints a piece of a text to stdout at once, as it is. False if its reader has gone.
+pub fn say_piece(text: &str) -> bool {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => false,
+        Err(error) => {
+            remark_line(format_args!("cannot write to stdout: {error}"));
+            false
+        }
+        Ok(()) => true,
+    }
+}
+
 /// What [`remark!`](crate::remark) calls. A failure is ignored: there is nowhere left to report it.
 pub fn remark_line(line: Arguments) {
     let _ = writeln!(io::stderr(), "{line}");

@@ -4,7 +4,10 @@
 //! | task | where |
 //! |---|---|
 //! | lay a matrix out once, multiply rows with it often | [`Panels`] |
+//! | multiply weights of 8 to 32 bits with one row, or a few | [`Weights`] |
 //! | silu(x·gate) ⊙ (x·up) of a gated feed-forward | [`Panels::gated`] |
+//! | attention of one query over a cache of keys and values | [`Attend`] |
+//! | silu and gelu | [`Activation`] |
 //! | eˣ of a vector | [`exp()`] |
 //! | Σ xᵀx and Σ xᵀy of f32 rows, in f64 | [`gram`], [`cross`] |
 //! | one look at a row of logits: its largest, ln Σ exp | [`RowScan`] |
@@ -18,18 +21,29 @@
 //! Everything here computes in the thread that calls it, and always in the same order: results depend neither on the
 //! number of threads nor on the number of rows. This crate knows nothing of torch.
 
+mod activation;
+mod attend;
 mod exp;
+mod few_rows;
+mod format;
 mod outer;
 mod panels;
+mod prefetch;
 mod rows;
 mod scan;
 mod soft_cap;
 mod tiles;
+mod weights;
 
+pub use activation::Activation;
+pub use attend::Attend;
 pub use exp::exp;
+pub use few_rows::MOST_ROWS;
+pub use format::Format;
 pub use outer::{cross, gram};
 pub use panels::Panels;
 pub use rows::{CosineSums, Distance, add_cosines, distances, dot};
 pub use scan::RowScan;
 pub use soft_cap::soft_cap;
 pub use tiles::ROWS;
+pub use weights::Weights;

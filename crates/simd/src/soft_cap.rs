@@ -4,9 +4,6 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::exp::exp;
 
-/// More lanes than any vector has.
-const LANES: usize = 16;
-
 /// Replaces each x by c·tanh(x/c). The error is up to some 2e-7·c, whatever x.
 pub fn soft_cap(values: &mut [f32], cap: f32) {
     Arch::new().dispatch(SoftCap { values, cap });
@@ -22,26 +19,30 @@ impl WithSimd for SoftCap<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        /// Beyond it tanh is 1 in f32, and eˣ is not needed.
-        const LARGEST: f32 = 40.0;
-        let (cap, one, double) = (simd.splat_f32s(self.cap), simd.splat_f32s(1.0), simd.splat_f32s(2.0));
-        let (largest, twice) = (simd.splat_f32s(LARGEST), simd.splat_f32s(2.0 / self.cap));
-        // tanh(y) = 1 − 2/(e²ʸ + 1). On x86, `min` returns its second argument where one is NaN.
-        let capped = |x| {
-            let y = simd.min_f32s(largest, simd.mul_f32s(x, twice));
-            let rest = simd.div_f32s(double, simd.add_f32s(exp(simd, y), one));
-            simd.mul_f32s(cap, simd.sub_f32s(one, rest))
-        };
-        let (vectors, rest) = S::as_mut_simd_f32s(self.values);
-        for vector in vectors {
-            *vector = capped(*vector);
-        }
-        let mut last = [0.0; LANES];
-        last[..rest.len()].copy_from_slice(rest);
-        for vector in S::as_mut_simd_f32s(&mut last).0 {
-            *vector = capped(*vector);
-        }
-        rest.copy_from_slice(&last[..rest.len()]);
+        bend(simd, self.values, self.cap);
+    }
+}
+
+/// The same in the vectors of a processor. What a value becomes does not depend on the others.
+#[inline(always)]
+pub fn bend<S: Simd>(simd: S, values: &mut [f32], cap: f32) {
+    /// Beyond it tanh is 1 in f32, and eˣ is not needed.
+    const LARGEST: f32 = 40.0;
+    let (largest, twice) = (simd.splat_f32s(LARGEST), simd.splat_f32s(2.0 / cap));
+    let (cap, one, double) = (simd.splat_f32s(cap), simd.splat_f32s(1.0), simd.splat_f32s(2.0));
+    // tanh(y) = 1 − 2/(e²ʸ + 1). On x86, `min` returns its second argument where one is NaN.
+    let capped = |x| {
+        let y = simd.min_f32s(largest, simd.mul_f32s(x, twice));
+        let rest = simd.div_f32s(double, simd.add_f32s(exp(simd, y), one));
+        simd.mul_f32s(cap, simd.sub_f32s(one, rest))
+    };
+    let (vectors, rest) = S::as_mut_simd_f32s(values);
+    for vector in vectors {
+        *vector = capped(*vector);
+    }
+    if !rest.is_empty() {
+        let last = capped(simd.partial_load_f32s(rest));
+        simd.partial_store_f32s(rest, last);
     }
 }
 

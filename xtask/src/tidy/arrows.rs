@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata};
 
 /// The crates of the house from the ground up; a crate may depend on those that are listed with it.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("onejump-core", &[]),
     ("onejump-program", &["core"]),
     ("onejump-simd", &[]),
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("onejump-train", &["core", "store", "models", "shortcuts", "simd", "tensor", "program"]),
     ("onejump-score", &["core", "store", "shortcuts", "simd", "tensor", "program"]),
     ("onejump-evaluate", &["core", "store", "models", "shortcuts", "exit", "simd", "tensor", "program"]),
+    ("onejump-generate", &["core", "models", "shortcuts", "exit", "program"]),
     ("onejump-report", &["core", "store", "program"]),
     ("onejump-reproduce", &["core", "program"]),
     ("xtask", &["core", "program", "fetch"]),

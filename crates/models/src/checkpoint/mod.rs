@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use onejump_core::files;
 use onejump_core::observe::{Observer, Silent};
+use onejump_fetch::checkpoint::GENERATION;
 use onejump_gguf::GgufFile;
 use serde_json::Value;
 use tch::Tensor;
@@ -104,6 +105,29 @@ impl Checkpoint {
     /// Whether it is a GGUF file.
     pub(crate) fn is_gguf(&self) -> bool {
         matches!(self.source, Source::Gguf(_))
+    }
+
+    /// The ids of the tokens that end a text: what `config.json` and `generation_config.json` name, or a GGUF file's
+    /// tokens for the end of a text and of a turn.
+    ///
+    /// # Errors
+    /// [`ModelError`] if `generation_config.json` cannot be read.
+    pub fn end_ids(&self) -> Result<Vec<i64>, ModelError> {
+        let mut ids = match &self.source {
+            Source::Directory(_) => {
+                let file = self.path.join(GENERATION);
+                let generation: Value = if file.is_file() { files::read_json(&file)? } else { Value::Null };
+                let named = |config: &Value| match &config["eos_token_id"] {
+                    Value::Array(ids) => ids.iter().filter_map(Value::as_i64).collect(),
+                    id => Vec::from_iter(id.as_i64()),
+                };
+                [named(&self.config), named(&generation)].concat()
+            }
+            Source::Gguf(gguf) => gguf.end_ids(),
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
     }
 
     /// How many values all tensors have together.

@@ -1,0 +1,90 @@
+//! What a shortcut answers at a level of a session: the fused head of [`crate::ExitHead`] on slices, in the session's
+//! threads.
+
+use onejump_models::head;
+use onejump_models::norm::Norm;
+use onejump_models::session::{Head, Layer, Session};
+use onejump_shortcuts::map::Map;
+use onejump_simd::soft_cap;
+use onejump_tensor::rows::values;
+
+use crate::ExitError;
+
+/// A map with the head behind it.
+pub enum SessionHead {
+    /// The state as it is through the model's head.
+    Identity,
+    /// ĥ through the model's head.
+    Full(Layer),
+    /// The fused head.
+    LowRank(Box<Fused>),
+}
+
+/// u = h·M + c (r), ĥ = u·B (H) for its length alone, and logits (u·P)/s + bias·Eᵀ (V).
+pub struct Fused {
+    projection: Layer,
+    back: Layer,
+    logits: Layer,
+    constant: Option<Vec<f32>>,
+    eps: f64,
+    soft_cap: Option<f32>,
+}
+
+impl SessionHead {
+    /// The head of a model behind a map; `None` is the identity.
+    ///
+    /// # Errors
+    /// [`ExitError::HiddenSize`] if map and head are of different models.
+    pub fn new(map: Option<&Map>, head: &head::Head) -> Result<Self, ExitError> {
+        let Some(map) = map else { return Ok(Self::Identity) };
+        if map.hidden_size() != head.hidden_size() {
+            return Err(ExitError::HiddenSize { shortcut: map.hidden_size(), head: head.hidden_size() });
+        }
+        match (map, map.projection()?) {
+            (Map::LowRank { b, .. }, Some(projection)) => {
+                let norm = &head.norm;
+                let centred = norm.centred(b)?; // (r, H)
+                let fused = centred.f_mul(norm.weight())?.f_mm(&head.unembedding.f_transpose(0, 1)?)?; // (r, V)
+                let constant = norm.bias().map(|bias| head.unembedding.f_mv(bias)).transpose()?;
+                let (Norm::Rms { eps, .. } | Norm::Layer { eps, .. }) = norm;
+                Ok(Self::LowRank(Box::new(Fused {
+                    projection: Layer::new(&projection.matrix, Some(&projection.constant.f_view([-1])?))?,
+                    back: Layer::new(&centred, None)?,
+                    logits: Layer::new(&fused, None)?,
+                    constant: constant.map(|constant| values(&constant)).transpose()?,
+                    eps: *eps,
+                    soft_cap: head.soft_cap.map(|cap| cap as f32),
+                })))
+            }
+            (Map::Full { w, bias }, _) => Ok(Self::Full(Layer::new(w, bias.as_ref())?)),
+            (Map::LowRank { .. }, None) => Ok(Self::Identity),
+        }
+    }
+
+    /// The logits at a state (H): (V). `head` is the model's own.
+    pub fn logits(&self, session: &Session, head: &Head, state: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Identity => session.read(head, state),
+            Self::Full(map) => session.read(head, &session.apply(map, state)),
+            Self::LowRank(fused) => fused.logits(session, state),
+        }
+    }
+}
+
+impl Fused {
+    fn logits(&self, session: &Session, state: &[f32]) -> Vec<f32> {
+        let u = session.apply(&self.projection, state);
+        let centred = session.apply(&self.back, &u);
+        let squares: f64 = centred.iter().map(|&value| f64::from(value).powi(2)).sum();
+        let inverse = (1.0 / (squares / centred.len() as f64 + self.eps).sqrt()) as f32;
+        let scaled: Vec<f32> = u.iter().map(|value| value * inverse).collect();
+        let mut logits = session.apply(&self.logits, &scaled);
+        if let Some(constant) = &self.constant {
+            logits.iter_mut().zip(constant).for_each(|(logit, constant)| *logit += constant);
+        }
+        if let Some(cap) = self.soft_cap {
+            soft_cap(&mut logits, cap);
+        }
+        logits
+    }
+}

@@ -1,0 +1,131 @@
+//! The command line.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{CommandFactory, Parser};
+use onejump_core::files::FileError;
+use onejump_generate::{Config, GenerateError, Mode, Sampling};
+
+/// Go on with a text: in full, or with drafts from an early level, which the model verifies.
+///
+/// The text goes to stdout as it comes, what it took to stderr. Speculative text is the same as in full, byte for byte.
+#[derive(Parser)]
+#[command(version)]
+pub struct Args {
+    /// Directory, GGUF file, hub id or built-in model
+    #[arg(short, long, value_name = "M")]
+    model: String,
+    /// What the text begins with; from stdin if neither this nor --file is given
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "file")]
+    prompt: Option<String>,
+    /// A file with what the text begins with, in UTF-8
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How many tokens to add at most
+    #[arg(short = 'n', long, value_name = "N", default_value_t = Config::TOKENS)]
+    tokens: usize,
+    /// Room for the whole text, in tokens; by default 4096, or what the model takes if that is less
+    #[arg(short, long, value_name = "N")]
+    context: Option<usize>,
+    /// Threads; 0 is one for each processor
+    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// What logits are divided by before a token is drawn; 0 always takes the most likely one
+    #[arg(long = "temp", value_name = "T", default_value_t = 0.0)]
+    temperature: f64,
+    /// Draw among so many of the most likely tokens; 0 for all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    top_k: usize,
+    /// Draw among the most likely tokens that have this probability together
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    top_p: f64,
+    /// Draw among tokens at least this many times as likely as the most likely one
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    min_p: f64,
+    /// What logits of tokens in the text are divided by (multiplied, below 0); 1 for nothing
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    repeat_penalty: f32,
+    /// Of the random numbers, which depend on it and on a token's position alone
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// A text that ends everything, and is not shown; may be repeated
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    stop: Vec<String>,
+    /// Go on behind the model's end tokens
+    #[arg(long)]
+    ignore_eos: bool,
+    /// full, or speculative: an early level drafts tokens, which the model verifies
+    #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
+    mode: Mode,
+    /// The jump that drafts, from onejump-score or onejump-train; the model's own head without
+    #[arg(long, value_name = "FILE")]
+    jump: Option<PathBuf>,
+    /// The level that drafts
+    #[arg(long, value_name = "K")]
+    level: Option<usize>,
+    /// How many tokens to draft at a time at most
+    #[arg(long, value_name = "N")]
+    draft_max: Option<usize>,
+    /// Also run in full, compare, and say how long that took
+    #[arg(long)]
+    check: bool,
+    /// Print JSON when all is done instead of the text as it comes
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Args {
+    /// What is wanted; reads the prompt.
+    pub fn config(self) -> Result<Config, GenerateError> {
+        self.check_usage();
+        let prompt = match (self.prompt, &self.file) {
+            (Some(prompt), _) => prompt,
+            (None, Some(path)) => std::fs::read_to_string(path).map_err(FileError::reading(path))?,
+            (None, None) => {
+                let mut prompt = String::new();
+                std::io::stdin().read_to_string(&mut prompt).map_err(FileError::reading("stdin".as_ref()))?;
+                prompt
+            }
+        };
+        let plain = Config::new(&self.model, &prompt);
+        Ok(Config {
+            tokens: self.tokens,
+            context: self.context,
+            threads: self.threads,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+                min_p: self.min_p,
+                repeat_penalty: self.repeat_penalty,
+                seed: self.seed,
+            },
+            stop: self.stop,
+            ignore_ends: self.ignore_eos,
+            mode: self.mode,
+            jump: self.jump,
+            level: self.level.unwrap_or(plain.level),
+            most_drafts: self.draft_max.unwrap_or(plain.most_drafts),
+            check: self.check,
+            ..plain
+        })
+    }
+
+    /// What is for drafts alone must not be ignored in silence, and what drafts must be told its level.
+    fn check_usage(&self) {
+        let reason = match self.mode {
+            Mode::Full
+                if self.jump.is_some() || self.level.is_some() || self.draft_max.is_some() || self.check =>
+            {
+                "--jump, --level, --draft-max and --check are for --mode speculative"
+            }
+            Mode::Speculative if self.level.is_none() => {
+                "--mode speculative needs --level K: the level that drafts"
+            }
+            _ => return,
+        };
+        Self::command().error(clap::error::ErrorKind::ArgumentConflict, reason).exit()
+    }
+}

@@ -1,0 +1,106 @@
+//! What can stop a text.
+
+use std::path::PathBuf;
+
+use onejump_core::files::FileError;
+use onejump_core::observe::Stopped;
+use onejump_exit::ExitError;
+use onejump_models::ModelError;
+use onejump_shortcuts::ShortcutError;
+
+/// A text that could not be generated.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    /// Whoever called asked to stop.
+    #[error("{0}")]
+    Stopped(#[from] Stopped),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The jump.
+    #[error(transparent)]
+    Shortcut(#[from] ShortcutError),
+    /// The jump is for another hidden size than the model's head.
+    #[error("the jump is for H = {jump}, the head for H = {head}; they belong to different models")]
+    HiddenSize {
+        /// The jump's.
+        jump: usize,
+        /// The head's.
+        head: usize,
+    },
+    /// The tokenizer refuses a text or tokens.
+    #[error("{}: its tokenizer refuses: {reason}", path.display())]
+    Tokenizer {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What it says.
+        reason: String,
+    },
+    /// The prompt has no tokens.
+    #[error("the prompt is empty, and the model's tokenizer puts no token before it; give some text")]
+    EmptyPrompt,
+    /// The prompt leaves no room.
+    #[error(
+        "the prompt has {tokens} tokens, and there is room for {context} with those that are added; raise --context"
+    )]
+    LongPrompt {
+        /// How many.
+        tokens: usize,
+        /// How many there is room for.
+        context: usize,
+    },
+    /// A level that cannot draft.
+    #[error("level {level} cannot draft: the model has {blocks} blocks; give a level from 0 to {}", blocks - 1)]
+    Level {
+        /// What was asked for.
+        level: usize,
+        /// K.
+        blocks: usize,
+    },
+    /// A number that makes no sense.
+    #[error("{what} is {found}; {expected}")]
+    Range {
+        /// Of what.
+        what: &'static str,
+        /// What was given.
+        found: f64,
+        /// What could be.
+        expected: &'static str,
+    },
+    /// The model's logits are not numbers.
+    #[error(
+        "the logits behind token {position} are not finite: the weights are too large for f32, or damaged"
+    )]
+    NotFinite {
+        /// Counted from 0.
+        position: usize,
+    },
+    /// The text differs from the one in full.
+    #[error(
+        "the text differs from the one in full at token {position} of those that were added; this is a mistake in Onejump"
+    )]
+    Differs {
+        /// Counted from 0.
+        position: usize,
+    },
+    /// The outcome has no JSON.
+    #[error("the outcome cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl From<ExitError> for GenerateError {
+    fn from(error: ExitError) -> Self {
+        match error {
+            ExitError::Model(error) => error.into(),
+            ExitError::Shortcut(error) => error.into(),
+            ExitError::HiddenSize { shortcut, head } => Self::HiddenSize { jump: shortcut, head },
+            ExitError::Torch(error) => error.into(),
+        }
+    }
+}

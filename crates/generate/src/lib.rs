@@ -1,0 +1,43 @@
+//! Goes on with a text: in full, or with drafts from an early level, which the model verifies.
+//!
+//! | task | where |
+//! |---|---|
+//! | a text from a prompt | [`generate`], [`Config`] |
+//! | tokens from tokens | [`Decoder`] |
+//! | how a token is chosen from logits | [`Sampling`] |
+//! | what drafts a token at an early level | [`Drafter`] |
+//!
+//! ```no_run
+//! use onejump_core::observe::Silent;
+//! use onejump_generate::{Config, generate};
+//!
+//! let config = Config { tokens: 32, ..Config::new("smollm2-135m", "The capital of France is") };
+//! let outcome = generate(&config, &Silent, |piece| {
+//!     let _ = piece; // whole characters, as they come
+//!     true
+//! })?;
+//! println!("{}", outcome.text);
+//! # Ok::<(), onejump_generate::GenerateError>(())
+//! ```
+//!
+//! Speculative output is full output, byte for byte: a [session's](onejump_models::session) states do not depend on which
+//! tokens are computed together, and the random number of a token depends on the seed and its position alone.
+//!
+//! This crate knows nothing of stored states or of how a jump was trained.
+
+mod config;
+mod decoder;
+mod drafter;
+mod error;
+mod outcome;
+mod run;
+mod sampling;
+mod text;
+
+pub use config::{Config, Mode};
+pub use decoder::{Decoder, Step};
+pub use drafter::Drafter;
+pub use error::GenerateError;
+pub use outcome::{Drafts, End, Outcome, Times};
+pub use run::generate;
+pub use sampling::Sampling;

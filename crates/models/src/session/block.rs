@@ -1,0 +1,205 @@
+//! What a block computes for a few rows.
+
+use std::ops::Range;
+
+use onejump_simd::{Activation, Attend};
+
+use super::angles::Angles;
+use super::layer::linear;
+use super::norm::Norm;
+use super::threads::Threads;
+use crate::linear::Few;
+
+/// The parts of a block, as `decoder.rs` has them.
+pub(super) struct Block {
+    pub attention_norms: Norms,
+    pub attention: Attention,
+    pub mlp_norms: Norms,
+    pub mlp: Mlp,
+    pub parallel: bool,
+    pub rotary: Option<usize>,
+}
+
+/// The norms around a part: stream + after(part(before(stream))).
+pub(super) struct Norms {
+    pub before: Option<Norm>,
+    pub after: Option<Norm>,
+}
+
+/// Self-attention with A heads of d values in G groups.
+pub(super) struct Attention {
+    /// (H, (A + 2·G)·d).
+    pub qkv_proj: Few,
+    /// (A·d, H).
+    pub o_proj: Few,
+    pub query_key_norms: Option<(Norm, Norm)>,
+    pub heads: usize,
+    pub groups: usize,
+    pub width: usize,
+    pub window: Option<usize>,
+    /// What multiplies the products of queries and keys.
+    pub scale: f32,
+    /// c of their soft-cap.
+    pub soft_cap: Option<f32>,
+}
+
+/// The feed-forward part.
+pub(super) enum Mlp {
+    /// down(activation(gate(x)) ⊙ up(x)).
+    Gated { gate_proj: Few, activation: Activation, up_proj: Few, down_proj: Few },
+    /// proj(activation(fc(x))).
+    Plain { fc: Few, activation: Activation, proj: Few },
+}
+
+/// Tokens side by side that stand before a block, and what it keeps of all tokens.
+pub(super) struct Stream<'a> {
+    /// The position of the first.
+    pub start: usize,
+    /// How many there are.
+    pub rows: usize,
+    /// Their residual stream, (n, H).
+    pub states: &'a mut [f32],
+    /// The block's keys, (positions, G·d).
+    pub keys: &'a mut [f32],
+    /// And values.
+    pub values: &'a mut [f32],
+}
+
+impl Block {
+    /// How many values a token's keys have together.
+    pub fn key_width(&self) -> usize {
+        self.attention.groups * self.attention.width
+    }
+
+    /// The bytes of its weights.
+    pub fn bytes(&self) -> usize {
+        let Attention { qkv_proj, o_proj, .. } = &self.attention;
+        let mlp = match &self.mlp {
+            Mlp::Gated { gate_proj, up_proj, down_proj, .. } => vec![gate_proj, up_proj, down_proj],
+            Mlp::Plain { fc, proj, .. } => vec![fc, proj],
+        };
+        mlp.into_iter().chain([qkv_proj, o_proj]).map(|layer| layer.weights.bytes()).sum()
+    }
+
+    /// Brings tokens through the block.
+    pub fn run(&self, stream: Stream<'_>, angles: Option<&Angles>, threads: &Threads) {
+        let Stream { start, rows, states, keys, values } = stream;
+        let parallel = self.parallel.then(|| states.to_vec());
+        let entering = self.attention_norms.entering(states);
+        let query = self.attention.remember(&entering, start, keys, values, angles, threads);
+        let attended = self.attention.attend(&query, start, keys, values, threads);
+        let added = linear(&self.attention.o_proj, &attended, rows, threads);
+        self.attention_norms.add(added, states);
+        let entering = self.mlp_norms.entering(parallel.as_deref().unwrap_or(states));
+        self.mlp_norms.add(self.mlp.forward(&entering, rows, threads), states);
+    }
+}
+
+impl Norms {
+    fn entering(&self, states: &[f32]) -> Vec<f32> {
+        let mut entering = states.to_vec();
+        if let Some(norm) = &self.before {
+            norm.apply(&mut entering);
+        }
+        entering
+    }
+
+    /// Adds what leaves a part to the stream.
+    fn add(&self, mut leaving: Vec<f32>, states: &mut [f32]) {
+        if let Some(norm) = &self.after {
+            norm.apply(&mut leaving);
+        }
+        states.iter_mut().zip(leaving).for_each(|(state, added)| *state += added);
+    }
+}
+
+impl Attention {
+    /// Keeps the keys and values of tokens (n, H); returns their queries, (n, A·d).
+    fn remember(
+        &self,
+        x: &[f32],
+        start: usize,
+        keys: &mut [f32],
+        values: &mut [f32],
+        angles: Option<&Angles>,
+        threads: &Threads,
+    ) -> Vec<f32> {
+        let (query_width, key_width) = (self.heads * self.width, self.groups * self.width);
+        let rows = x.len() / self.qkv_proj.weights.inputs();
+        let mut qkv = linear(&self.qkv_proj, x, rows, threads);
+        let mut queries = Vec::with_capacity(rows * query_width);
+        for (position, row) in (start..).zip(qkv.chunks_exact_mut(query_width + 2 * key_width)) {
+            let (query, key_value) = row.split_at_mut(query_width);
+            let (key, value) = key_value.split_at_mut(key_width);
+            if let Some((query_norm, key_norm)) = &self.query_key_norms {
+                query_norm.apply(query);
+                key_norm.apply(key);
+            }
+            if let Some(angles) = angles {
+                let heads = query.chunks_exact_mut(self.width).chain(key.chunks_exact_mut(self.width));
+                heads.for_each(|head| angles.rotate(position, head));
+            }
+            queries.extend_from_slice(query);
+            keys[position * key_width..][..key_width].copy_from_slice(key);
+            values[position * key_width..][..key_width].copy_from_slice(value);
+        }
+        queries
+    }
+
+    /// Attention of tokens over those up to themselves: queries (n, A·d) -> (n, A·d).
+    fn attend(
+        &self,
+        queries: &[f32],
+        start: usize,
+        keys: &[f32],
+        values: &[f32],
+        threads: &Threads,
+    ) -> Vec<f32> {
+        let stride = self.groups * self.width;
+        let (scale, soft_cap) = (self.scale, self.soft_cap);
+        let mut attended = vec![0.0; queries.len()];
+        let longest = self.seen(start + queries.len() / (self.heads * self.width) - 1).len();
+        threads.pieces(&mut attended, self.width, queries.len() * longest, |index, output, scores| {
+            let (row, head) = (index / self.heads, index % self.heads);
+            // Tokens that are seen, from this group's part of the first to that of the last.
+            let seen = self.seen(start + row);
+            let group = head / (self.heads / self.groups) * self.width;
+            let part = seen.start * stride + group..(seen.end - 1) * stride + group + self.width;
+            let query = &queries[index * self.width..][..self.width];
+            let (keys, values) = (&keys[part.clone()], &values[part]);
+            let attend = Attend { query, keys, values, stride, scale, soft_cap };
+            attend.into(scores, output);
+        });
+        attended
+    }
+
+    /// The tokens that the one at a position sees.
+    fn seen(&self, position: usize) -> Range<usize> {
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window))..position + 1
+    }
+}
+
+impl Mlp {
+    /// (n, H) -> (n, H).
+    fn forward(&self, x: &[f32], rows: usize, threads: &Threads) -> Vec<f32> {
+        match self {
+            Self::Gated { gate_proj, activation, up_proj, down_proj } => {
+                let gated = threads.outputs(gate_proj.weights.outputs(), rows, |outputs, gates| {
+                    gate_proj.multiply(x, outputs.clone(), gates);
+                    activation.apply(gates);
+                    let mut ups = vec![0.0; gates.len()];
+                    up_proj.multiply(x, outputs, &mut ups);
+                    gates.iter_mut().zip(ups).for_each(|(gate, up)| *gate *= up);
+                });
+                linear(down_proj, &gated, rows, threads)
+            }
+            Self::Plain { fc, activation, proj } => {
+                let inner = threads.outputs(fc.weights.outputs(), rows, |outputs, values| {
+                    fc.multiply(x, outputs, values);
+                    activation.apply(values);
+                });
+                linear(proj, &inner, rows, threads)
+            }
+        }
+    }
+}

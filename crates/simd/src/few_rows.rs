@@ -1,0 +1,98 @@
+//! The innermost product of a few rows with rows of weights: one sum of products for each pair, in registers.
+
+use pulp::{Simd, WithSimd};
+
+use crate::format::{CHUNK, Chunk, PLANE, PLANES};
+use crate::prefetch::prefetch;
+
+/// The most rows that are multiplied with weights while those are in registers.
+pub const MOST_ROWS: usize = 8;
+
+/// How far ahead weights are asked for, in bytes.
+const AHEAD: usize = 4096;
+
+/// The products of up to eight rows with some rows of weights.
+pub(crate) struct FewRows<'a, C> {
+    /// The rows, one after another, each of whole chunks.
+    pub x: &'a [f32],
+    /// Rows of weights, likewise.
+    pub weights: &'a [C],
+    /// Chunks of a row.
+    pub chunks: usize,
+    /// For each row of weights its products with the rows.
+    pub products: &'a mut [f32],
+}
+
+impl<C: Chunk> WithSimd for FewRows<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // So many rows of weights at a time that the sums fill the registers: a sum waits for its own last addition.
+        match self.x.len() / (self.chunks * CHUNK) {
+            0 => {}
+            1 => self.tiles::<S, 1, 4>(simd),
+            2 => self.tiles::<S, 2, 2>(simd),
+            3 => self.tiles::<S, 3, 2>(simd),
+            4 => self.tiles::<S, 4, 2>(simd),
+            5 => self.tiles::<S, 5, 2>(simd),
+            6 => self.tiles::<S, 6, 2>(simd),
+            7 => self.tiles::<S, 7, 2>(simd),
+            _ => self.tiles::<S, MOST_ROWS, 2>(simd),
+        }
+    }
+}
+
+impl<C: Chunk> FewRows<'_, C> {
+    /// The products of R rows, with W rows of weights at a time. What is left over is multiplied one by one.
+    #[inline(always)]
+    fn tiles<S: Simd, const R: usize, const W: usize>(self, simd: S) {
+        let row = self.chunks * CHUNK;
+        let x: [&[f32]; R] = std::array::from_fn(|r| &self.x[r * row..][..row]);
+        let (weights, products) = (self.weights.chunks_exact(W * self.chunks), self.products);
+        let (together, rest) = products.split_at_mut(weights.len() * W * R);
+        let single = weights.remainder().chunks_exact(self.chunks);
+        for (weights, products) in weights.zip(together.chunks_exact_mut(W * R)) {
+            tile::<S, C, R, W>(simd, x, weights, products);
+        }
+        for (weights, products) in single.zip(rest.chunks_exact_mut(R)) {
+            tile::<S, C, R, 1>(simd, x, weights, products);
+        }
+    }
+}
+
+/// The products of R rows with W rows of weights. The order of a sum depends neither on R nor on W.
+#[inline(always)]
+fn tile<S: Simd, C: Chunk, const R: usize, const W: usize>(
+    simd: S,
+    x: [&[f32]; R],
+    weights: &[C],
+    products: &mut [f32],
+) {
+    let chunks = weights.len() / W;
+    let weights: [&[C]; W] = std::array::from_fn(|w| &weights[w * chunks..][..chunks]);
+    let mut sums = [[simd.splat_f32s(0.0); R]; W];
+    for chunk in 0..chunks {
+        for weights in &weights {
+            prefetch(&weights[chunk], AHEAD);
+        }
+        let x: [&[f32]; R] = std::array::from_fn(|r| &x[r][chunk * CHUNK..][..CHUNK]);
+        for plane in 0..PLANES {
+            for vector in 0..PLANE / S::F32_LANES {
+                let place = plane * (PLANE / S::F32_LANES) + vector;
+                let values: [S::f32s; R] = std::array::from_fn(|r| S::as_simd_f32s(x[r]).0[place]);
+                for (sums, weights) in sums.iter_mut().zip(&weights) {
+                    let widened = weights[chunk].vector(simd, plane, vector);
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = simd.mul_add_e_f32s(value, widened, *sum);
+                    }
+                }
+            }
+        }
+    }
+    for (products, sums) in products.chunks_exact_mut(R).zip(sums) {
+        for (product, sum) in products.iter_mut().zip(sums) {
+            *product = simd.reduce_sum_f32s(sum);
+        }
+    }
+}

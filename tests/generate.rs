@@ -1,0 +1,183 @@
+//! `onejump-generate`: speculative text is that in full for every family, and the text is transformers'.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::sync::Arc;
+
+use onejump_exit::SessionHead;
+use onejump_generate::{Decoder, Drafter, Sampling, Step};
+use onejump_models::checkpoint::Checkpoint;
+use onejump_models::device::Place;
+use onejump_models::head;
+use onejump_models::session::{Head, Model, Session};
+use onejump_shortcuts::map::Map;
+use onejump_tensor::rows;
+use onejump_tests::{fail, folder, relative_error, run, succeed};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+const MODEL: &str = "smollm2-135m";
+const PROMPT: &str = "The University of Oxford is";
+
+/// How many tokens each family adds to a prompt of four.
+const ADDED: usize = 40;
+
+/// The tokens that a model adds, how often all its blocks were run, and how many drafts it accepted.
+fn tokens(
+    model: &Arc<Model>,
+    head: &Head,
+    sampling: Sampling,
+    drafter: Option<(&Drafter, usize)>,
+    threads: usize,
+) -> (Vec<i64>, usize, usize) {
+    let session = Session::new(model, 4 + ADDED, threads).unwrap();
+    let mut decoder = Decoder::new(session, head, &[5, 1, 4, 1], sampling, drafter, &[]).unwrap();
+    let mut tokens = Vec::new();
+    while tokens.len() < ADDED {
+        tokens.extend(decoder.step(Step { most: ADDED - tokens.len() }).unwrap());
+    }
+    (tokens, decoder.drafts().steps, decoder.drafts().accepted)
+}
+
+#[test]
+fn speculative_is_full_for_every_family() {
+    let (mut families, mut accepted) = (0, 0);
+    for case in fs::read_dir(folder().join("parity/cases")).unwrap() {
+        let case = case.unwrap().path();
+        let name = case.display().to_string();
+        let mut checkpoint = Checkpoint::open(&name).unwrap();
+        let model = Arc::new(Model::load(&mut checkpoint).unwrap());
+        let loaded = head::Head::load(&mut checkpoint, Place::CPU).unwrap();
+        let head = Head::new(&loaded, &model).unwrap();
+        let h = model.hidden_size() as i64;
+        let most_likely = Sampling::default();
+        let drawn = Sampling {
+            temperature: 0.8,
+            top_k: 20,
+            top_p: 0.95,
+            repeat_penalty: 1.1,
+            seed: 7,
+            ..most_likely
+        };
+        for sampling in [most_likely, drawn] {
+            let (full, steps, _) = tokens(&model, &head, sampling, None, 1);
+            assert_eq!((full.len(), steps), (ADDED, ADDED));
+            let map = Map::LowRank { norm: None, a: random(h, 4), b: random(4, h) };
+            for (level, map) in (0..model.blocks()).flat_map(|level| [(level, None), (level, Some(&map))]) {
+                let drafter = Drafter::new(SessionHead::new(map, &loaded).unwrap(), level);
+                for most in [1, 2, 5] {
+                    let (ours, steps, right) = tokens(&model, &head, sampling, Some((&drafter, most)), 2);
+                    assert_eq!(ours, full, "{name}, level {level}, {most} drafts, {sampling:?}");
+                    assert_eq!(steps + right, ADDED, "a step adds one token and the accepted drafts");
+                    accepted += right;
+                }
+            }
+        }
+        families += 1;
+    }
+    assert!(families >= 24 && accepted > 100, "{families} families, {accepted} drafts accepted");
+}
+
+/// The fused head on slices against the map and the model's head in libtorch: sums over a few dozen values in another
+/// order.
+#[test]
+fn the_head_behind_a_map_is_that_of_libtorch() {
+    tch::manual_seed(5);
+    for case in ["gpt2", "llama-grouped-tied", "gpt_neox-parallel"] {
+        let mut checkpoint =
+            Checkpoint::open(&folder().join("parity/cases").join(case).display().to_string()).unwrap();
+        let model = Arc::new(Model::load(&mut checkpoint).unwrap());
+        let loaded = head::Head::load(&mut checkpoint, Place::CPU).unwrap();
+        let head = Head::new(&loaded, &model).unwrap();
+        let session = Session::new(&model, 1, 2).unwrap();
+        let h = model.hidden_size() as i64;
+        let maps = [
+            Map::LowRank { norm: None, a: random(h, 5), b: random(5, h) },
+            Map::Full { w: random(h, h), bias: None },
+            Map::Full { w: random(h, h), bias: Some(random(1, h).view([-1])) },
+        ];
+        for map in maps.iter().map(Some).chain([None]) {
+            let state = random(1, h);
+            let approximation = map.map_or_else(|| state.shallow_clone(), |map| map.apply(&state).unwrap());
+            let expected = rows::values(&loaded.logits(&approximation).unwrap()).unwrap();
+            let ours = SessionHead::new(map, &loaded).unwrap();
+            let ours = ours.logits(&session, &head, &rows::values(&state).unwrap());
+            let error = relative_error(&ours, &expected);
+            assert!(error < 1e-5, "{case} {map:?}: {error}");
+        }
+        assert!(SessionHead::new(Some(&Map::Full { w: random(7, 7), bias: None }), &loaded).is_err());
+    }
+}
+
+fn random(rows: i64, columns: i64) -> Tensor {
+    Tensor::randn([rows, columns], (Kind::Float, Device::Cpu))
+}
+
+/// The most likely tokens of SmolLM2, f32, from `tests/golden/generate.py`.
+#[test]
+fn the_text_is_transformers() {
+    let golden: Value =
+        serde_json::from_slice(&fs::read(folder().join("golden/generate.json")).unwrap()).unwrap();
+    for row in golden.as_array().unwrap() {
+        let (prompt, text) = (row["prompt"].as_str().unwrap(), row["text"].as_str().unwrap());
+        let count = row["tokens"].as_array().unwrap().len().to_string();
+        for mode in [vec![], vec!["--mode", "speculative", "--level", "20", "--draft-max", "3", "--check"]] {
+            let arguments = [&["-m", MODEL, "-p", prompt, "-n", &count, "--json"][..], &mode].concat();
+            let outcome: Value = serde_json::from_str(&succeed("onejump-generate", &arguments)).unwrap();
+            assert_eq!(outcome["tokens"], row["tokens"], "{prompt:?} {mode:?}");
+            assert_eq!(outcome["text"].as_str().unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn a_text_ends_where_it_should() {
+    let json = |more: &[&str]| -> Value {
+        let arguments = [&["-m", MODEL, "-p", PROMPT, "-n", "24", "--json"][..], more].concat();
+        serde_json::from_str(&succeed("onejump-generate", &arguments)).unwrap()
+    };
+    let plain = json(&[]);
+    assert_eq!((&plain["end"], plain["tokens"].as_array().unwrap().len()), (&"tokens".into(), 24));
+    let text = plain["text"].as_str().unwrap();
+    // From within one token to within another.
+    let stop = &text[text.len() / 2 - 3..text.len() / 2 + 3];
+    let stopped = json(&["--stop", "never there", "--stop", stop]);
+    assert_eq!(
+        (&stopped["end"], stopped["text"].as_str().unwrap()),
+        (&"stop".into(), text.split(stop).next().unwrap())
+    );
+    let full = json(&["--context", "12"]);
+    assert_eq!((&full["end"], full["prompt_tokens"].as_u64().unwrap()), (&"context".into(), 5));
+    assert_eq!(full["tokens"].as_array().unwrap()[..], plain["tokens"].as_array().unwrap()[..7]);
+    // What comes piece by piece is the same text, and a line's end.
+    let arguments = ["-m", MODEL, "-p", PROMPT, "-n", "24"];
+    assert_eq!(succeed("onejump-generate", &arguments), format!("{text}\n"));
+    let output = run("onejump-generate", &arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("prompt:") && said.contains("24 tokens, ") && said.contains("tokens/s"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_is_said_in_a_line() {
+    for (arguments, line) in [
+        (vec!["-p", PROMPT, "--context", "5"], "the prompt has 5 tokens, and there is room for 5"),
+        (vec!["-p", ""], "the prompt is empty"),
+        (vec!["-p", PROMPT, "--top-p", "2"], "top-p is 2; possible is what is above 0, up to 1"),
+        (vec!["-p", PROMPT, "--context", "100000"], "a sequence of 100000 tokens; the model takes 1 to 8192"),
+        (vec!["-f", "missing.txt"], "missing.txt"),
+        (
+            vec!["-p", PROMPT, "--mode", "speculative", "--level", "30"],
+            "level 30 cannot draft: the model has 30 blocks; give a level from 0 to 29",
+        ),
+    ] {
+        let said = fail("onejump-generate", &[&["-m", MODEL][..], &arguments].concat());
+        assert!(said.contains(line), "{arguments:?}: {said}");
+    }
+    for arguments in
+        [vec!["--level", "3"], vec!["--mode", "speculative"], vec!["--stop", ""], vec!["-f", "x"]]
+    {
+        let output = run("onejump-generate", &[&["-m", MODEL, "-p", PROMPT][..], &arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
