@@ -144,7 +144,7 @@ fn known_traps_are_refused() {
     refused("llama-config.json", &context(64), &context(99_999_999), "a context of 99999999;");
     refused("shards-model.safetensors.index.json", b"model-1.safe", b"../model-1.safe", "outside its folder");
     refused("hidden-manifest.json", b"part-00000", b"../part-00000", "outside its folder");
-    refused("sentences.txt", b"\xc3\xa9", b"\xe9", "line 2: is not UTF-8");
+    refused("sentences.txt", b"\xc3\xa9", b"\xe9", "line 2: byte 0xe9 is not UTF-8");
 }
 
 /// Ends the test where it would wait forever.

@@ -32,6 +32,9 @@ pub fn all(base: &Path) -> Vec<Format> {
     add("llama/config.json", |base| readers::model(&base.join("llama")));
     add("llama/model.safetensors", |base| readers::model(&base.join("llama")));
     add("llama/tokenizer.json", |base| readers::sentences(&base.join("llama"), &base.join("sentences.txt")));
+    add("llama/tokenizer_config.json", |base| {
+        readers::sentences(&base.join("llama"), &base.join("sentences.txt"))
+    });
     add("gpt2/config.json", |base| readers::model(&base.join("gpt2")));
     add("phi3/config.json", |base| readers::model(&base.join("phi3")));
     add("llama3/config.json", |base| readers::model(&base.join("llama3")));
@@ -98,6 +101,8 @@ fn write_models(base: &Path) {
             "merges": MERGES},
     });
     fs::write(base.join("llama/tokenizer.json"), tokenizer.to_string()).unwrap();
+    let class = json!({"tokenizer_class": "GPTNeoXTokenizerFast", "add_prefix_space": true, "legacy": false});
+    fs::write(base.join("llama/tokenizer_config.json"), class.to_string()).unwrap();
     write_gguf(&base.join("model.gguf"));
 }
 
