@@ -49,10 +49,13 @@ fn same_ids(name: &str) {
     for Encoded { text, ids } in rows {
         let ours = tokenizer.encode(text.as_str(), true).unwrap();
         assert_eq!(ours.get_ids(), ids, "{text:?} became {:?}", ours.get_tokens());
-        // The ids stand for the text: a composed character for the two that it is made of, a blank for SentencePiece's
-        // own sign for it.
-        let meant = text.replace("e\u{301}", "é").replace('\u{2581}', " ");
-        assert_eq!(tokenizer.decode(&ids, true).unwrap(), meant);
+        // The ids stand for the text: a composed character for the two that it is made of, and in SentencePiece a blank
+        // for its own sign for it.
+        let composed = text.replace("e\u{301}", "é");
+        let sentencepiece = name == "sentencepiece";
+        let meant = if sentencepiece { text.replace('\u{2581}', " ") } else { composed };
+        // SentencePiece's begin with a token that no text has.
+        assert_eq!(tokenizer.decode(&ids, sentencepiece).unwrap(), meant, "{name}");
     }
 }
 
