@@ -5,9 +5,9 @@ use anyhow::Result;
 use onejump_program::Terminal;
 
 use crate::process::{cargo, run};
-use crate::{notebook, setup, tidy};
+use crate::{notebook, setup, tidy, wheel};
 
-/// Format, edges, lints, documentation, all tests, the notebook; quick checks first. One profile for all, so that
+/// Format, edges, lints, documentation, all tests, the notebook, the Python package; quick checks first. One profile for all, so that
 /// dependencies build once.
 pub fn test(terminal: &Terminal) -> Result<()> {
     run(cargo()?.args(["fmt", "--all", "--check"]))?;
@@ -20,5 +20,6 @@ pub fn test(terminal: &Terminal) -> Result<()> {
         .env("RUSTDOCFLAGS", "-D warnings"))?;
     run(cargo()?.args(["build", "--release", "--workspace", "--bins"]))?;
     run(cargo()?.args(["test", "--release", "--workspace"]))?;
-    notebook::check()
+    notebook::check()?;
+    wheel::check()
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::{MetadataCommand, TargetKind};
 use clap::Args as ClapArgs;
+use onejump_fetch::builtin::SMOLLM2_135M;
 use onejump_program::{Terminal, say};
 
 use crate::{process, python, setup};
@@ -70,6 +71,59 @@ pub fn build(out: &Path) -> Result<PathBuf> {
     let wheel = out.join(format!("onejump-{}-py3-none-{platform}.whl", env!("CARGO_PKG_VERSION")));
     ensure!(wheel.is_file(), "pip has not made {}", wheel.display());
     Ok(wheel)
+}
+
+/// Builds the wheel and tries it in an environment of its own, without downloading torch: libtorch is the one that the
+/// checkout uses.
+pub fn check() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let wheel = build(folder.path())?;
+    let environment = folder.path().join("environment");
+    process::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
+    process::run(Command::new(environment.join("bin/python")).args(pip).arg(&wheel))?;
+    let installed = |program: &str| {
+        let mut command = Command::new(environment.join("bin").join(program));
+        command.env_remove("LIBTORCH").env_remove("PYTHONPATH").current_dir(folder.path());
+        command
+    };
+    let refused = |command: &mut Command, words: &str| {
+        let output = command.output().context("cannot start an installed program")?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let one_line = said.starts_with("error: ") && said.lines().count() == 1 && said.contains(words);
+        ensure!(output.status.code() == Some(1) && one_line, "expected one line with '{words}': {said}");
+        anyhow::Ok(())
+    };
+    refused(&mut installed("onejump-capture"), "torch 2.11 is not installed")?;
+    refused(installed("onejump-score").env("LIBTORCH", "/nowhere"), "which has no lib/libtorch_cpu.so")?;
+    let other = folder.path().join("other");
+    fs::create_dir_all(other.join("torch"))?;
+    fs::create_dir_all(other.join("torch-2.9.1.dist-info"))?;
+    fs::write(other.join("torch/__init__.py"), "")?;
+    let metadata = "Metadata-Version: 2.1\nName: torch\nVersion: 2.9.1\n";
+    fs::write(other.join("torch-2.9.1.dist-info/METADATA"), metadata)?;
+    refused(installed("onejump-train").env("PYTHONPATH", &other), "torch 2.9.1 is installed")?;
+    let libtorch = process::root()?.join(".libtorch");
+    for program in programs()? {
+        process::run(installed(&program).env("LIBTORCH", &libtorch).arg("--version"))?;
+    }
+    // The sentences and the folder of runs are the package's defaults.
+    let mut reproduce = installed("onejump-reproduce");
+    reproduce.env("LIBTORCH", &libtorch).args(["--model", SMOLLM2_135M.name, "--quick", "--dry-run"]);
+    process::run(&mut reproduce)?;
+    let site = fs::read_dir(environment.join("lib"))?.flatten().map(|python| python.path());
+    let module = site.map(|python| python.join("site-packages/onejump")).find(|module| module.is_dir());
+    let sentences = module.context("the wheel has no module")?.join("wikipedia/test.txt");
+    let mut capture = installed("onejump-capture");
+    capture.env("LIBTORCH", &libtorch).args([
+        "--model",
+        SMOLLM2_135M.name,
+        "--limit",
+        "5",
+        "--out",
+        "hidden",
+    ]);
+    process::run(capture.arg("--sentences").arg(sentences))
 }
 
 /// The names of the workspace's programs.
