@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | gpu-kit | interrupt | notebook | test | tidy`.
+//! The project's own commands: `cargo xtask setup | reproduce | parity | bench | full-size | gpu-kit | interrupt | notebook | wheel | test | tidy`.
 
 mod bench;
 mod full_size;
@@ -14,6 +14,7 @@ mod setup;
 mod test;
 mod tidy;
 mod tools;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,8 @@ enum Command {
     Interrupt(interrupt::Args),
     /// Execute data/notebooks/explore.ipynb on a run
     Notebook(notebook::Args),
+    /// Make the Python package, with all programs, in dist/
+    Wheel(wheel::Args),
     /// Check format, lints, docs, the crates' edges, and run all tests and the notebook
     Test,
     /// Check the crates' edges, circles of modules, what the crates build on, and the top level
@@ -67,6 +70,7 @@ fn run(args: Args, terminal: &Terminal) -> Result<()> {
         Command::GpuKit(args) => gpu_kit::gpu_kit(&args, terminal),
         Command::Interrupt(args) => interrupt::interrupt(&args, terminal),
         Command::Notebook(args) => notebook::notebook(&args),
+        Command::Wheel(args) => wheel::wheel(&args, terminal),
         Command::Test => test::test(terminal),
         Command::Tidy => tidy::tidy(),
     }

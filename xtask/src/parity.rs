@@ -1,5 +1,5 @@
 //! `cargo xtask parity`: every architecture against Hugging Face transformers, on small random
-//! checkpoints, and what `data/peers.py` makes of the files of peers. Python packages go into a virtual
+//! checkpoints, and what `data/peers.py` makes of the files of peers, and the Python module. Python packages go into a virtual
 //! environment in the user's cache.
 
 use std::fs;
@@ -37,7 +37,17 @@ pub fn parity(terminal: &Terminal) -> Result<()> {
         }
     }
     run("compare")?;
-    process::run(script("peers.py").arg(folder.path()).arg(&binaries))
+    process::run(script("peers.py").arg(folder.path()).arg(&binaries))?;
+    python_module(&python, &binaries)
+}
+
+/// The Python module against what the programs write.
+fn python_module(python: &Path, binaries: &Path) -> Result<()> {
+    let sources = process::root()?.join("crates/python");
+    let mut tests = Command::new(python);
+    tests.args(["-m", "unittest", "discover"]).arg(sources.join("tests"));
+    tests.env("ONEJUMP_BIN", binaries).env("PYTHONPATH", sources.join("src")).env("TQDM_DISABLE", "1");
+    process::run(tests.env("TRANSFORMERS_VERBOSITY", "error"))
 }
 
 fn capture(binaries: &Path, case: &Path, model: &Path, out: &str) -> Result<()> {

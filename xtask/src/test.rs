@@ -5,10 +5,10 @@ use anyhow::Result;
 use onejump_program::Terminal;
 
 use crate::process::{cargo, run};
-use crate::{gpu_kit, notebook, setup, tidy};
+use crate::{gpu_kit, notebook, setup, tidy, wheel};
 
-/// Format, edges, lints, documentation, all tests, the notebook, the kit for a GPU; quick checks first. One profile for all, so that
-/// dependencies build once.
+/// Format, edges, lints, documentation, all tests, the notebook, the kit for a GPU, the Python package; quick checks first.
+/// One profile for all, so that dependencies build once.
 pub fn test(terminal: &Terminal) -> Result<()> {
     run(cargo()?.args(["fmt", "--all", "--check"]))?;
     run(cargo()?.args(["fmt", "--check", "--manifest-path", "tests/fuzz/Cargo.toml"]))?;
@@ -21,5 +21,6 @@ pub fn test(terminal: &Terminal) -> Result<()> {
     run(cargo()?.args(["build", "--release", "--workspace", "--bins"]))?;
     run(cargo()?.args(["test", "--release", "--workspace"]))?;
     notebook::check()?;
-    gpu_kit::check()
+    gpu_kit::check()?;
+    wheel::check()
 }
