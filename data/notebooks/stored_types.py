@@ -5,7 +5,7 @@
 
 Parquet has float16, but not bfloat16: its columns are of uint16, the upper half of the float32 of the same value.
 `cargo xtask test` runs this on a few sentences: every line must give the float32 states, but for rounding, and so must
-the README's lines for polars.
+the guide's lines for polars.
 """
 
 import os
@@ -49,9 +49,9 @@ def duck(part):
     return np.array([row[0] for row in duckdb.sql(f"SELECT {values} FROM '{part}'").fetchall()]).ravel()
 
 
-def readme(part):
-    """What the README's lines read, in a run's folder."""
-    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+def guide(part):
+    """What the guide's lines read, in a run's folder."""
+    text = (Path(__file__).resolve().parents[2] / "crates/guide/pages/notebooks.md").read_text(encoding="utf-8")
     lines, names, there = text[text.index("import polars ") :], {}, Path.cwd()
     with tempfile.TemporaryDirectory() as run:
         (Path(run) / "hidden").mkdir()
@@ -66,7 +66,7 @@ def main():
     exact, *others = (f"{folder}/part-00000.parquet" for folder in sys.argv[1:])
     expected = pyarrow(exact)
     for part, rounding in zip(others, (2.0**-11, 2.0**-8), strict=True):
-        for read in (pyarrow, polars, pandas, duck, readme):
+        for read in (pyarrow, polars, pandas, duck, guide):
             found = np.asarray(read(part), dtype=np.float64)
             # Half a step of float16 below its smallest normal number, 6e-5, is 3e-8.
             wrong = np.abs(found - expected) > np.abs(expected) * rounding + 3e-8

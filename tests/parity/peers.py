@@ -4,7 +4,7 @@
     python peers.py DIR BINARIES        `cargo xtask parity` does it
 
 Random lenses and matrices, written as the package `tuned-lens` and Din et al.'s code write theirs, are converted
-and evaluated.  Files that would run code are refused.  The PyTorch lines of the README are run on a chosen jump, and
+and evaluated.  Files that would run code are refused.  The PyTorch lines of the guide are run on a chosen jump, and
 data/tuned_lens.py reads states of every type.
 """
 
@@ -135,9 +135,9 @@ class Bytes:
         return torch.storage._load_from_bytes, (self.content,)
 
 
-def readme_lines(folder, hidden):
-    """The approximation of the README's lines for PyTorch."""
-    text = (ROOT / "README.md").read_text()
+def guide_lines(folder, hidden):
+    """The approximation of the guide's lines for PyTorch."""
+    text = (ROOT / "crates/guide/pages/notebooks.md").read_text()
     lines = text[text.index("import torch ") :]
     names = {"hidden": hidden}
     there = os.getcwd()
@@ -183,7 +183,7 @@ def check(case, binaries):
             worst = max(worst, abs(ours["surprisal"] - surprisal) / max(surprisal, 1.0))
     assert worst < TOLERANCE, (case.name, worst)
     for k in range(blocks):
-        approximation = readme_lines(folder, states[k].astype(np.float32))
+        approximation = guide_lines(folder, states[k].astype(np.float32))
         lengths = np.linalg.norm(approximation, axis=1) * np.linalg.norm(states[-1], axis=1)
         cosine = ((approximation * states[-1]).sum(1) / lengths).mean()
         assert abs(cosine - rows["ojfa", k]["cosine"]) < TOLERANCE, (case.name, k, cosine)

@@ -15,8 +15,8 @@ pub(crate) fn read(path: &Path) -> Result<String, CaptureError> {
     let bytes = std::fs::read(path).map_err(FileError::reading(path))?;
     let refused = |odd: Odd| FileError::Content { path: path.to_owned(), reason: odd.to_string() }.into();
     let odd = sniff::kind(&bytes);
-    // These two would pass as UTF-8. What else has a known beginning may be a text that begins so.
-    if let Some(odd @ (Odd::Utf16 | Odd::LfsPointer)) = odd {
+    // These would pass as UTF-8. What else has a known beginning may be a text that begins so.
+    if let Some(odd @ (Odd::Utf16 | Odd::Utf32 | Odd::LfsPointer)) = odd {
         return Err(refused(odd));
     }
     let mut text = String::from_utf8(bytes).map_err(|error| match odd {

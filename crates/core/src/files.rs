@@ -102,7 +102,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FileError> 
 /// [`FileError::Read`] if the file cannot be read, [`FileError::Content`] if it is not such a value.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
     let bytes = fs::read(path).map_err(FileError::reading(path))?;
-    serde_json::from_slice(&bytes).map_err(|error| FileError::Content {
+    serde_json::from_slice(sniff::unmarked(&bytes)).map_err(|error| FileError::Content {
         path: path.to_owned(),
         reason: match sniff::kind(&bytes) {
             Some(odd) => odd.to_string(),
@@ -165,6 +165,13 @@ mod tests {
         let path = folder.path().join("file.txt");
         write_bytes(&path, b"text").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o666 & !umask);
+    }
+
+    #[test]
+    fn json_may_begin_with_a_byte_order_mark() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), b"\xef\xbb\xbf[1]").unwrap();
+        assert_eq!(read_json::<Vec<u32>>(file.path()).unwrap(), [1]);
     }
 
     /// FIPS 180-4's example for "abc".

@@ -17,7 +17,6 @@
 //! | ask how much memory is left | [`memory::available`] |
 //! | survive a parser that panics | [`guard`] |
 //! | find the folder that all checkouts share | [`cache`] |
-//! | what is promised about files | [`reliability`] |
 //!
 //! ```
 //! use onejump_core::shortcut::{default_rank, parameters, ShortcutKind};
@@ -39,8 +38,6 @@ pub mod manifest;
 pub mod memory;
 pub mod numbers;
 pub mod observe;
-#[doc = include_str!("reliability.md")]
-pub mod reliability {}
 pub mod results;
 pub mod seed;
 pub mod set_name;

@@ -24,6 +24,8 @@ pub enum Odd {
     Html,
     /// Text with two bytes a character.
     Utf16,
+    /// Text with four bytes a character.
+    Utf32,
     /// Python objects, which can run code.
     Pickle,
     /// An archive; PyTorch's files are of this kind.
@@ -47,6 +49,7 @@ impl fmt::Display for Odd {
             Self::Utf16 => {
                 "is UTF-16 text; UTF-8 is needed: iconv -f UTF-16 -t UTF-8 (in PowerShell: Set-Content -Encoding utf8)"
             }
+            Self::Utf32 => "is UTF-32 text; UTF-8 is needed: iconv -f UTF-32 -t UTF-8",
             Self::Pickle => {
                 "is a Python pickle, a format that can run code and is never read; save the model as safetensors"
             }
@@ -69,7 +72,7 @@ impl fmt::Display for Odd {
 /// assert_eq!(kind(b"{\"model_type\": \"llama\"}"), None);
 /// ```
 pub fn kind(bytes: &[u8]) -> Option<Odd> {
-    const MAGIC: [(&[u8], Odd); 19] = [
+    const MAGIC: [(&[u8], Odd); 21] = [
         (b"version https://git-lfs", Odd::LfsPointer),
         (b"version https://hawser", Odd::LfsPointer),
         (b"GGUF", Odd::Gguf),
@@ -82,6 +85,9 @@ pub fn kind(bytes: &[u8]) -> Option<Odd> {
         (b"BZh", Odd::Compressed("bunzip2")),
         (b"\xfd7zXZ", Odd::Compressed("unxz")),
         (b"\x28\xb5\x2f\xfd", Odd::Compressed("unzstd")),
+        // Before UTF-16, whose mark begins this one.
+        (b"\xff\xfe\0\0", Odd::Utf32),
+        (b"\0\0\xfe\xff", Odd::Utf32),
         (b"\xff\xfe", Odd::Utf16),
         (b"\xfe\xff", Odd::Utf16),
         (b"\x80\x02", Odd::Pickle),
@@ -100,12 +106,27 @@ pub fn kind(bytes: &[u8]) -> Option<Odd> {
     if let Some((_, odd)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return Some(*odd);
     }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let text = unmarked(bytes).trim_ascii_start();
     let begins = |tag: &[u8]| text.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
     if begins(b"<!doctype html") || begins(b"<html") {
         return Some(Odd::Html);
     }
-    is_unmarked_utf16(bytes).then_some(Odd::Utf16)
+    let wide = is_unmarked_utf32(bytes).then_some(Odd::Utf32);
+    wide.or_else(|| is_unmarked_utf16(bytes).then_some(Odd::Utf16))
+}
+
+/// UTF-8 text without the byte order mark that some editors write.
+pub fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// ASCII in UTF-32 without a byte order mark: three of four bytes are zero.
+fn is_unmarked_utf32(bytes: &[u8]) -> bool {
+    let characters = &bytes.as_chunks::<4>().0[..(bytes.len() / 4).min(16)];
+    let ascii = |place: usize| {
+        characters.iter().all(|four| (0..4).all(|index| (four[index] != 0) == (index == place)))
+    };
+    characters.len() >= 4 && (ascii(0) || ascii(3))
 }
 
 /// ASCII in UTF-16 without a byte order mark: every other byte is zero.
@@ -134,7 +155,15 @@ mod tests {
     #[test]
     fn odd_files_are_told_by_their_first_bytes() {
         let utf16: Vec<u8> = "{\"a\": 1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let odd: [(&[u8], Odd); 8] = [
+        let utf32 = |bytes: fn(u32) -> [u8; 4]| -> Vec<u8> {
+            "{\"a\": 1}".chars().flat_map(|character| bytes(character.into())).collect()
+        };
+        let (little, big) = (utf32(u32::to_le_bytes), utf32(u32::to_be_bytes));
+        let odd: [(&[u8], Odd); 12] = [
+            (&little, Odd::Utf32),
+            (&big, Odd::Utf32),
+            (b"\xff\xfe\0\0T\0\0\0", Odd::Utf32),
+            (b"\0\0\xfe\xff\0\0\0T", Odd::Utf32),
             (b"", Odd::Empty),
             (b"\xef\xbb\xbf\n <!DOCTYPE HTML><html>", Odd::Html),
             (b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>", Odd::Html),

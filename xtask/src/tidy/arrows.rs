@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata};
 
 /// The crates of the house from the ground up; a crate may depend on those that are listed with it.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
+    ("onejump-guide", &[]),
     ("onejump-core", &[]),
     ("onejump-program", &["core"]),
     ("onejump-simd", &[]),
@@ -33,7 +34,8 @@ const ARROWS: [(&str, &[&str]); 20] = [
 const ALL: &str = "*";
 
 /// Crates that build in seconds: torch must not be among what they need.
-const WITHOUT_TORCH: [&str; 10] = [
+const WITHOUT_TORCH: [&str; 11] = [
+    "onejump-guide",
     "onejump-core",
     "onejump-program",
     "onejump-simd",

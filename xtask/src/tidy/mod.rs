@@ -15,7 +15,8 @@ use onejump_program::remark;
 use crate::{process, tools};
 
 /// What may lie at the top level, beside files whose names begin with a dot.
-const TOP_LEVEL: [&str; 9] = [
+const TOP_LEVEL: [&str; 10] = [
+    "CITATION.cff",
     "Cargo.toml",
     "Cargo.lock",
     "LICENSE-APACHE",

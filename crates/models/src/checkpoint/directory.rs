@@ -55,8 +55,11 @@ impl Directory {
         Ok(Self { path: path.to_owned(), shards, tensors, read: BTreeSet::new() })
     }
 
+    /// Of the language model alone, where it is a part of a larger one.
     pub(super) fn parameters(&self) -> u64 {
-        self.shards.iter().map(Shard::parameters).sum()
+        let is_part = WRAPPED.iter().any(|base| self.tensors.keys().any(|name| name.starts_with(base)));
+        let counts = |name: &str| !is_part || Part::of(name) != Part::Elsewhere;
+        self.shards.iter().map(|shard| shard.parameters(counts)).sum()
     }
 
     pub(super) fn has_tensor(&self, name: &str) -> bool {
@@ -100,7 +103,7 @@ impl Directory {
         }
         let bytes = std::fs::read(&path).map_err(files::FileError::reading(&path))?;
         // The library panics at some errors of syntax (tokenizers 0.23: `expect("Helper")`).
-        let mut tokenizer = guard::catch(|| Tokenizer::from_bytes(&bytes))
+        let mut tokenizer = guard::catch(|| Tokenizer::from_bytes(sniff::unmarked(&bytes)))
             .unwrap_or_else(|| Err("its JSON is malformed".into()))
             .map_err(|error| match sniff::kind(&bytes) {
                 Some(odd) => files::FileError::Content { path: path.clone(), reason: odd.to_string() }.into(),

@@ -55,7 +55,7 @@ impl Checkpoint {
     pub fn open_observed(model: &str, observer: &dyn Observer) -> Result<Self, ModelError> {
         let path = onejump_fetch::model(model, observer)?;
         let (config, source) = if path.is_dir() {
-            let config = text_part::of(Directory::config(&path)?);
+            let config = text_part::of(&path, Directory::config(&path)?)?;
             (config, Source::Directory(Directory::open(&path)?))
         } else {
             let mut gguf = GgufFile::open(&path)?;

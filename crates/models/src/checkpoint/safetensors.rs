@@ -60,9 +60,11 @@ impl Shard {
         &self.path
     }
 
-    pub(super) fn parameters(&self) -> u64 {
+    /// How many values the tensors have whose names are counted.
+    pub(super) fn parameters(&self, counts: impl Fn(&str) -> bool) -> u64 {
         let tensors = self.metadata.tensors();
-        tensors.values().map(|info| info.shape.iter().product::<usize>() as u64).sum()
+        let counted = tensors.iter().filter(|(name, _)| counts(name));
+        counted.map(|(_, info)| info.shape.iter().product::<usize>() as u64).sum()
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
