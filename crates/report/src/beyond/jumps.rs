@@ -1,11 +1,14 @@
 //! How many jumps, of which rank: what the parameters buy.
 
-use onejump_store::analyses::{Criterion, Subset};
+use onejump_store::analyses::{Criterion, FileAverage, Subset};
 
+use super::sets::Sets;
 use crate::analyses::Analyses;
 use crate::figures::frontier::figure;
 use crate::interval::Measured;
-use crate::section::{Section, Table};
+use crate::section::Section;
+use crate::shown::Shown;
+use crate::table::Table;
 use crate::words::{self, list, percent, points};
 
 /// Sizes that the table shows beside the whole set.
@@ -14,27 +17,49 @@ const SIZES: [u32; 7] = [1, 2, 3, 4, 5, 10, 20];
 /// The share of the whole set's gain over one jump that is called most of it.
 const MOST: f64 = 0.9;
 
-/// The frontier, and the sets of several jumps.
-pub fn section(analyses: &Analyses) -> Option<Section> {
+/// The frontier, the shortcuts that nothing cheaper is better than, and the sets of several jumps.
+pub fn section(analyses: &Analyses, sets: &Sets) -> Option<Section> {
     let figure = figure(&analyses.averages, &analyses.subsets)?;
-    let mut paragraphs = Vec::new();
-    let mut tables = Vec::new();
-    for set in analyses.sets() {
+    let mut section = Section {
+        id: "frontier",
+        title: "Which shortcut should I take?",
+        paragraphs: Vec::new(),
+        figures: vec![Shown::always(figure)],
+        tables: vec![Shown::always(undominated(&analyses.averages))],
+    };
+    for &set in &sets.sets {
         let rows = set.rows(&analyses.subsets);
         let by = |criterion: Criterion| -> Vec<&Subset> {
             rows.iter().copied().filter(|row| row.criterion == criterion).collect()
         };
         let by_d = by(Criterion::SignedSquare);
-        paragraphs.extend(sentence(&set.name(), &by_d, &by(Criterion::Kl)));
-        tables.push(table(&set.name(), &by_d));
+        section.paragraphs.extend(sentence(&set.name(), &by_d).map(|text| sets.shown(set, text)));
+        section.tables.push(sets.shown(set, table(&set.name(), &by_d)));
     }
-    Some(Section {
-        id: "frontier",
-        title: "How many jumps, and of which rank?",
-        paragraphs,
-        figures: vec![figure],
-        tables,
-    })
+    Some(section)
+}
+
+/// The files that are more precise than all that have fewer parameters.
+fn undominated(averages: &[FileAverage]) -> Table {
+    let mut rows: Vec<&FileAverage> = averages.iter().filter(|row| row.label.is_none()).collect();
+    // Of equal sizes the most precise comes first, and alone can be kept.
+    rows.sort_by(|a, b| a.parameters.cmp(&b.parameters).then(b.precision_1.total_cmp(&a.precision_1)));
+    let mut best = f64::NEG_INFINITY;
+    rows.retain(|row| {
+        let better = row.precision_1 > best;
+        best = best.max(row.precision_1);
+        better
+    });
+    Table::new(
+        "More precise than everything that has fewer parameters",
+        rows,
+        &[
+            ("method", &|row: &&FileAverage| super::certainty::name(row.method, row.solver, row.rank)),
+            ("parameters", &|row| words::thousands(row.parameters)),
+            ("precision@1 ↑", &|row| row.precision().percent()),
+            ("surprisal ↓ (nats)", &|row| row.surprisal().plain()),
+        ],
+    )
 }
 
 fn table(name: &str, subsets: &[&Subset]) -> Table {
@@ -56,23 +81,40 @@ fn jumps(row: &Subset) -> Vec<String> {
     row.jumps.iter().map(u32::to_string).collect()
 }
 
-fn sentence(name: &str, by_d: &[&Subset], by_kl: &[&Subset]) -> Option<String> {
+fn sentence(name: &str, by_d: &[&Subset]) -> Option<String> {
     let (one, two, all) = (by_d.first()?, by_d.get(1)?, by_d.last()?);
     let gain = all.precision_1 - one.precision_1;
     let most = by_d.iter().find(|row| row.precision_1 >= one.precision_1 + MOST * gain)?;
-    let kl = by_kl.get(1).map_or(String::new(), |row| {
-        format!(" (by KL {}, with {})", list(&jumps(row)), percent(row.precision_1))
-    });
     Some(format!(
-        "At {name}, one jump has {} precision, the best two, {}, have {}{kl}, and all {} have {}: {} give {:.0}% of \
-         the {} between one jump and all.",
-        percent(one.precision_1),
+        "Several jumps ({name}): two, {}, have {} precision where one has {}; {} give {:.0}% of the {} between one \
+         jump and all {}.",
         list(&jumps(two)),
         percent(two.precision_1),
-        all.size,
-        percent(all.precision_1),
+        percent(one.precision_1),
         words::count(most.size as usize, "jump"),
         100.0 * MOST,
         points(gain),
+        all.size,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn only_what_nothing_cheaper_beats_is_recommended() {
+        let mut rows = sample::analyses(12, &[5]).averages;
+        rows.retain(|row| row.label.is_none());
+        rows.truncate(4);
+        for (row, (parameters, precision)) in rows.iter_mut().zip([(0, 0.1), (50, 0.3), (50, 0.2), (90, 0.3)])
+        {
+            (row.parameters, row.precision_1) = (parameters, precision);
+        }
+        let table = undominated(&rows);
+        let kept: Vec<&str> = table.rows().map(|row| row[1].text.as_str()).collect();
+        assert_eq!(kept, ["0", "50"]);
+        assert!(table.groups[0].rows[1][2].text.starts_with("30.0%"));
+    }
 }

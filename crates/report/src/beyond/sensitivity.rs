@@ -5,7 +5,9 @@ use onejump_store::analyses::FileAverage;
 
 use crate::analyses::distinct;
 use crate::interval::Measured;
-use crate::section::{Section, Table};
+use crate::section::Section;
+use crate::shown::Shown;
+use crate::table::Table;
 use crate::words::{self, list, number, points};
 
 /// The one jump and the full set that were trained in one way.
@@ -51,9 +53,9 @@ pub fn section(rows: &[FileAverage]) -> Option<Section> {
     Some(Section {
         id: "sensitivity",
         title: "What does it depend on?",
-        paragraphs: vec![variants.as_deref().map_or_else(without_base, sentence)],
+        paragraphs: vec![Shown::always(variants.as_deref().map_or_else(without_base, sentence))],
         figures: Vec::new(),
-        tables: variants.as_deref().map(table).into_iter().collect(),
+        tables: variants.as_deref().map(table).map(Shown::always).into_iter().collect(),
     })
 }
 
@@ -132,11 +134,11 @@ mod tests {
     #[test]
     fn variants_without_their_base_say_so() {
         let mut rows = sample::analyses(12, &[5, 57]).averages;
-        assert_eq!(section(&rows).unwrap().tables[0].rows.len(), 1 + 5 + 1);
+        assert_eq!(section(&rows).unwrap().tables[0].what.rows().count(), 1 + 5 + 1);
         rows.retain(|row| row.label.is_some() || row.rank != Some(5));
         let section = section(&rows).unwrap();
         assert!(section.tables.is_empty());
-        let text = &section.paragraphs[0];
+        let text = &section.paragraphs[0].what;
         assert!(text.starts_with("There are 5 variants of rank 5, but no n-njtc in closed form"), "{text}");
     }
 
@@ -144,8 +146,8 @@ mod tests {
     fn a_run_of_samples_at_position_0_alone_has_dashes() {
         let mut rows = sample::analyses(12, &[5]).averages;
         rows.iter_mut().for_each(|row| row.precision_1_without_0 = None);
-        let table = &section(&rows).unwrap().tables[0];
+        let table = &section(&rows).unwrap().tables[0].what;
         let column = table.head.iter().position(|head| *head == "without position 0").unwrap();
-        assert!(table.rows.iter().all(|row| row[column] == words::NONE), "{table:?}");
+        assert!(table.rows().all(|row| row[column].text == words::NONE), "{table:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The frame of one panel: scales, ticks, grid, axis titles.
 
+use serde::Serialize;
 use svg::node::element::{Group, Line, Text};
 
 use super::style::tenth;
@@ -16,7 +17,8 @@ pub const LEFT: f64 = 46.0;
 /// The right border of the plot.
 pub const RIGHT: f64 = WIDTH - 10.0;
 const TOP: f64 = 50.0;
-const BOTTOM: f64 = HEIGHT - 44.0;
+/// The lower border of the plot.
+pub const BOTTOM: f64 = HEIGHT - 44.0;
 
 /// Opacity of the axis and its ticks, and of the grid.
 const AXIS: f64 = 0.9;
@@ -34,6 +36,37 @@ pub struct Frame {
     pub strip: f64,
 }
 
+/// What grows along the horizontal axis; the name is a column's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Across {
+    /// Exit levels.
+    Level,
+    /// Jumps, by the level that they were trained at.
+    Jump,
+    /// Shortcut parameters, by powers of ten.
+    Parameters,
+    /// Operations, as a share of the full model's.
+    Operations,
+}
+
+impl Across {
+    /// What is written below the axis.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Level => "exit level k",
+            Self::Jump => "jump m",
+            Self::Parameters => "shortcut parameters",
+            Self::Operations => "operations, looks included (share of the full model’s)",
+        }
+    }
+
+    /// Where a value lies on the axis.
+    pub fn place(self, value: f64) -> f64 {
+        if self == Self::Parameters { value.log10() } else { value }
+    }
+}
+
 /// What the axes say.
 #[derive(Debug, Clone)]
 pub struct Axes {
@@ -41,21 +74,25 @@ pub struct Axes {
     pub title: &'static str,
     /// Its unit and which way is better, in lighter type.
     pub unit: &'static str,
-    /// Below the horizontal axis.
-    pub x: &'static str,
-    /// How a tick of the vertical axis is written.
-    pub tick: fn(f64, f64) -> String,
+    pub across: Across,
+    /// Whether the vertical axis is of shares, whose ticks are percentages.
+    pub percent: bool,
 }
 
 impl Axes {
     /// Axes of shares, whose ticks are percentages.
-    pub const fn percent(title: &'static str, unit: &'static str, x: &'static str) -> Self {
-        Self { title, unit, x, tick: percent_tick }
+    pub const fn percent(title: &'static str, unit: &'static str, across: Across) -> Self {
+        Self { title, unit, across, percent: true }
     }
 
     /// Axes of plain numbers.
-    pub const fn plain(title: &'static str, unit: &'static str, x: &'static str) -> Self {
-        Self { title, unit, x, tick: plain_tick }
+    pub const fn plain(title: &'static str, unit: &'static str, across: Across) -> Self {
+        Self { title, unit, across, percent: false }
+    }
+
+    /// How a tick of the vertical axis is written.
+    pub fn tick(&self, value: f64, step: f64) -> String {
+        if self.percent { percent_tick(value, step) } else { plain_tick(value, step) }
     }
 }
 
@@ -96,7 +133,7 @@ impl Frame {
         let step = step(self.y.1 - self.y.0, TICKS);
         for tick in ticks(self.y, step) {
             let y = self.py(tick);
-            let text = (axes.tick)(tick, step);
+            let text = axes.tick(tick, step);
             group = group.add(rule((LEFT, y), (RIGHT, y), GRID));
             group = group.add(write(&text, LEFT - 7.0, y + 4.5, "end", TEXT_SIZE));
         }
@@ -110,7 +147,7 @@ impl Frame {
         let title = write(axes.title, 2.0, 18.0, "start", TITLE_SIZE).set("font-weight", 600);
         let unit = write(axes.unit, 2.0, 36.0, "start", TEXT_SIZE).set("opacity", 0.8);
         let middle = (LEFT + RIGHT) / 2.0;
-        group.add(title).add(unit).add(write(axes.x, middle, HEIGHT - 6.0, "middle", TEXT_SIZE))
+        group.add(title).add(unit).add(write(axes.across.title(), middle, HEIGHT - 6.0, "middle", TEXT_SIZE))
     }
 }
 
