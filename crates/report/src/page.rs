@@ -70,6 +70,10 @@ struct Answer {
 struct SectionPart<'a> {
     id: &'static str,
     title: &'static str,
+    /// Whether the figure shows one panel at a time, and leaves room beside it.
+    beside: bool,
+    /// Whether the first table is not folded.
+    open: bool,
     paragraphs: &'a [Shown<String>],
     figures: Vec<Shown<FigurePart>>,
     tables: &'a [Shown<Table>],
@@ -153,9 +157,12 @@ impl<'a> SectionPart<'a> {
         // A section and its figure may have the same name; anchors are the page's own.
         let figures =
             section.figures.iter().map(|figure| figure.map(|figure| FigurePart::new(figure, "-figure")));
+        let mut panels = section.figures.iter().flat_map(|figure| &figure.what.panels);
         Self {
             id: section.id,
             title: section.title,
+            beside: panels.any(|panel| panel.metric.is_some()),
+            open: section.open,
             paragraphs: &section.paragraphs,
             figures: figures.collect(),
             tables: &section.tables,
@@ -379,6 +386,6 @@ mod tests {
         assert!(latex.is_ascii(), "{:?}", latex.chars().find(|character| !character.is_ascii()));
         assert_eq!(latex.matches("\\begin{tabular}").count(), 5);
         let markdown = crate::table::markdown("m", &tables);
-        assert!(markdown.contains("| … largely matches one jump per level (§6, Fig. 4) |"));
+        assert!(markdown.contains("| largely matches a jump per level (§6) |"));
     }
 }

@@ -4,7 +4,7 @@ use crate::figures::figure::Figure;
 use crate::shown::Shown;
 use crate::table::Table;
 
-/// A section of the page: what the numbers say, then figures, then tables, which are folded.
+/// A section of the page: what the numbers say, then figures, then tables.
 #[derive(Debug)]
 pub struct Section {
     /// Its anchor.
@@ -13,4 +13,6 @@ pub struct Section {
     pub paragraphs: Vec<Shown<String>>,
     pub figures: Vec<Shown<Figure>>,
     pub tables: Vec<Shown<Table>>,
+    /// Whether the first table is not folded.
+    pub open: bool,
 }

@@ -35,7 +35,7 @@ impl SampleSet {
     /// What tables call the samples.
     pub fn name(self) -> &'static str {
         match self {
-            Self::All => "all test samples",
+            Self::All => "all samples",
             Self::Without0 => "without position 0",
         }
     }

@@ -26,6 +26,7 @@ pub fn section(analyses: &Analyses) -> Option<Section> {
     }
     Some(Section {
         id: "certainty",
+        open: false,
         title: "Which differences are certain?",
         paragraphs: vec![Shown::always(EXPLAINED.to_owned())],
         figures: Vec::new(),

@@ -21,6 +21,7 @@ pub fn section(rows: &[Exit], constant: Option<f64>) -> Option<Section> {
     let beside_chance = constant.and_then(|constant| beside_chance(&calibrated, constant));
     Some(Section {
         id: "exit",
+        open: false,
         title: "What does early exit save?",
         paragraphs: saved.into_iter().chain(beside_chance).map(Shown::always).collect(),
         figures: vec![Shown::always(figure)],

@@ -22,6 +22,7 @@ pub fn section(analyses: &Analyses, sets: &Sets) -> Option<Section> {
     let figure = figure(&analyses.averages, &analyses.subsets)?;
     let mut section = Section {
         id: "frontier",
+        open: true,
         title: "Which shortcut should I take?",
         paragraphs: Vec::new(),
         figures: vec![Shown::always(figure)],

@@ -52,6 +52,7 @@ pub fn section(rows: &[FileAverage]) -> Option<Section> {
     };
     Some(Section {
         id: "sensitivity",
+        open: false,
         title: "What does it depend on?",
         paragraphs: vec![Shown::always(variants.as_deref().map_or_else(without_base, sentence))],
         figures: Vec::new(),

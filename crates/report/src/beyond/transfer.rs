@@ -30,6 +30,7 @@ pub fn section(analyses: &Analyses, sets: &Sets) -> Option<Section> {
     analyses.jumps.first()?;
     let mut section = Section {
         id: "transfer",
+        open: false,
         title: "Does one jump transfer, and does D choose it well?",
         paragraphs: Vec::new(),
         figures: Vec::new(),
