@@ -88,7 +88,7 @@ fn desktop(browser: &mut Browser, looked: &Looked) {
     browser.open(&looked.page, DESKTOP);
     looked.picture(browser, "desktop", false);
     looked.picture(browser, "whole", true);
-    for part in [".answers", ".first figure:not([hidden]) .plot:not([hidden])", ".claims"] {
+    for part in [".answers", "#answer figure:not([hidden]) .plot:not([hidden])", ".claims"] {
         let part = format!("[...document.querySelectorAll('{part}')].find((part) => part.offsetParent)");
         let bottom = number(browser, &format!("{part}.getBoundingClientRect().bottom"));
         assert!(bottom <= 900.0, "{part} ends at {bottom}");
@@ -101,34 +101,35 @@ fn desktop(browser: &mut Browser, looked: &Looked) {
         for choice in 0..choices {
             let click = format!("document.querySelectorAll('[name={switch}]')[{choice}].click()");
             browser.evaluate(&click);
-            for part in [".answers", ".first figure", ".first .plot", ".claims", ".beside", ".sentences"] {
+            for part in [".answers", "#answer figure", "#answer .plot", ".claims", ".beside", ".sentences"] {
                 assert_eq!(seen(browser, part), 1, "{part} with {switch} {choice}");
             }
             // One of Figure 2 and one of Figure 3.
             assert_eq!(seen(browser, "#figures figure"), 2);
         }
     }
-    let title = text(browser, "document.querySelector('.first figure:not([hidden]) figcaption').textContent");
+    let title =
+        text(browser, "document.querySelector('#answer figure:not([hidden]) figcaption').textContent");
     assert!(title.ends_with("(rank 57, Adam)"), "{title}");
-    assert_eq!(seen(browser, ".first [data-metric=surprisal]"), 1);
+    assert_eq!(seen(browser, "#answer [data-metric=surprisal]"), 1);
     assert_eq!(browser.complaints, [""; 0]);
 }
 
 /// At every level of the one jump the pointer is told the number that the CSV has.
 fn values_under_the_pointer(browser: &mut Browser) {
     browser.evaluate("document.querySelectorAll('[name=metric]')[0].click(); scrollTo(0, 0)");
-    let csv = saved(browser, ".first figure", "csv");
+    let csv = saved(browser, "#answer figure", "csv");
     let mut lines = csv.lines();
     assert_eq!(lines.next(), Some("measure,method,note,level,value,low,high"));
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), 5 * 30);
     let places = browser.evaluate(
         "(() => {
-           const plot = [...document.querySelectorAll('.first .plot')].find((plot) => plot.offsetParent);
+           const plot = [...document.querySelectorAll('#answer .plot')].find((plot) => plot.offsetParent);
            const numbers = JSON.parse(plot.querySelector('script').textContent);
            const box = plot.querySelector('svg').getBoundingClientRect();
            const [left, right, top, bottom] = numbers.plot;
-           return numbers.methods.at(-1).y.map((y, level) => [
+           return numbers.lines.series.at(-1).values.map((y, level) => [
              box.x + (left + (level - numbers.x[0]) / (numbers.x[1] - numbers.x[0]) * (right - left)) * box.width / 420,
              box.y + (bottom - (y - numbers.y[0]) / (numbers.y[1] - numbers.y[0]) * (bottom - top)) * box.width / 420,
            ]);
@@ -159,16 +160,16 @@ fn methods_can_be_hidden(browser: &mut Browser) {
     let lines = |browser: &mut Browser| {
         number(
             browser,
-            "[...document.querySelectorAll('.first figure:not([hidden]) .plot:not([hidden]) [data-method]')]
+            "[...document.querySelectorAll('#answer figure:not([hidden]) .plot:not([hidden]) [data-method]')]
             .filter((line) => line.getClientRects().length && line.style.display !== 'none').length",
         )
     };
-    let click = "document.querySelector('.first figure:not([hidden]) [data-label=identity]').click()";
+    let click = "document.querySelector('#answer figure:not([hidden]) [data-label=identity]').click()";
     assert_eq!(lines(browser), 5.0);
     browser.evaluate(click);
     assert_eq!(lines(browser), 4.0);
-    assert!(!saved(browser, ".first figure", "csv").contains("identity"));
-    let svg = saved(browser, ".first figure", "svg");
+    assert!(!saved(browser, "#answer figure", "csv").contains("identity"));
+    let svg = saved(browser, "#answer figure", "svg");
     assert!(svg.starts_with("<svg") && svg.contains(">OJFA (jump 16)<") && !svg.contains(">identity<"));
     browser.evaluate(click);
     assert_eq!(lines(browser), 5.0);
@@ -183,9 +184,9 @@ fn phone(browser: &mut Browser, looked: &Looked) {
     assert_eq!(number(browser, "document.documentElement.scrollWidth"), 390.0);
     browser.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })");
     assert_eq!(number(browser, "document.documentElement.scrollWidth"), 390.0);
-    browser.evaluate("document.querySelector('.first .panel').scrollIntoView()");
+    browser.evaluate("document.querySelector('#answer .panel').scrollIntoView()");
     let place = browser.evaluate(
-        "(() => { const dot = document.querySelector('.first .panel [data-method^=OJFA] circle').getBoundingClientRect();
+        "(() => { const dot = document.querySelector('#answer .panel [data-method^=OJFA] circle').getBoundingClientRect();
            return [dot.x + dot.width / 2, dot.y + dot.height / 2]; })()",
     );
     browser.tap(place[0].as_f64().unwrap(), place[1].as_f64().unwrap());
@@ -212,8 +213,8 @@ fn dark_and_paper(browser: &mut Browser, looked: &Looked) {
 fn without_scripts(browser: &mut Browser, looked: &Looked) {
     browser.open(&looked.page, View { scripts: false, ..DESKTOP });
     looked.picture(browser, "without-scripts", true);
-    assert_eq!(seen(browser, ".first figure"), 4 * 2);
-    assert_eq!(seen(browser, ".first .plot"), 4 * 2 * 2);
+    assert_eq!(seen(browser, "#answer figure"), 4 * 2);
+    assert_eq!(seen(browser, "#answer .plot"), 4 * 2 * 2);
     assert_eq!((seen(browser, ".claims"), seen(browser, ".beside")), (2, 8));
     assert_eq!((seen(browser, ".sentences"), seen(browser, ".switches"), seen(browser, ".tools")), (4, 0, 0));
     assert_eq!(browser.complaints, [""; 0]);

@@ -4,7 +4,6 @@
 
 mod analyses;
 mod run;
-mod shape;
 mod write;
 
 pub use analyses::analyses;

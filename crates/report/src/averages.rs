@@ -107,12 +107,12 @@ pub fn beside(setting: &Setting, samples: SampleSet) -> Option<Table> {
     };
     let head = ["method", "precision@1 ↑", "surprisal ↓", "parameters"].map(str::to_owned).into();
     let caption = format!("Averages over the exit levels ({}, {})", setting.name(), samples.name());
-    let table = Table::of_rows(caption, head, rows.iter().map(line).collect());
-    (!table.is_empty()).then_some(table)
+    (!rows.is_empty()).then(|| Table::of_rows(caption, head, rows.iter().map(line).collect()))
 }
 
 /// One metric of every method of a setting, a row for each exit level.
-pub fn by_level(setting: &Setting, samples: SampleSet, metric: Metric) -> Table {
+pub fn by_level(setting: &Setting, samples: SampleSet, metric: Metric) -> Option<Table> {
+    setting.ojfa()?.mean(samples)?;
     let row = |level: usize| {
         let value = |curve: &Curve| match (curve.at(level, samples), metric) {
             (None, _) => NONE.to_owned(),
@@ -123,7 +123,7 @@ pub fn by_level(setting: &Setting, samples: SampleSet, metric: Metric) -> Table 
     };
     let head = std::iter::once("level".to_owned()).chain(setting.curves().map(Curve::label)).collect();
     let caption = format!("{} at every exit level ({}, {})", metric.name(), setting.name(), samples.name());
-    Table::of_rows(caption, head, (0..setting.blocks).map(row).collect())
+    Some(Table::of_rows(caption, head, (0..setting.blocks).map(row).collect()))
 }
 
 #[cfg(test)]

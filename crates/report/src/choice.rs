@@ -9,10 +9,24 @@ use crate::words::{NONE, number};
 
 /// D of every jump in every setting, under both conventions; none without a choice.
 pub fn table(settings: &[Setting]) -> Option<Table> {
-    let columns: Vec<Column> = settings.iter().flat_map(Column::of).collect();
+    let chosen = settings.iter().filter_map(|setting| Some((setting.name(), setting.choice?)));
+    let columns = chosen.flat_map(|(name, choice)| {
+        [
+            Column {
+                heading: format!("{name}: exit levels"),
+                scores: &choice.d_exit,
+                best: choice.jump_exit,
+            },
+            Column { heading: format!("{name}: Eq. 5"), scores: &choice.d_eq5, best: choice.jump_eq5 },
+        ]
+    });
+    let columns: Vec<Column> = columns.collect();
     let jumps = columns.iter().map(|column| column.scores.len()).max()?;
     let row = |jump: usize| {
-        let cells = columns.iter().map(|column| column.cell(jump));
+        let cells = columns.iter().map(|column| {
+            let text = column.scores.get(jump).map_or(NONE.to_owned(), |score| number(*score, 4, ""));
+            Cell::new(text, if jump == column.best { Look::Chosen } else { Look::Plain })
+        });
         std::iter::once(Cell::from(jump.to_string())).chain(cells).collect()
     };
     let head = columns.iter().map(|column| column.heading.clone());
@@ -28,31 +42,6 @@ struct Column<'a> {
     heading: String,
     scores: &'a [f64],
     best: usize,
-}
-
-impl<'a> Column<'a> {
-    fn of(setting: &Setting<'a>) -> Vec<Self> {
-        let column = |choice: &'a Choice, levels: LevelConvention| match levels {
-            LevelConvention::Exit => Self {
-                heading: format!("{}: exit levels", setting.name()),
-                scores: &choice.d_exit,
-                best: choice.jump_exit,
-            },
-            LevelConvention::Eq5 => Self {
-                heading: format!("{}: Eq. 5", setting.name()),
-                scores: &choice.d_eq5,
-                best: choice.jump_eq5,
-            },
-        };
-        let both =
-            |choice| [LevelConvention::Exit, LevelConvention::Eq5].map(|levels| column(choice, levels));
-        setting.choice.into_iter().flat_map(both).collect()
-    }
-
-    fn cell(&self, jump: usize) -> Cell {
-        let text = self.scores.get(jump).map_or(NONE.to_owned(), |score| number(*score, 4, ""));
-        Cell::new(text, if jump == self.best { Look::Chosen } else { Look::Plain })
-    }
 }
 
 /// Which jump the scores chose, how near the next one is, and what the other reading of Eq. 5 would choose.

@@ -49,7 +49,7 @@ impl Verdict {
         }
     }
 
-    /// In a sentence.
+    /// In words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Holds => "holds",
@@ -59,7 +59,6 @@ impl Verdict {
         }
     }
 
-    /// In a table.
     fn cell(self) -> Cell {
         let (sign, look) = match self {
             Self::Holds => ("✓", Look::Holds),

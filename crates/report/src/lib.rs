@@ -6,12 +6,11 @@
 //! | write `figures/*.svg`, `tables.*` and `report.html` of a run's folder | [`report()`] |
 //! | read the results of a run | [`run::Run`] |
 //! | the short table on a terminal | [`terminal`] |
-//! | sort the methods by solver and rank | `setting.rs` |
-//! | judge a claim of the paper | `claims.rs` |
+//! | sort the methods by solver and rank; judge the paper's claims | `setting.rs`; `claims.rs` |
 //! | say what the figures do not show | `sentences.rs`, `choice.rs` |
 //! | what comes after the paper | `beyond/` |
 //! | draw a figure | `figures/` |
-//! | write a table as HTML, Markdown, LaTeX | `table/` |
+//! | make a table, for the page and for a paper | `table.rs`, `escape.rs`, `templates/tables.*` |
 //! | make the page; what its switches show | `page.rs`, `templates/`; `shown.rs` |
 //! | look at it without a model | `cargo run -p onejump-report --example invented -- DIR` |
 //!
@@ -42,6 +41,7 @@ mod beyond;
 mod choice;
 mod claims;
 mod error;
+mod escape;
 mod figures;
 mod interval;
 mod page;
@@ -50,7 +50,6 @@ pub mod run;
 #[cfg(test)]
 #[path = "../sample/mod.rs"]
 mod sample;
-mod section;
 mod sentences;
 mod setting;
 mod shown;
@@ -83,10 +82,12 @@ pub fn report(run: &Run, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
         files::write_bytes(&path, figure.standalone(&run.summary.model).as_bytes())?;
         written.push(path);
     }
-    let (title, tables) = (page::title(run), page::tables(run));
-    files::write_bytes(&layout.tables("md"), table::markdown(&title, &tables).as_bytes())?;
-    files::write_bytes(&layout.tables("tex"), table::latex(&title, &tables).as_bytes())?;
+    for ending in ["md", "tex"] {
+        let tables = page::tables(run, &format!("tables.{ending}"))?;
+        files::write_bytes(&layout.tables(ending), tables.as_bytes())?;
+        written.push(layout.tables(ending));
+    }
     files::write_bytes(&layout.report(), page.as_bytes())?;
-    written.extend([layout.tables("md"), layout.tables("tex"), layout.report()]);
+    written.push(layout.report());
     Ok(written)
 }

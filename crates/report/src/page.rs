@@ -4,24 +4,23 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
 use onejump_core::results::Summary;
-use onejump_core::shortcut::{ShortcutKind, parameters};
 use serde::Serialize;
 
 use crate::error::ReportError;
 use crate::figures::by_level::{figure_2, figure_4};
 use crate::figures::figure::Figure;
-use crate::figures::on_page::FigurePart;
 use crate::figures::scores::figure_3;
 use crate::run::Run;
-use crate::section::Section;
 use crate::sentences::sentences;
 use crate::setting::{Metric, SampleSet, Setting};
-use crate::shown::Shown;
+use crate::shown::{Section, Shown};
 use crate::table::Table;
-use crate::words::{self, NONE, number, percent, thousands};
-use crate::{averages, choice, claims, paper};
+use crate::words::thousands;
+use crate::{averages, choice, claims, escape, paper};
 
 const TEMPLATE: &str = include_str!("../templates/report.html");
+const MARKDOWN: &str = include_str!("../templates/tables.md");
+const LATEX: &str = include_str!("../templates/tables.tex");
 const STYLE: &str = include_str!("../templates/report.css");
 const SCRIPT: &str = include_str!("../templates/report.js");
 
@@ -29,261 +28,109 @@ const SCRIPT: &str = include_str!("../templates/report.js");
 #[derive(Debug, Serialize)]
 struct Page<'a> {
     summary: &'a Summary,
-    switches: Vec<Switch>,
-    answers: Vec<Shown<Vec<Answer>>>,
+    settings: Vec<SettingPart>,
+    /// Whether there are numbers without position 0.
+    without_0: bool,
     /// Figure 4, for each setting and its samples.
-    main_figures: Vec<Shown<FigurePart>>,
+    main_figures: Vec<Shown<Figure>>,
     claims: Vec<Shown<Table>>,
     beside: Vec<Shown<Table>>,
     sentences: Vec<Shown<Vec<String>>>,
     /// Figures 2 and 3.
-    other_figures: Vec<Shown<FigurePart>>,
+    other_figures: Vec<Shown<Figure>>,
     paper: Option<Table>,
-    sections: Vec<SectionPart<'a>>,
-    averages: Vec<Shown<Table>>,
+    sections: &'a [Section],
+    /// What is folded.
     tables: Vec<Shown<Table>>,
     config: Option<&'a str>,
 }
 
-/// One of the page's switches, where there is something to switch.
 #[derive(Debug, Serialize)]
-struct Switch {
-    name: &'static str,
-    choices: Vec<SwitchChoice>,
-}
-
-#[derive(Debug, Serialize)]
-struct SwitchChoice {
+struct SettingPart {
     id: String,
     name: String,
 }
 
-/// One of the large words at the top.
-#[derive(Debug, Serialize)]
-struct Answer {
-    question: &'static str,
-    answer: String,
-    beside: String,
-}
-
-#[derive(Debug, Serialize)]
-struct SectionPart<'a> {
-    id: &'static str,
-    title: &'static str,
-    /// Whether the figure shows one panel at a time, and leaves room beside it.
-    beside: bool,
-    /// Whether the first table is not folded.
-    open: bool,
-    paragraphs: &'a [Shown<String>],
-    figures: Vec<Shown<FigurePart>>,
-    tables: &'a [Shown<Table>],
-}
-
-/// The title of the page and of the tables.
-pub fn title(run: &Run) -> String {
+fn title(run: &Run) -> String {
     format!("One jump for all exit levels of {}", run.summary.model)
 }
 
-/// What a paper's author takes: averages, D per jump, claims.
-pub fn tables(run: &Run) -> Vec<Table> {
+fn environment() -> Result<Environment<'static>, ReportError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.add_filter("thousands", thousands);
+    environment.add_filter("markdown", |text: &str| escape::markdown(text));
+    environment.add_filter("latex", |text: &str| escape::latex(text));
+    // The ending .html makes minijinja escape every value.
+    environment.add_template("report.html", TEMPLATE)?;
+    environment.add_template("tables.md", MARKDOWN)?;
+    environment.add_template("tables.tex", LATEX)?;
+    Ok(environment)
+}
+
+/// What a paper's author takes, averages, D per jump and claims, as `tables.md` or `tables.tex`.
+pub fn tables(run: &Run, template: &str) -> Result<String, ReportError> {
     let settings = Setting::all(run);
     let averages = SampleSet::BOTH.into_iter().filter_map(|samples| averages::table(run, samples));
     let mut tables: Vec<Table> = averages.chain(choice::table(&settings)).collect();
-    if !settings.is_empty() {
-        tables.extend(SampleSet::BOTH.map(|samples| claims::table(&settings, samples)));
-    }
-    tables
+    tables.extend(claimed(&settings).into_iter().map(|claims| claims.what));
+    let tables = Value::from(Serde(tables));
+    Ok(environment()?.get_template(template)?.render(context! { title => title(run), tables })?)
 }
 
 /// The page of a run with its further sections.
 pub fn html(run: &Run, sections: &[Section]) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    // The ending .html makes minijinja escape every value.
-    environment.add_template("report.html", TEMPLATE)?;
-    environment.add_filter("thousands", thousands);
     let settings = Setting::all(run);
+    let mut other_figures = each(&settings, figure_2);
+    let scored = |setting| Some(Shown::of([setting], figure_3(setting)?));
+    other_figures.extend(settings.iter().filter_map(scored));
     let page = Page {
         summary: &run.summary,
-        switches: switches(run, &settings),
-        answers: each(&settings, |setting, samples| answers(setting, samples)),
-        main_figures: each(&settings, |setting, samples| part(figure_4(setting, samples), samples)),
+        settings: settings
+            .iter()
+            .map(|setting| SettingPart { id: setting.id(), name: setting.name() })
+            .collect(),
+        without_0: run.summary.averages.iter().any(|average| average.without_0.is_some()),
+        main_figures: each(&settings, figure_4),
         claims: claimed(&settings),
-        beside: each(&settings, |setting, samples| averages::beside(setting, samples)),
-        sentences: settings.iter().map(|setting| Shown::of(setting, sentences(run, setting))).collect(),
-        other_figures: each(&settings, |setting, samples| part(figure_2(setting, samples), samples))
-            .into_iter()
-            .chain(
-                settings
-                    .iter()
-                    .filter_map(|setting| Some(Shown::of(setting, part(figure_3(setting), SampleSet::All)?))),
-            )
-            .collect(),
+        beside: each(&settings, averages::beside),
+        sentences: settings.iter().map(|setting| Shown::of([setting], sentences(run, setting))).collect(),
+        other_figures,
         paper: paper::beside(&run.summary, &settings),
-        sections: sections.iter().map(SectionPart::new).collect(),
-        averages: SampleSet::BOTH
-            .into_iter()
-            .filter_map(|samples| Some(Shown::always(averages::table(run, samples)?).over(samples)))
-            .collect(),
-        tables: further_tables(&run.summary, &settings),
+        sections,
+        tables: folded_tables(run, &settings),
         config: run.config.as_deref(),
     };
     let page = Value::from(Serde(page));
     let values = context! { page, title => title(run), style => STYLE, script => SCRIPT };
-    Ok(environment.get_template("report.html")?.render(values)?)
+    Ok(environment()?.get_template("report.html")?.render(values)?)
 }
 
 /// What there is for each setting and its samples.
-fn each<T>(settings: &[Setting], part: impl Fn(&Setting, SampleSet) -> Option<T>) -> Vec<Shown<T>> {
-    let part = &part;
+fn each<T>(settings: &[Setting], make: impl Fn(&Setting, SampleSet) -> Option<T>) -> Vec<Shown<T>> {
+    let make = &make;
     let of = |setting| {
-        let over = move |samples| Some(Shown::of(setting, part(setting, samples)?).over(samples));
+        let over = move |samples| Some(Shown::of([setting], make(setting, samples)?).over(samples));
         SampleSet::BOTH.into_iter().filter_map(over)
     };
     settings.iter().flat_map(of).collect()
 }
 
-fn part(figure: Option<Figure>, samples: SampleSet) -> Option<FigurePart> {
-    let suffix = match samples {
-        SampleSet::All => "",
-        SampleSet::Without0 => "-without-0",
-    };
-    figure.map(|figure| FigurePart::new(&figure, suffix))
-}
-
-impl<'a> SectionPart<'a> {
-    fn new(section: &'a Section) -> Self {
-        // A section and its figure may have the same name; anchors are the page's own.
-        let figures =
-            section.figures.iter().map(|figure| figure.map(|figure| FigurePart::new(figure, "-figure")));
-        let mut panels = section.figures.iter().flat_map(|figure| &figure.what.panels);
-        Self {
-            id: section.id,
-            title: section.title,
-            beside: panels.any(|panel| panel.metric.is_some()),
-            open: section.open,
-            paragraphs: &section.paragraphs,
-            figures: figures.collect(),
-            tables: &section.tables,
-        }
-    }
-}
-
-fn switches(run: &Run, settings: &[Setting]) -> Vec<Switch> {
-    let choice = |id: &str, name: &str| SwitchChoice { id: id.to_owned(), name: name.to_owned() };
-    let both = run.summary.averages.iter().any(|average| average.without_0.is_some());
-    let samples = SampleSet::BOTH.into_iter().filter(|&samples| both || samples == SampleSet::All);
-    let mut switches = vec![
-        Switch {
-            name: "setting",
-            choices: settings.iter().map(|setting| choice(&setting.id(), &setting.name())).collect(),
-        },
-        Switch {
-            name: "samples",
-            choices: samples.map(|samples| choice(samples.id(), samples.name())).collect(),
-        },
-        Switch {
-            name: "metric",
-            choices: Metric::BOTH.map(|metric| choice(metric.id(), metric.name())).into(),
-        },
-    ];
-    switches.retain(|switch| switch.choices.len() > 1);
-    switches
-}
-
 fn claimed(settings: &[Setting]) -> Vec<Shown<Table>> {
-    if settings.is_empty() {
-        return Vec::new();
-    }
-    SampleSet::BOTH.map(|samples| Shown::always(claims::table(settings, samples)).over(samples)).into()
+    let over = |samples| Shown::always(claims::table(settings, samples)).over(samples);
+    if settings.is_empty() { Vec::new() } else { SampleSet::BOTH.map(over).into() }
 }
 
-/// Which jump, how good, compared with what, at what price.
-fn answers(setting: &Setting, samples: SampleSet) -> Option<Vec<Answer>> {
-    let ojfa = setting.ojfa()?;
-    let mean = ojfa.mean(samples)?;
-    let others = |metric: Metric| {
-        let named = [
-            (setting.kind(ShortcutKind::NNjtc), "one jump per level"),
-            (setting.kind(ShortcutKind::Identity), "identity"),
-            (setting.constant(), "constant"),
-        ];
-        let named = named.into_iter().filter_map(|(curve, name)| {
-            let value = metric.of(&curve?.mean(samples)?);
-            let value = match metric {
-                Metric::Precision => percent(value),
-                Metric::Surprisal => number(value, 2, ""),
-            };
-            Some(format!("{name} {value}"))
-        });
-        named.collect::<Vec<_>>().join(" · ")
-    };
-    let of = |kind| parameters(kind, setting.hidden_size, setting.rank, setting.blocks);
-    let one = ojfa.average.method.parameters;
-    let jump = ojfa.average.method.jump.map_or(NONE.to_owned(), |jump| format!("jump {jump}"));
-    Some(vec![
-        Answer {
-            question: "The chosen jump",
-            answer: jump,
-            beside: format!("of {}, {}", words::count(setting.blocks, "jump"), setting.name()),
-        },
-        Answer {
-            question: "Average precision@1",
-            answer: percent(mean.precision_1),
-            beside: others(Metric::Precision),
-        },
-        Answer {
-            question: "Average surprisal",
-            answer: words::nats(mean.surprisal),
-            beside: others(Metric::Surprisal),
-        },
-        Answer {
-            question: "Parameters",
-            answer: thousands(one),
-            beside: format!(
-                "one jump per level {}, {} times as many",
-                thousands(of(ShortcutKind::NNjtc)),
-                setting.blocks
-            ),
-        },
-    ])
-}
-
-/// D, the values at every level, and the parameters.
-fn further_tables(summary: &Summary, settings: &[Setting]) -> Vec<Shown<Table>> {
-    let mut tables: Vec<Shown<Table>> = choice::table(settings).map(Shown::always).into_iter().collect();
+/// Averages, D, and the values at every level.
+fn folded_tables(run: &Run, settings: &[Setting]) -> Vec<Shown<Table>> {
+    let averages = |samples| Some(Shown::always(averages::table(run, samples)?).over(samples));
+    let mut tables: Vec<Shown<Table>> = SampleSet::BOTH.into_iter().filter_map(averages).collect();
+    tables.extend(choice::table(settings).map(Shown::always));
     for metric in Metric::BOTH {
-        tables.extend(each(settings, |setting, samples| {
-            setting.ojfa()?.mean(samples)?;
-            Some(averages::by_level(setting, samples, metric))
-        }));
+        tables.extend(each(settings, |setting, samples| averages::by_level(setting, samples, metric)));
     }
-    tables.push(Shown::always(parameter_table(summary, settings)));
-    tables.retain(|table| !table.what.is_empty());
     tables
-}
-
-/// Rank, then the parameters of jtc, njtc, n-njtc and of the single shortcuts, then how many times fewer.
-fn parameter_table(summary: &Summary, settings: &[Setting]) -> Table {
-    let mut ranks: Vec<usize> = settings.iter().map(|setting| setting.rank).collect();
-    ranks.dedup();
-    let of = |kind, rank: usize| parameters(kind, summary.hidden_size, rank, summary.blocks);
-    let one = |rank| of(ShortcutKind::Ojfa, rank);
-    let times = |count: u64, one: u64| format!("{}×", thousands((count as f64 / one as f64).round() as u64));
-    Table::new(
-        "Parameters kept for early exit from every level",
-        ranks,
-        &[
-            ("rank r", &|rank: &usize| rank.to_string()),
-            ("jtc: K·H²", &|&rank| thousands(of(ShortcutKind::Jtc, rank))),
-            ("njtc: K·2Hr", &|&rank| thousands(of(ShortcutKind::Njtc, rank))),
-            ("n-njtc: K·(2Hr + 4H)", &|&rank| thousands(of(ShortcutKind::NNjtc, rank))),
-            ("OJFA, joint: 2Hr + 4H", &|&rank| thousands(one(rank))),
-            ("n-njtc / OJFA", &|&rank| times(of(ShortcutKind::NNjtc, rank), one(rank))),
-            ("jtc / OJFA", &|&rank| times(of(ShortcutKind::Jtc, rank), one(rank))),
-        ],
-    )
 }
 
 #[cfg(test)]
@@ -293,7 +140,7 @@ mod tests {
     use crate::sample;
 
     /// Bytes of a page that loads at once.
-    const MOST_BYTES: usize = 1_200_000;
+    const MOST_BYTES: usize = 1_400_000;
 
     fn page(run: &Run) -> String {
         html(run, &beyond::sections(run)).unwrap()
@@ -307,8 +154,8 @@ mod tests {
     #[test]
     fn the_page_with_all_sections_stays_small() {
         let html = page(&whole());
-        for id in ["frontier", "transfer", "exit", "certainty", "sensitivity"] {
-            assert!(html.contains(&format!("<section id=\"{id}\"")), "{id}");
+        for id in ["frontier", "transfer", "exit", "sensitivity"] {
+            assert!(html.contains(&format!("<section id=\"about-{id}\"")), "{id}");
         }
         assert!(html.len() < MOST_BYTES, "{}", html.len());
     }
@@ -355,7 +202,7 @@ mod tests {
         run.summary.averages.truncate(2);
         run.summary.choices.clear();
         assert!(page(&run).contains("identity"));
-        assert_eq!(tables(&run).len(), 2);
+        assert_eq!(tables(&run, "tables.tex").unwrap().matches("{tabular}{").count(), 2);
     }
 
     #[test]
@@ -368,24 +215,27 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_the_papers_formula() {
-        let run = sample::run(30, &[5, 57]);
-        let table = parameter_table(&run.summary, &Setting::all(&run));
-        let rows: Vec<Vec<&str>> =
-            table.rows().map(|row| row.iter().map(|cell| cell.text.as_str()).collect()).collect();
-        assert_eq!(rows.len(), 2);
-        // 30·576², 30·2·576·5, 30·(2·576·5 + 4·576), 2·576·5 + 4·576.
-        assert_eq!(rows[0], ["5", "9,953,280", "172,800", "241,920", "8,064", "30×", "1,234×"]);
-        assert_eq!(rows[1][3..6], ["2,039,040", "67,968", "30×"]);
-    }
-
-    #[test]
     fn the_papers_tables_are_plain_and_complete() {
-        let tables = tables(&sample::run(30, &[5, 57]));
-        let latex = crate::table::latex("m", &tables);
+        let run = sample::run(30, &[5, 57]);
+        let latex = tables(&run, "tables.tex").unwrap();
         assert!(latex.is_ascii(), "{:?}", latex.chars().find(|character| !character.is_ascii()));
         assert_eq!(latex.matches("\\begin{tabular}").count(), 5);
-        let markdown = crate::table::markdown("m", &tables);
-        assert!(markdown.contains("| largely matches a jump per level (§6) |"));
+        assert!(
+            latex.contains(
+                "\\begin{tabular}{lrrrr}\n\\toprule\nThe one jump \\ldots{} & rank 5, closed form & "
+            )
+        );
+        let marks = "largely matches a jump per level (\\S{}6) & does not hold & does not hold & ";
+        assert!(latex.contains(marks), "{latex}");
+        let markdown = tables(&run, "tables.md").unwrap();
+        assert!(markdown.contains("\n| The one jump … | rank 5, closed form | "), "{markdown}");
+        assert!(markdown.contains(
+            "\n| --- | ---: | ---: | ---: | ---: |\n| beats arbitrary single jumps (§5) | ✓ holds | "
+        ));
+        // Every line of a table has as many cells as its first.
+        for table in markdown.split("\n\n").filter(|part| part.starts_with('|')) {
+            let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+            assert!(table.lines().all(|line| cells(line) == cells(table.lines().next().unwrap())), "{table}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a reader of the figures cannot see in them: why this jump, what it keeps, what position 0 does, and
 //! how certain all that is.
 
-use onejump_core::shortcut::{ShortcutKind, Solver};
+use onejump_core::shortcut::ShortcutKind;
 use onejump_store::analyses::Difference;
 
 use crate::choice;
@@ -98,12 +98,8 @@ fn sampling_error(run: &Run, setting: &Setting) -> Option<String> {
     let precision = setting.ojfa()?.average.all.precision_1;
     let samples = run.summary.test_samples.max(1) as f64;
     let error = (precision * (1.0 - precision) / samples).sqrt();
-    let trained = match setting.solver {
-        Solver::ClosedForm => "the closed form is exact",
-        Solver::Adam => "another seed of Adam may differ too",
-    };
     Some(format!(
-        "At one level, {} give its precision a standard error of {}: read nothing into smaller differences ({trained}).",
+        "At one level, {} give its precision a standard error of {}: read nothing into smaller differences.",
         count(run.summary.test_samples, "test sample"),
         points(error)
     ))

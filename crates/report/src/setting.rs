@@ -13,7 +13,8 @@ use crate::run::Run;
 use crate::words;
 
 /// Which samples a number is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SampleSet {
     /// All, as in the paper.
     All,
@@ -23,14 +24,6 @@ pub enum SampleSet {
 
 impl SampleSet {
     pub const BOTH: [Self; 2] = [Self::All, Self::Without0];
-
-    /// The page's name for it in its switch.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Without0 => "without-0",
-        }
-    }
 
     /// What tables call the samples.
     pub fn name(self) -> &'static str {
@@ -51,14 +44,6 @@ pub enum Metric {
 
 impl Metric {
     pub const BOTH: [Self; 2] = [Self::Precision, Self::Surprisal];
-
-    /// The page's name for it in its switch.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Precision => "precision",
-            Self::Surprisal => "surprisal",
-        }
-    }
 
     /// Its value among a method's metrics.
     pub fn of(self, metrics: &Metrics) -> f64 {

@@ -1,8 +1,10 @@
-//! What the page's switches show and hide.
+//! What the page's switches show and hide, and a section of it.
 
 use serde::Serialize;
 
+use crate::figures::figure::Figure;
 use crate::setting::{SampleSet, Setting};
+use crate::table::Table;
 
 /// A part of the page, and which switches show it.
 #[derive(Debug, Serialize)]
@@ -10,7 +12,7 @@ pub struct Shown<T> {
     /// The settings that it belongs to, between spaces; none for all.
     settings: Option<String>,
     /// The samples that it is over; none for both.
-    samples: Option<&'static str>,
+    samples: Option<SampleSet>,
     pub what: T,
 }
 
@@ -20,24 +22,27 @@ impl<T> Shown<T> {
         Self { settings: None, samples: None, what }
     }
 
-    /// What belongs to one setting.
-    pub fn of(setting: &Setting, what: T) -> Self {
-        Self { settings: Some(setting.id()), ..Self::always(what) }
-    }
-
     /// What belongs to some settings.
-    pub fn of_all<'a>(settings: impl IntoIterator<Item = &'a Setting<'a>>, what: T) -> Self {
+    pub fn of<'a>(settings: impl IntoIterator<Item = &'a Setting<'a>>, what: T) -> Self {
         let ids: Vec<String> = settings.into_iter().map(Setting::id).collect();
         Self { settings: Some(ids.join(" ")), ..Self::always(what) }
     }
 
     /// The same for these samples alone.
     pub fn over(self, samples: SampleSet) -> Self {
-        Self { samples: Some(samples.id()), ..self }
+        Self { samples: Some(samples), ..self }
     }
+}
 
-    /// Something else that the same switches show.
-    pub fn map<U>(&self, part: impl FnOnce(&T) -> U) -> Shown<U> {
-        Shown { settings: self.settings.clone(), samples: self.samples, what: part(&self.what) }
-    }
+/// A section of the page: what the numbers say, then figures, then tables.
+#[derive(Debug, Serialize)]
+pub struct Section {
+    /// Its anchor.
+    pub id: &'static str,
+    pub title: &'static str,
+    pub paragraphs: Vec<Shown<String>>,
+    pub figures: Vec<Shown<Figure>>,
+    pub tables: Vec<Shown<Table>>,
+    /// Whether the first table is not folded.
+    pub open: bool,
 }

@@ -25,23 +25,33 @@
   }
 
   const percent = (value) => `${(100 * value).toFixed(1)}%`;
-  const written = (plot, value) => (plot.percent ? percent(value) : String(Number(value.toPrecision(4))));
+  const written = (plot, value) => ((plot.heat ?? plot).percent ? percent(value) : String(Number(value.toPrecision(4))));
   const place = (across, x) => ({
     parameters: `${x.toLocaleString('en')} parameters`,
     operations: `${percent(x)} of the operations`,
   })[across] ?? `${across} ${x}`;
 
-  // Every value of a plot: what it is, and where it lies in the SVG.
+  // Every value of a plot: of which method, at which place (none for a line across the plot), and more.
+  function values(plot) {
+    const row = (method, numbers) => numbers.map((y, x) => ({ method, x, y }));
+    if (plot.lines) return plot.lines.series.flatMap(({ label, values }) => row(label, values));
+    if (plot.bars) return row('softmax of D', plot.bars.values);
+    if (plot.heat) return plot.heat.values.flatMap((numbers, jump) => row(`jump ${jump}`, numbers).map((value) => ({ ...value, jump })));
+    return plot.curves.curves.flatMap(({ label, points, guide }) =>
+      points.map(({ x, y, interval, note }) => ({ method: label, x: guide ? null : x, y, low: interval?.[0], high: interval?.[1], note })));
+  }
+
+  // The values that are drawn, with their places in the SVG.
   function points(plot) {
     const [left, right, top, bottom] = plot.plot;
     const scale = (value, [from, to], start, end) => start + (value - from) / (to - from) * (end - start);
-    return plot.methods.flatMap((method, row) => method.y.map((y, index) => {
-      const x = method.x ? method.x[index] : index;
+    const placed = ({ x, y, jump, ...rest }) => {
       const across = plot.across === 'parameters' ? Math.log10(x) : x;
       const px = x === null ? null : scale(across, plot.x, left, right);
-      const py = Math.max(scale(plot.heat ? row : y, plot.y, bottom, top), top - 9);
-      return { method: method.label, x, y, px, py, low: method.low?.[index], high: method.high?.[index], note: method.note?.[index] };
-    })).filter(({ y, px, py }) => y !== null && py <= bottom + 1 && (px === null || (px >= left - 1 && px <= right + 1)));
+      return { ...rest, x, y, px, py: Math.max(scale(jump ?? y, plot.y, bottom, top), top - 9) };
+    };
+    return values(plot).filter(({ y }) => y !== null).map(placed)
+      .filter(({ px, py }) => py <= bottom + 1 && (px === null || (px >= left - 1 && px <= right + 1)));
   }
 
   function hover(event) {
@@ -87,8 +97,8 @@
   function csv(figure) {
     const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
     const plots = visible(figure).map(numbersOf);
-    const lines = plots.flatMap((plot) => plot.methods.filter((method) => !hidden.has(method.label)).flatMap((method) =>
-      method.y.map((y, index) => [plot.title, method.label, method.note?.[index], method.x ? method.x[index] : index, y, method.low?.[index], method.high?.[index]])));
+    const lines = plots.flatMap((plot) => values(plot).filter(({ method }) => !hidden.has(method))
+      .map(({ method, note, x, y, low, high }) => [plot.title, method, note, x, y, low, high]));
     const head = ['measure', 'method', 'note', plots[0]?.across ?? 'x', 'value', 'low', 'high'];
     return [head, ...lines].map((line) => line.map((cell) => quoted(String(cell ?? ''))).join(',')).join('\n') + '\n';
   }

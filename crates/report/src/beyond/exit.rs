@@ -1,37 +1,30 @@
 //! Dynamic exit: what looking costs, and what it saves.
 
-use onejump_store::analyses::{Exit, ExitRule, LookSchedule, LookingHead};
+use onejump_store::analyses::{Exit, ExitRule, LookSchedule};
 
 use crate::figures::exit::figure;
 use crate::interval::Interval;
-use crate::section::Section;
-use crate::shown::Shown;
+use crate::shown::{Section, Shown};
 use crate::table::Table;
 use crate::words::{self, number, percent};
 
-/// The agreements that the tables show.
+/// The agreements that the table shows.
 const WANTED: [f64; 3] = [0.9, 0.95, 0.99];
 
-/// The curve, and a table for each wanted agreement; `constant` is the baseline's precision.
+/// The curve, and a table; `constant` is the baseline's precision.
 pub fn section(rows: &[Exit], constant: Option<f64>) -> Option<Section> {
     let figure = figure(rows, constant)?;
     let calibrated: Vec<&Exit> =
         rows.iter().filter(|row| row.schedule == LookSchedule::Best && row.exited > 0.0).collect();
-    let saved = sentence(&select(rows, WANTED[1]), WANTED[1]);
     let beside_chance = constant.and_then(|constant| beside_chance(&calibrated, constant));
     Some(Section {
         id: "exit",
         open: false,
         title: "What does early exit save?",
-        paragraphs: saved.into_iter().chain(beside_chance).map(Shown::always).collect(),
+        paragraphs: beside_chance.into_iter().map(Shown::always).collect(),
         figures: vec![Shown::always(figure)],
-        tables: WANTED.map(|wanted| Shown::always(table(&select(rows, wanted), wanted))).into(),
+        tables: vec![Shown::always(table(rows))],
     })
-}
-
-/// The rows for a wanted agreement.
-fn select(rows: &[Exit], wanted: f64) -> Vec<&Exit> {
-    rows.iter().filter(|row| (row.wanted - wanted).abs() < 1e-9).collect()
 }
 
 fn name(row: &Exit) -> String {
@@ -40,42 +33,6 @@ fn name(row: &Exit) -> String {
         (None, Some(rank)) => format!("{}, rank {rank}", row.method),
         _ => row.method.to_string(),
     }
-}
-
-fn cheapest<'a>(rows: impl Iterator<Item = &'a Exit>) -> Option<&'a Exit> {
-    rows.min_by(|a, b| a.operations.total_cmp(&b.operations))
-}
-
-/// The cheapest plan of all, and what the same shortcut costs through the other head.
-fn sentence(rows: &[&Exit], wanted: f64) -> Option<String> {
-    let best = |head: LookingHead| {
-        let rows = rows.iter().copied();
-        cheapest(rows.filter(|row| row.head == head && row.schedule == LookSchedule::Best))
-    };
-    let (fused, full) = (best(LookingHead::Fused)?, best(LookingHead::Full)?);
-    let full = if full.exited > 0.0 {
-        format!(
-            "The best with the full head is {}, which {} at {}.",
-            name(full),
-            saved(full),
-            percent(full.agreement)
-        )
-    } else {
-        "With the full head no look pays for itself: nothing is saved.".to_owned()
-    };
-    Some(format!(
-        "For {} agreement on training samples, the most is saved by {} with the fused head: it {} at {} agreement \
-         on the test samples. {full}",
-        number(100.0 * wanted, 0, "%"),
-        name(fused),
-        saved(fused),
-        percent(fused.agreement),
-    ))
-}
-
-fn saved(row: &Exit) -> String {
-    let saved = 1.0 - row.operations;
-    if saved >= 0.0 { format!("saves {}", percent(saved)) } else { format!("costs {} more", percent(-saved)) }
 }
 
 /// An agreement can be bought without looking at anything: some tokens, drawn by lot, get the most frequent
@@ -110,14 +67,17 @@ fn chance(agreement: f64, constant: f64) -> f64 {
     1.0 - (1.0 - agreement) / (1.0 - constant)
 }
 
-fn table(rows: &[&Exit], wanted: f64) -> Table {
-    let rows = rows.iter().copied();
-    let rows = rows.filter(|row| row.rule == ExitRule::Probability || row.schedule == LookSchedule::Best);
+fn table(rows: &[Exit]) -> Table {
+    let shown = |row: &&Exit| {
+        WANTED.iter().any(|wanted| (row.wanted - wanted).abs() < 1e-9)
+            && (row.rule == ExitRule::Probability || row.schedule == LookSchedule::Best)
+    };
     Table::new(
-        format!("Dynamic exit for {} agreement on training samples", number(100.0 * wanted, 0, "%")),
-        rows,
+        "Every plan for 90%, 95% and 99% agreement on training samples",
+        rows.iter().filter(shown),
         &[
             ("shortcut", &|row: &&Exit| name(row)),
+            ("wanted", &|row| percent(row.wanted)),
             ("rule", &|row| row.rule.to_string()),
             ("head", &|row| row.head.to_string()),
             ("looks", &|row| looks(row)),

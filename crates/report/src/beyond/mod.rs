@@ -1,9 +1,8 @@
 //! What comes after the paper's own comparisons: which shortcut the parameters buy, every jump at every level,
-//! dynamic exit, intervals, sensitivity. One section each, of those that the run has tables for.
+//! dynamic exit, sensitivity. One section each, of those that the run has tables for.
 
-mod certainty;
 mod exit;
-mod jumps;
+mod frontier;
 mod sensitivity;
 mod sets;
 mod transfer;
@@ -11,8 +10,8 @@ mod transfer;
 use onejump_core::results::MethodName;
 
 use crate::run::Run;
-use crate::section::Section;
 use crate::setting::Setting;
+use crate::shown::Section;
 use sets::Sets;
 
 /// The sections, in the order in which a reader asks.
@@ -22,10 +21,9 @@ pub fn sections(run: &Run) -> Vec<Section> {
     let constant = run.summary.averages.iter().find(|average| average.method.name == MethodName::Constant);
     let constant = constant.map(|average| average.all.precision_1);
     let sections = [
-        jumps::section(analyses, &sets),
+        frontier::section(analyses, &sets),
         transfer::section(analyses, &sets),
         exit::section(&analyses.exit, constant),
-        certainty::section(analyses),
         sensitivity::section(&analyses.averages),
     ];
     sections.into_iter().flatten().collect()
@@ -48,7 +46,7 @@ mod tests {
         let shown: Vec<String> = section
             .figures
             .iter()
-            .map(|figure| serde_json::to_value(figure.map(|_| ())).unwrap().to_string())
+            .map(|figure| serde_json::to_value(figure).unwrap()["settings"].to_string())
             .collect();
         assert_eq!(shown.len(), 1);
         for setting in Setting::all(&run) {

@@ -18,6 +18,6 @@ impl Sets<'_> {
         let settings = self.settings.iter().filter(|setting| {
             has(setting.rank, &set) || (first && !self.sets.iter().any(|set| has(setting.rank, set)))
         });
-        Shown::of_all(settings, what)
+        Shown::of(settings, what)
     }
 }

@@ -6,19 +6,16 @@ use super::sets::Sets;
 use crate::analyses::{Analyses, JumpSet};
 use crate::figures::transfer::figure;
 use crate::interval::{Interval, Measured};
-use crate::section::Section;
+use crate::shown::Section;
 use crate::table::Table;
-use crate::words::{self, nats, number, percent, points};
+use crate::words::{self, nats, number, points};
 
-/// A criterion, its name, and its value of a jump, where more is better.
-type NamedCriterion = (Criterion, &'static str, fn(&Jump) -> f64);
-
-/// The criteria in the order of the table.
-const CRITERIA: [NamedCriterion; 4] = [
-    (Criterion::SignedSquare, "D, the signed square", |jump| jump.train_signed_square),
-    (Criterion::Cosine, "the plain cosine", |jump| jump.train_cosine),
-    (Criterion::Mse, "the MSE", |jump| -jump.train_mse),
-    (Criterion::Kl, "the KL divergence", |jump| -jump.train_kl),
+/// The criteria in the order of the table, with their names.
+const CRITERIA: [(Criterion, &str); 4] = [
+    (Criterion::SignedSquare, "D, the signed square"),
+    (Criterion::Cosine, "the plain cosine"),
+    (Criterion::Mse, "the MSE"),
+    (Criterion::Kl, "the KL divergence"),
 ];
 
 /// The measures in the order of the table, with their names.
@@ -64,10 +61,6 @@ impl<'a> Choices<'a> {
         self.regret.iter().copied().find(|row| (row.criterion, row.metric) == (criterion, measure))
     }
 
-    fn jump(&self, jump: u32) -> Option<&'a Jump> {
-        self.jumps.iter().copied().find(|row| row.jump == jump)
-    }
-
     /// How far the choice of D is behind the jumps that are best on the test samples.
     fn sentence(&self) -> Option<String> {
         let part = |(measure, what): (Measure, &str)| {
@@ -94,61 +87,29 @@ impl<'a> Choices<'a> {
         ))
     }
 
-    /// How well a criterion orders the jumps by their precision on the test samples.
-    fn order(&self, criterion: Criterion) -> String {
-        let column =
-            |value: fn(&Jump) -> f64| -> Vec<f64> { self.jumps.iter().map(|jump| value(jump)).collect() };
-        let found = CRITERIA.into_iter().find(|(found, ..)| *found == criterion);
-        found.map_or(words::NONE.to_owned(), |(.., score)| {
-            number(rank_correlation(&column(score), &column(|jump| jump.precision_1)), 2, "")
-        })
-    }
-
-    /// A line for each criterion, and one for the best jump in hindsight by each measure.
+    /// A line for each criterion: what it chose, and how much better which jump would have been.
     fn regret_table(&self) -> Table {
-        /// A jump, how it was found, and the criterion by which.
-        struct Line<'a> {
-            found: String,
-            jump: &'a Jump,
-            criterion: Option<Criterion>,
-        }
-        let chosen = CRITERIA.into_iter().filter_map(|(criterion, name, _)| {
-            let jump = self.jump(self.regret(criterion, Measure::Precision1)?.jump)?;
-            Some(Line { found: name.to_owned(), jump, criterion: Some(criterion) })
-        });
-        let best = MEASURES.into_iter().filter_map(|(measure, name)| {
-            let jump = self.regret(Criterion::SignedSquare, measure).map_or(0, |row| row.best_jump);
-            Some(Line {
-                found: format!("best in hindsight by {name}"),
-                jump: self.jump(jump)?,
-                criterion: None,
-            })
-        });
-        let regret = |line: &Line, measure: Measure, show: fn(Interval) -> String| {
-            let row = line.criterion.and_then(|criterion| self.regret(criterion, measure));
-            row.map_or(words::NONE.to_owned(), |row| {
-                show(Interval::new(row.regret, row.regret_low, row.regret_high))
+        let regret = |criterion: Criterion, measure: Measure, show: fn(Interval) -> String| {
+            self.regret(criterion, measure).map_or(words::NONE.to_owned(), |row| {
+                let regret = Interval::new(row.regret, row.regret_low, row.regret_high);
+                format!("jump {}, by {}", row.best_jump, show(regret))
             })
         };
+        let chosen = |criterion| self.regret(criterion, Measure::Precision1).map(|row| row.jump);
         Table::new(
             format!(
-                "The choice of the one jump ({}): how much worse it is than the best one in hindsight, with 95% \
-                 intervals, and the rank correlation of each criterion with precision over all jumps",
+                "What each criterion chooses, and which jump is better on the test samples ({})",
                 self.name
             ),
-            chosen.chain(best),
+            CRITERIA,
             &[
-                ("criterion on training samples", &|line: &Line| line.found.clone()),
-                ("chooses", &|line| format!("jump {}", line.jump.jump)),
-                ("precision@1 ↑", &|line| percent(line.jump.precision_1)),
-                ("regret", &|line| regret(line, Measure::Precision1, Interval::percent)),
-                ("surprisal ↓", &|line| number(line.jump.surprisal, 2, "")),
-                ("regret", &|line| regret(line, Measure::Surprisal, Interval::plain)),
-                ("KL ↓", &|line| number(line.jump.kl, 2, "")),
-                ("regret", &|line| regret(line, Measure::Kl, Interval::plain)),
-                ("rank correlation", &|line| {
-                    line.criterion.map_or(words::NONE.to_owned(), |by| self.order(by))
+                ("criterion on training samples", &|(_, name)| (*name).to_owned()),
+                ("chooses", &|(by, _)| {
+                    chosen(*by).map_or(words::NONE.to_owned(), |jump| format!("jump {jump}"))
                 }),
+                ("best in precision", &|(by, _)| regret(*by, Measure::Precision1, Interval::percent)),
+                ("best in surprisal", &|(by, _)| regret(*by, Measure::Surprisal, Interval::plain)),
+                ("best in KL", &|(by, _)| regret(*by, Measure::Kl, Interval::plain)),
             ],
         )
     }
@@ -168,34 +129,5 @@ impl<'a> Choices<'a> {
                 ("KL ↓", &|row| Interval::new(row.kl, row.kl_low, row.kl_high).plain()),
             ],
         )
-    }
-}
-
-/// Spearman's rank correlation; ties share their mean rank.
-fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
-    let (a, b) = (ranks(a), ranks(b));
-    let mean = (a.len() as f64 - 1.0) / 2.0;
-    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
-    product(&a, &b) / (product(&a, &a) * product(&b, &b)).sqrt()
-}
-
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let rank = |value: &f64| {
-        let below = values.iter().filter(|other| *other < value).count() as f64;
-        let equal = values.iter().filter(|other| *other == value).count() as f64;
-        below + (equal - 1.0) / 2.0
-    };
-    values.iter().map(rank).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Spearman's ρ of (1, 2, 3, 4) and (1, 3, 2, 4) is 1 − 6·2/(4·15) = 0.8.
-    #[test]
-    fn the_rank_correlation_is_spearmans() {
-        assert!((rank_correlation(&[1.0, 2.0, 3.0, 4.0], &[10.0, 30.0, 20.0, 99.0]) - 0.8).abs() < 1e-12);
-        assert!((rank_correlation(&[1.0, 1.0, 2.0], &[5.0, 5.0, 9.0]) - 1.0).abs() < 1e-12);
     }
 }

@@ -3,7 +3,7 @@
 use svg::node::element::{Description, Group, Title};
 
 use super::frame::{HEIGHT, TEXT_SIZE, TITLE_SIZE, WIDTH, text_width, write};
-use super::panel::{self, Panel};
+use super::panel::{self, Medium, Panel};
 use super::style::{INK, Style};
 
 const FONT: &str = "system-ui, 'Helvetica Neue', Arial, sans-serif";
@@ -58,7 +58,7 @@ impl Figure {
             let (row, column) = (index / columns, index % columns);
             let top = panels_top + row as f64 * (HEIGHT + EDGE);
             let place = format!("translate({} {top})", column as f64 * (WIDTH + GAP));
-            group = group.add(Group::new().set("transform", place).add(panel.draw().plain()));
+            group = group.add(Group::new().set("transform", place).add(panel.draw(Medium::File)));
         }
         let alt: Vec<&str> = self.panels.iter().map(|panel| panel.alt.as_str()).collect();
         let document = svg::Document::new()

@@ -68,11 +68,12 @@ impl Across {
 }
 
 /// What the axes say.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Axes {
     /// What is measured, above the vertical axis.
     pub title: &'static str,
     /// Its unit and which way is better, in lighter type.
+    #[serde(skip)]
     pub unit: &'static str,
     pub across: Across,
     /// Whether the vertical axis is of shares, whose ticks are percentages.
@@ -89,26 +90,13 @@ impl Axes {
     pub const fn plain(title: &'static str, unit: &'static str, across: Across) -> Self {
         Self { title, unit, across, percent: false }
     }
-
-    /// How a tick of the vertical axis is written.
-    pub fn tick(&self, value: f64, step: f64) -> String {
-        if self.percent { percent_tick(value, step) } else { plain_tick(value, step) }
-    }
 }
 
-/// A share as a tick, with as many decimals as its step needs.
-pub fn percent_tick(value: f64, step: f64) -> String {
-    number_tick(100.0 * value, 100.0 * step, "%")
-}
-
-/// A number as a tick, with as many decimals as its step needs.
-pub fn plain_tick(value: f64, step: f64) -> String {
-    number_tick(value, step, "")
-}
-
-fn number_tick(value: f64, step: f64, unit: &str) -> String {
-    let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
-    crate::words::number(value, decimals, unit)
+/// A share or a number as a tick, with as many decimals as its step needs.
+pub fn tick(percent: bool, value: f64, step: f64) -> String {
+    let (factor, unit) = if percent { (100.0, "%") } else { (1.0, "") };
+    let decimals = (-(factor * step).log10().floor()).clamp(0.0, 6.0) as usize;
+    crate::words::number(factor * value, decimals, unit)
 }
 
 impl Frame {
@@ -133,7 +121,7 @@ impl Frame {
         let step = step(self.y.1 - self.y.0, TICKS);
         for tick in ticks(self.y, step) {
             let y = self.py(tick);
-            let text = axes.tick(tick, step);
+            let text = self::tick(axes.percent, tick, step);
             group = group.add(rule((LEFT, y), (RIGHT, y), GRID));
             group = group.add(write(&text, LEFT - 7.0, y + 4.5, "end", TEXT_SIZE));
         }

@@ -1,9 +1,10 @@
 //! A value for every jump and level, as colours.
 
+use serde::Serialize;
 use svg::node::element::path::Data;
 use svg::node::element::{Group, Path};
 
-use super::frame::{self, Axes, Frame, TEXT_SIZE, percent_tick, plain_tick, write};
+use super::frame::{self, Axes, Frame, TEXT_SIZE, tick, write};
 use super::style::{INK, tenth};
 
 /// Colours from worst to best: viridis, which keeps its order in grey and for colour-blind readers.
@@ -17,11 +18,12 @@ const STEPS: usize = 24;
 const CLIPPED: f64 = 0.1;
 
 /// A panel's values.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Heat {
     /// By jump, then by level.
     pub values: Vec<Vec<f64>>,
     /// Whether more is better.
+    #[serde(skip)]
     pub more_is_better: bool,
     /// Whether the values are shares, which are written as percentages.
     pub percent: bool,
@@ -48,11 +50,6 @@ impl Heat {
             (0..self.values.len()).reduce(best).unwrap_or(0)
         };
         (0..self.levels()).map(best_at).collect()
-    }
-
-    /// How a value is written beside the colours and in words.
-    pub fn text(&self, value: f64, step: f64) -> String {
-        if self.percent { percent_tick(value, step) } else { plain_tick(value, step) }
     }
 
     /// The exit levels.
@@ -105,7 +102,7 @@ impl Heat {
         };
         let bars = (0..STEPS).map(bar).fold(Group::new(), Group::add);
         let step = (best - worst).abs() / 10.0;
-        let text = |value: f64| self.text(value, step.max(1e-6));
+        let text = |value: f64| tick(self.percent, value, step.max(1e-6));
         let low = write(&text(worst), left, top + 24.0, "start", TEXT_SIZE - 1.0);
         let high = write(&text(best), frame::RIGHT, top + 24.0, "end", TEXT_SIZE - 1.0);
         vec![bars, Group::new().add(low).add(high)]

@@ -6,7 +6,7 @@ pub mod figure;
 mod frame;
 pub mod frontier;
 mod heat;
-pub mod on_page;
+mod on_page;
 mod panel;
 pub mod scores;
 mod style;
@@ -27,7 +27,6 @@ pub fn figures(run: &Run) -> Vec<Figure> {
 
 #[cfg(test)]
 mod tests {
-    use super::on_page::FigurePart;
     use super::*;
     use onejump_core::shortcut::ShortcutKind;
 
@@ -59,7 +58,7 @@ mod tests {
             for (_, label) in &figure.legend {
                 assert!(texts.lines().any(|line| line == label), "{label} in {}", figure.stem);
             }
-            let pieces = serde_json::to_value(FigurePart::new(figure, "")).unwrap();
+            let pieces = serde_json::to_value(figure).unwrap();
             let lines = pieces["legend"].as_array().unwrap().iter().map(|entry| &entry["line"]);
             let panels = pieces["panels"].as_array().unwrap().iter().map(|panel| &panel["svg"]);
             for piece in panels.chain(lines) {

@@ -1,5 +1,6 @@
 //! One panel: lines by level, bars by jump, lines through points, or colours.
 
+use serde::Serialize;
 use svg::node::element::path::Data;
 use svg::node::element::{Group, Rectangle};
 
@@ -18,9 +19,10 @@ const MARKERS: usize = 16;
 const OTHER_BARS: f64 = 0.35;
 
 /// A line by level or by jump.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Series {
     pub label: String,
+    #[serde(skip)]
     pub style: Style,
     /// The values at 0, 1, …; none where nothing was measured.
     pub values: Vec<Option<f64>>,
@@ -44,25 +46,39 @@ impl Series {
     }
 }
 
-/// What a panel shows; lines later in a list lie above the earlier ones.
-#[derive(Debug, Clone)]
+/// What a panel shows; lines later in a list lie above the earlier ones. A page gets the numbers of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Content {
     /// Lines by level or by jump.
     Lines {
         series: Vec<Series>,
         /// Points that are named: the place, the value, what is written.
+        #[serde(skip)]
         notes: Vec<(usize, f64, String)>,
     },
     /// Bars at 0, 1, …, of which the chosen one has a note over it.
-    Bars { values: Vec<f64>, chosen: usize, note: String },
+    Bars {
+        values: Vec<f64>,
+        #[serde(skip)]
+        chosen: usize,
+        #[serde(skip)]
+        note: String,
+    },
     /// Lines through points at any place.
-    Curves { curves: Vec<Curve>, x: (f64, f64), ticks: Vec<(f64, String)> },
+    Curves {
+        curves: Vec<Curve>,
+        #[serde(skip)]
+        x: (f64, f64),
+        #[serde(skip)]
+        ticks: Vec<(f64, String)>,
+    },
     /// A value for every pair, as colours.
     Heat(Heat),
 }
 
 /// A point of a line.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Point {
     pub x: f64,
     pub y: f64,
@@ -72,38 +88,27 @@ pub struct Point {
     pub note: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Curve {
     pub label: String,
+    #[serde(skip)]
     pub style: Style,
     pub points: Vec<Point>,
     /// Whether this is the value of something that has no place on the horizontal axis: a line across the plot.
     pub guide: bool,
 }
 
-/// A panel's marks in the order in which they are drawn, the lines by the names of their methods.
-pub struct Drawing {
-    under: Group,
-    methods: Vec<DrawnMethod>,
-    over: Vec<Group>,
+/// Where a drawing goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    File,
+    /// A page finds the lines of a method by its name, to hide them.
+    Page,
 }
 
-struct DrawnMethod {
-    label: String,
-    marks: Group,
-}
-
-impl Drawing {
-    /// For a file.
-    pub fn plain(self) -> Group {
-        let marks = self.methods.into_iter().map(|method| method.marks);
-        marks.chain(self.over).fold(self.under, Group::add)
-    }
-
-    /// For a page, which finds a method by its name to hide it.
-    pub fn named(self) -> Group {
-        let marks = self.methods.into_iter().map(|method| method.marks.set("data-method", method.label));
-        marks.chain(self.over).fold(self.under, Group::add)
+impl Medium {
+    fn named(self, marks: Group, method: &str) -> Group {
+        if self == Self::Page { marks.set("data-method", method) } else { marks }
     }
 }
 
@@ -122,15 +127,13 @@ pub struct Panel {
 
 impl Panel {
     /// The panel's marks, [`frame::WIDTH`] by [`frame::HEIGHT`].
-    pub fn draw(&self) -> Drawing {
+    pub fn draw(&self, medium: Medium) -> Group {
         let frame = self.frame();
         match &self.content {
-            Content::Lines { series, notes } => self.lines(&frame, series, notes),
+            Content::Lines { series, notes } => self.lines(medium, &frame, series, notes),
             Content::Bars { values, chosen, note } => self.bars(&frame, values, *chosen, note),
-            Content::Curves { curves, ticks, .. } => self.curves(&frame, curves, ticks),
-            Content::Heat(heat) => {
-                Drawing { under: heat.draw(&self.axes, &frame), methods: Vec::new(), over: Vec::new() }
-            }
+            Content::Curves { curves, ticks, .. } => self.curves(medium, &frame, curves, ticks),
+            Content::Heat(heat) => heat.draw(&self.axes, &frame),
         }
     }
 
@@ -158,70 +161,70 @@ impl Panel {
         series.values.iter().flatten().any(|&value| value > self.y.1)
     }
 
-    fn curves(&self, frame: &Frame, curves: &[Curve], ticks: &[(f64, String)]) -> Drawing {
+    fn curves(&self, medium: Medium, frame: &Frame, curves: &[Curve], ticks: &[(f64, String)]) -> Group {
         let across = |point: &Point| self.axes.across.place(point.x);
-        let inside = |point: &&Point| {
-            (frame.x.0..=frame.x.1).contains(&across(point)) && (self.y.0..=self.y.1).contains(&point.y)
-        };
-        let draw = |curve: &Curve| {
+        let seen = |value: f64| (self.y.0..=self.y.1).contains(&value);
+        let mut group = Group::new().add(frame.draw(&self.axes, ticks));
+        for curve in curves {
             let mut marks = curve.style.group();
-            if curve.guide {
-                let value = curve.points.first().map_or(f64::NAN, |point| point.y);
-                let ends = [frame.x.0, frame.x.1].map(|x| (tenth(frame.px(x)), tenth(frame.py(value))));
-                let seen = (self.y.0..=self.y.1).contains(&value);
-                let data = polyline(ends.into_iter().filter(|_| seen));
-                return DrawnMethod { label: curve.label.clone(), marks: marks.add(curve.style.line(data)) };
-            }
-            let points: Vec<&Point> = curve.points.iter().filter(inside).collect();
-            let place = |point: &&Point| (tenth(frame.px(across(point))), tenth(frame.py(point.y)));
-            for point in &points {
-                let (x, y) = place(point);
+            let mut places = Vec::new();
+            for point in curve.points.iter().filter(|point| seen(point.y)) {
+                let y = tenth(frame.py(point.y));
+                if curve.guide {
+                    places.extend([frame.x.0, frame.x.1].map(|x| (tenth(frame.px(x)), y)));
+                    continue;
+                }
+                if !(frame.x.0..=frame.x.1).contains(&across(point)) {
+                    continue;
+                }
+                let x = tenth(frame.px(across(point)));
                 if let Some((low, high)) = point.interval {
                     let end = |value: f64| tenth(frame.py(value.clamp(self.y.0, self.y.1)));
                     let bar = Data::new().move_to((x, end(low))).line_to((x, end(high)));
                     marks = marks.add(Style { dash: "", width: 1.0, ..curve.style }.line(bar));
                 }
                 marks = curve.style.mark(marks, x, y);
+                places.push((x, y));
             }
-            let data = polyline(points.iter().map(place));
-            DrawnMethod { label: curve.label.clone(), marks: marks.add(curve.style.line(data)) }
-        };
-        Drawing {
-            under: Group::new().add(frame.draw(&self.axes, ticks)),
-            methods: curves.iter().map(draw).collect(),
-            over: Vec::new(),
+            let line = curve.style.line(polyline(places.into_iter()));
+            group = group.add(medium.named(marks.add(line), &curve.label));
         }
+        group
     }
 
-    fn lines(&self, frame: &Frame, series: &[Series], notes: &[(usize, f64, String)]) -> Drawing {
+    fn lines(
+        &self,
+        medium: Medium,
+        frame: &Frame,
+        series: &[Series],
+        notes: &[(usize, f64, String)],
+    ) -> Group {
         let count = length(series);
-        let mut under = Group::new().add(frame.draw(&self.axes, &frame::whole_ticks(count)));
+        let mut group = Group::new().add(frame.draw(&self.axes, &frame::whole_ticks(count)));
         if frame.strip > 0.0 {
             let y = frame.top() - 12.0;
-            let text = format!("> {}", self.axes.tick(self.y.1, 1.0));
-            under = under.add(write(&text, frame::LEFT - 7.0, y, "end", TEXT_SIZE - 1.0));
+            let text = format!("> {}", frame::tick(self.axes.percent, self.y.1, 1.0));
+            group = group.add(write(&text, frame::LEFT - 7.0, y, "end", TEXT_SIZE - 1.0));
         }
         let every = count.div_ceil(MARKERS).max(1);
         let mut row = 0;
-        let mut methods = Vec::new();
         for (index, one) in series.iter().enumerate() {
             let y = frame.top() - 9.0 - STRIP_ROW * row as f64;
             let marks = one.draw(frame, y, |level| level % every == index % every);
-            methods.push(DrawnMethod { label: one.label.clone(), marks });
+            group = group.add(medium.named(marks, &one.label));
             row += usize::from(self.leaves(one));
         }
-        let mut over = Vec::new();
         for (place, value, text) in notes {
             let (x, y) = (frame.px(*place as f64), frame.py(*value));
             let marked = OJFA.marker.at(x, y, 4.0).into_iter().fold(OJFA.group(), Group::add);
-            over.extend([marked, note(frame, *place, *value, text)]);
+            group = group.add(marked).add(note(frame, *place, *value, text));
         }
-        Drawing { under, methods, over }
+        group
     }
 
-    fn bars(&self, frame: &Frame, values: &[f64], chosen: usize, text: &str) -> Drawing {
+    fn bars(&self, frame: &Frame, values: &[f64], chosen: usize, text: &str) -> Group {
         let width = 0.7 * (frame.px(1.0) - frame.px(0.0));
-        let mut under = Group::new().add(frame.draw(&self.axes, &frame::whole_ticks(values.len())));
+        let mut group = Group::new().add(frame.draw(&self.axes, &frame::whole_ticks(values.len())));
         for (jump, &value) in values.iter().enumerate() {
             let height = frame.py(0.0) - frame.py(value);
             let bar = Rectangle::new()
@@ -230,14 +233,14 @@ impl Panel {
                 .set("width", tenth(width))
                 .set("height", tenth(height))
                 .set("fill", "currentColor");
-            under = under.add(if jump == chosen {
+            group = group.add(if jump == chosen {
                 OJFA.group().add(bar)
             } else {
                 Group::new().set("opacity", OTHER_BARS).add(bar)
             });
         }
         let value = values.get(chosen).copied().unwrap_or(0.0);
-        Drawing { under, methods: Vec::new(), over: vec![note(frame, chosen, value, text)] }
+        group.add(note(frame, chosen, value, text))
     }
 }
 

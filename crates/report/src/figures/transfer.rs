@@ -3,7 +3,7 @@
 use onejump_store::analyses::Transfer;
 
 use super::figure::Figure;
-use super::frame::{Across, Axes};
+use super::frame::{Across, Axes, tick};
 use super::heat::Heat;
 use super::panel::{Content, Panel};
 use crate::setting::Metric;
@@ -44,8 +44,8 @@ impl Map {
         let alt = format!(
             "{title} of {blocks} jumps at {blocks} exit levels, from {} to {}; the level’s own jump is the best one \
              at {}.",
-            heat.text(worst, 0.01),
-            heat.text(best, 0.01),
+            tick(percent, worst, 0.01),
+            tick(percent, best, 0.01),
             words::count(own, "level")
         );
         Panel {

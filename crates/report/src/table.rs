@@ -2,12 +2,6 @@
 
 use serde::Serialize;
 
-mod latex;
-mod markdown;
-
-pub use latex::latex;
-pub use markdown::markdown;
-
 /// A table; the first cell of a row is its heading.
 #[derive(Debug, Clone, Serialize)]
 pub struct Table {
@@ -80,11 +74,8 @@ impl Table {
     }
 
     /// All rows, whatever their group.
+    #[cfg(test)]
     pub fn rows(&self) -> impl Iterator<Item = &Vec<Cell>> {
         self.groups.iter().flat_map(|group| &group.rows)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.rows().next().is_none()
     }
 }
