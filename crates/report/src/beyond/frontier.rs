@@ -8,7 +8,7 @@ use crate::analyses::Analyses;
 use crate::figures::frontier::figure;
 use crate::interval::{Interval, Measured};
 use crate::shown::{Section, Shown};
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::words;
 
 /// Sizes of sets of jumps that the table shows beside the whole set.
@@ -22,8 +22,8 @@ pub fn section(analyses: &Analyses, sets: &Sets) -> Option<Section> {
     let whole =
         "All averages over the exit levels, with 95% intervals of 1,000 resamples of the test sentences";
     let mut tables = vec![
-        Shown::always(average_table(best, undominated(all.clone()))),
-        Shown::always(average_table(whole, all)),
+        Shown::always(average_table(best, undominated(all.clone()), 4)),
+        Shown::always(average_table(whole, all, 5)),
         Shown::always(difference_table(&analyses.differences)),
     ];
     for &set in &sets.sets {
@@ -61,18 +61,16 @@ fn name(method: impl ToString, rank: Option<u32>, solver: Option<Solver>) -> Str
     method.to_string() + &rank + solver
 }
 
-fn average_table(caption: &str, rows: Vec<&FileAverage>) -> Table {
-    Table::new(
-        caption,
-        rows,
-        &[
-            ("method", &|row: &&FileAverage| name(row.method, row.rank, row.solver)),
-            ("parameters", &|row| words::thousands(row.parameters)),
-            ("precision@1 ↑", &|row| row.precision().percent()),
-            ("surprisal ↓ (nats)", &|row| row.surprisal().plain()),
-            ("KL ↓ (nats)", &|row| Interval::new(row.kl, row.kl_low, row.kl_high).plain()),
-        ],
-    )
+/// The first of these columns; all of them are too wide beside a figure.
+fn average_table(caption: &str, rows: Vec<&FileAverage>, columns: usize) -> Table {
+    let all: [Column<&FileAverage>; 5] = [
+        ("method", &|row: &&FileAverage| name(row.method, row.rank, row.solver)),
+        ("parameters", &|row| words::thousands(row.parameters)),
+        ("precision@1 ↑", &|row| row.precision().percent()),
+        ("surprisal ↓ (nats)", &|row| row.surprisal().plain()),
+        ("KL ↓ (nats)", &|row| Interval::new(row.kl, row.kl_low, row.kl_high).plain()),
+    ];
+    Table::new(caption, rows, &all[..columns])
 }
 
 fn difference_table(rows: &[Difference]) -> Table {
