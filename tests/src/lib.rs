@@ -3,6 +3,7 @@
 //! The golden values in `golden/` come from Hugging Face transformers and from float64 NumPy, with the
 //! scripts that made them beside them. The tests need no Python.
 
+pub mod browser;
 pub mod fuzz;
 pub mod limits;
 pub mod mutate;

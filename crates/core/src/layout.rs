@@ -94,6 +94,11 @@ impl RunLayout {
         self.root.join("figures")
     }
 
+    /// `tables.tex` or `tables.md`: the report's tables for a paper.
+    pub fn tables(&self, ending: &str) -> PathBuf {
+        self.root.join(format!("tables.{ending}"))
+    }
+
     /// `report.html`.
     pub fn report(&self) -> PathBuf {
         self.root.join("report.html")
@@ -126,6 +131,7 @@ mod tests {
             Path::new("run/shortcuts/n-njtc-adam-r57.safetensors")
         );
         assert_eq!(run.ojfa(&"n-njtc-r57".parse().unwrap()), Path::new("run/ojfa-r57.safetensors"));
+        assert_eq!(run.tables("tex"), Path::new("run/tables.tex"));
         assert_eq!(run.scores(&SetName::plain(ShortcutKind::NNjtc)), Path::new("run/scores.parquet"));
     }
 }

@@ -6,7 +6,7 @@ use onejump_store::analyses::{Criterion, ExitRule, LookSchedule, LookingHead, Me
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::shape::{BEST_JUMP, HIDDEN_SIZE};
+use super::run::{BEST_JUMP, HIDDEN_SIZE};
 
 /// Ranks of the sweep beside the run's own.
 const SWEEP: [usize; 6] = [1, 4, 16, 64, 256, 576];

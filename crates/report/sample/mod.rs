@@ -4,9 +4,10 @@
 
 mod analyses;
 mod run;
-mod shape;
+mod write;
 
 pub use analyses::analyses;
 pub use run::run;
 #[cfg(test)]
 pub use run::set;
+pub use write::write;

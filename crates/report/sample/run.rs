@@ -6,7 +6,10 @@ use onejump_report::analyses::Analyses;
 use onejump_report::run::Run;
 use onejump_store::tables::PerLevel;
 
-use super::shape::{BEST_JUMP, HIDDEN_SIZE};
+/// H.
+pub const HIDDEN_SIZE: usize = 576;
+/// Where the single jumps are best, as a share of the depth.
+pub const BEST_JUMP: f64 = 0.53;
 
 /// A run of a model with `blocks` blocks, evaluated at these ranks with both solvers.
 ///

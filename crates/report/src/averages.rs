@@ -1,11 +1,12 @@
-//! The methods in the order of tables: those without a rank first, then by setting.
+//! The averages of all methods, in the order of tables: those without a rank first, then by setting.
 
 use onejump_core::results::Metrics;
+use onejump_core::shortcut::ShortcutKind;
 
 use crate::run::Run;
-use crate::setting::{Curve, SampleSet, Setting};
-use crate::versus::{levels_won, more_precise};
-use crate::words::{self, NONE, number, percent};
+use crate::setting::{Curve, Metric, SampleSet, Setting};
+use crate::table::{Cell, Group, Look, Table};
+use crate::words::{self, NONE, count, number, percent, thousands};
 
 /// The methods that share a heading in a table.
 #[derive(Debug)]
@@ -53,20 +54,76 @@ fn optional(value: Option<f64>) -> String {
     value.map_or(NONE.to_owned(), |value| number(value, 3, ""))
 }
 
-/// What stands over [`cells`].
-pub fn headings() -> impl Iterator<Item = &'static str> {
-    COLUMNS.iter().map(|(heading, _)| *heading).chain(["levels above constant"])
+/// All methods with all metrics; none if there are no such samples.
+pub fn table(run: &Run, samples: SampleSet) -> Option<Table> {
+    let blocks = blocks(run);
+    let mut curves = blocks.iter().flat_map(|block| &block.rows).map(|(_, curve)| curve);
+    let constant = curves.find(|curve| curve.is_constant());
+    let row = |(label, curve): &(String, Curve)| {
+        let mean = curve.mean(samples)?;
+        let above = constant.filter(|_| !curve.is_constant()).map_or(NONE.to_owned(), |constant| {
+            let ahead = curve.ahead_of(constant, samples, Metric::Precision);
+            format!("{} of {}", ahead.levels.len(), ahead.of)
+        });
+        let name = [label.clone().into(), thousands(curve.average.method.parameters).into()];
+        let metrics = COLUMNS.iter().map(|(_, cell)| cell(&mean).into());
+        Some(name.into_iter().chain(metrics).chain([above.into()]).collect())
+    };
+    let group = |block: &Block| Group {
+        name: Some(block.name.clone()),
+        rows: block.rows.iter().filter_map(row).collect(),
+    };
+    let summary = &run.summary;
+    let samples_counted = match samples {
+        SampleSet::All => format!("all {}", count(summary.test_samples, "test sample")),
+        SampleSet::Without0 => {
+            let others = summary.test_samples.saturating_sub(summary.test_samples_at_0);
+            format!("the {} not at position 0", count(others, "test sample"))
+        }
+    };
+    let metrics = COLUMNS.iter().map(|(heading, _)| *heading);
+    let head = ["method", "parameters"].into_iter().chain(metrics).chain(["levels above constant"]);
+    let mut groups: Vec<Group> = blocks.iter().map(group).collect();
+    groups.retain(|group| !group.rows.is_empty());
+    let caption = format!("Averages over the exit levels, {samples_counted}");
+    (!groups.is_empty()).then(|| Table { caption, head: head.map(str::to_owned).collect(), groups })
 }
 
-/// The cells of a row of averages; `constant` is the baseline.
-pub fn cells(curve: &Curve, constant: Option<&Curve>, samples: SampleSet) -> Option<Vec<String>> {
-    let mean = curve.mean(samples)?;
-    let above = constant.filter(|_| !curve.is_constant()).map(|constant| {
-        let (won, all) = levels_won(curve, constant, samples, more_precise);
-        format!("{} of {all}", won.len())
-    });
-    let metrics = COLUMNS.iter().map(|(_, cell)| cell(&mean));
-    Some(metrics.chain([above.unwrap_or(NONE.to_owned())]).collect())
+/// The methods of one setting in the paper's two measures, the most precise first.
+pub fn beside(setting: &Setting, samples: SampleSet) -> Option<Table> {
+    let mut rows: Vec<(&Curve, Metrics)> =
+        setting.curves().filter_map(|curve| Some((curve, curve.mean(samples)?))).collect();
+    rows.sort_by(|a, b| b.1.precision_1.total_cmp(&a.1.precision_1));
+    let line = |(curve, mean): &(&Curve, Metrics)| {
+        let look = if curve.is(ShortcutKind::Ojfa) { Look::Chosen } else { Look::Plain };
+        let parameters = curve.average.method.parameters;
+        let cells = [
+            curve.label(),
+            percent(mean.precision_1),
+            number(mean.surprisal, 2, ""),
+            if parameters == 0 { NONE.to_owned() } else { thousands(parameters) },
+        ];
+        cells.map(|text| Cell::new(text, look)).into()
+    };
+    let head = ["method", "precision@1 ↑", "surprisal ↓", "parameters"].map(str::to_owned).into();
+    let caption = format!("Averages over the exit levels ({}, {})", setting.name(), samples.name());
+    (!rows.is_empty()).then(|| Table::of_rows(caption, head, rows.iter().map(line).collect()))
+}
+
+/// One metric of every method of a setting, a row for each exit level.
+pub fn by_level(setting: &Setting, samples: SampleSet, metric: Metric) -> Option<Table> {
+    setting.ojfa()?.mean(samples)?;
+    let row = |level: usize| {
+        let value = |curve: &Curve| match (curve.at(level, samples), metric) {
+            (None, _) => NONE.to_owned(),
+            (Some(metrics), Metric::Precision) => percent(metrics.precision_1),
+            (Some(metrics), Metric::Surprisal) => number(metrics.surprisal, 2, ""),
+        };
+        std::iter::once(level.to_string()).chain(setting.curves().map(value)).map(Cell::from).collect()
+    };
+    let head = std::iter::once("level".to_owned()).chain(setting.curves().map(Curve::label)).collect();
+    let caption = format!("{} at every exit level ({}, {})", metric.name(), setting.name(), samples.name());
+    Some(Table::of_rows(caption, head, (0..setting.blocks).map(row).collect()))
 }
 
 #[cfg(test)]
@@ -86,8 +143,10 @@ mod tests {
         let first: Vec<&str> = blocks[0].rows.iter().map(|(label, _)| label.as_str()).collect();
         assert_eq!(first, ["constant", "identity", "jtc, closed form", "jtc, Adam"]);
         let (_, constant) = &blocks[0].rows[0];
-        let row = cells(constant, Some(constant), SampleSet::All).unwrap();
-        assert_eq!(row.len(), headings().count());
-        assert_eq!(row[7], NONE);
+        assert!(constant.is_constant());
+        let table = table(&run, SampleSet::All).unwrap();
+        assert!(table.rows().all(|row| row.len() == table.head.len()));
+        assert_eq!(table.groups[0].rows[0].last().unwrap().text, NONE);
+        assert_eq!(table.rows().count(), blocks.iter().map(|block| block.rows.len()).sum::<usize>());
     }
 }

@@ -2,10 +2,9 @@
 
 use onejump_core::results::Metrics;
 use onejump_core::shortcut::{ShortcutKind, parameters};
-use serde::Serialize;
 
-use crate::setting::{Curve, SampleSet, Setting};
-use crate::versus::{less_surprised, more_precise};
+use crate::setting::{Curve, Metric, SampleSet, Setting};
+use crate::table::{Cell, Look, Table};
 
 /// OJFA "largely matches" the full n-njtc (§6) if it keeps this share of its average precision, and this
 /// share of the probability that it gives to the true top token: in surprisal, at most −ln 0.9 = 0.11 nats
@@ -13,7 +12,7 @@ use crate::versus::{less_surprised, more_precise};
 const LARGELY: f64 = 0.9;
 
 /// "Over a 30x reduction in shortcut parameter costs" (abstract, §3.1).
-pub const REDUCTION: f64 = 30.0;
+const REDUCTION: f64 = 30.0;
 
 /// Something that the paper says of OJFA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +37,6 @@ pub enum Verdict {
     Untested,
 }
 
-/// How the page shows a verdict.
-#[derive(Debug, Serialize)]
-pub struct Mark {
-    symbol: &'static str,
-    /// Its class in the style sheet.
-    class: &'static str,
-    pub text: &'static str,
-}
-
 impl Verdict {
     fn of(comparisons: impl IntoIterator<Item = bool>) -> Self {
         let comparisons: Vec<bool> = comparisons.into_iter().collect();
@@ -59,15 +49,38 @@ impl Verdict {
         }
     }
 
-    pub fn mark(self) -> Mark {
-        let (symbol, class, text) = match self {
-            Self::Holds => ("✓", "holds", "holds"),
-            Self::InPart => ("◐", "part", "holds in part"),
-            Self::Fails => ("✗", "fails", "does not hold"),
-            Self::Untested => ("–", "untested", "not evaluated"),
-        };
-        Mark { symbol, class, text }
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::InPart => "in part",
+            Self::Fails => "does not hold",
+            Self::Untested => "not evaluated",
+        }
     }
+
+    fn cell(self) -> Cell {
+        let (sign, look) = match self {
+            Self::Holds => ("✓", Look::Holds),
+            Self::InPart => ("◐", Look::Part),
+            Self::Fails => ("✗", Look::Fails),
+            Self::Untested => ("–", Look::Plain),
+        };
+        Cell { words: Some(self.words()), ..Cell::new(sign, look) }
+    }
+}
+
+/// Whether the claims hold: a row for each, a column for each setting.
+pub fn table(settings: &[Setting], samples: SampleSet) -> Table {
+    let row = |claim: Claim| {
+        let name = format!("{} ({})", claim.text(), claim.source());
+        let marks = settings.iter().map(|setting| claim.verdict(setting, samples).cell());
+        std::iter::once(name.into()).chain(marks).collect()
+    };
+    let head =
+        std::iter::once("The one jump …".to_owned()).chain(settings.iter().map(Setting::name)).collect();
+    let caption = format!("Do the paper’s claims hold here? ({})", samples.name());
+    Table::of_rows(caption, head, Claim::ALL.map(row).into())
 }
 
 impl Claim {
@@ -80,23 +93,23 @@ impl Claim {
         Self::FewerParameters,
     ];
 
-    /// What the paper says.
+    /// What the paper says of the one jump.
     pub fn text(self) -> &'static str {
         match self {
-            Self::BetterThanArbitrary => "OJFA is better on average than arbitrary single jumps",
-            Self::BetterThanJoint => "OJFA is better on average than one jointly trained shortcut",
-            Self::BetterThanIdentityEarly => "OJFA is better than identity at early levels",
-            Self::MatchesFull => "OJFA largely matches the full n-njtc",
-            Self::FewerParameters => "OJFA keeps over 30 times fewer parameters",
+            Self::BetterThanArbitrary => "beats arbitrary single jumps",
+            Self::BetterThanJoint => "beats joint training",
+            Self::BetterThanIdentityEarly => "beats the identity early on",
+            Self::MatchesFull => "largely matches a jump per level",
+            Self::FewerParameters => "has over 30 times fewer parameters",
         }
     }
 
     /// Where the paper says it.
     pub fn source(self) -> &'static str {
         match self {
-            Self::BetterThanArbitrary | Self::BetterThanJoint => "§5, Fig. 2",
-            Self::BetterThanIdentityEarly | Self::MatchesFull => "§6, Fig. 4",
-            Self::FewerParameters => "§3.1, Fig. 1",
+            Self::BetterThanArbitrary | Self::BetterThanJoint => "§5",
+            Self::BetterThanIdentityEarly | Self::MatchesFull => "§6",
+            Self::FewerParameters => "§3.1",
         }
     }
 
@@ -121,17 +134,10 @@ impl Claim {
             }
         }
     }
-
-    /// The verdicts over all samples, and without those at position 0 where that differs.
-    pub fn verdicts(self, setting: &Setting) -> (Verdict, Option<Verdict>) {
-        let all = self.verdict(setting, SampleSet::All);
-        let without_0 = self.verdict(setting, SampleSet::Without0);
-        (all, (without_0 != all && without_0 != Verdict::Untested).then_some(without_0))
-    }
 }
 
 fn wins((ours, theirs): (Metrics, Metrics)) -> [bool; 2] {
-    [more_precise(&ours, &theirs), less_surprised(&ours, &theirs)]
+    Metric::BOTH.map(|metric| metric.better(&ours, &theirs))
 }
 
 fn matches((ours, full): (Metrics, Metrics)) -> [bool; 2] {

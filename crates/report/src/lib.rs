@@ -3,15 +3,15 @@
 //!
 //! | task | where |
 //! |---|---|
-//! | write `figures/*.svg` and `report.html` of a run's folder | [`report()`] |
+//! | write `figures/*.svg`, `tables.*` and `report.html` of a run's folder | [`report()`] |
 //! | read the results of a run | [`run::Run`] |
 //! | the short table on a terminal | [`terminal`] |
-//! | sort the methods by solver and rank | `setting.rs` |
-//! | judge a claim of the paper | `claims.rs` |
-//! | say in words what the numbers show | `headlines.rs`, `findings.rs` |
+//! | sort the methods by solver and rank; judge the paper's claims | `setting.rs`; `claims.rs` |
+//! | say what the figures do not show | `sentences.rs`, `choice.rs` |
 //! | what comes after the paper | `beyond/` |
 //! | draw a figure | `figures/` |
-//! | make the page | `page.rs`, `templates/report.html` |
+//! | make a table, for the page and for a paper | `table.rs`, `escape.rs`, `templates/tables.*` |
+//! | make the page; what its switches show | `page.rs`, `templates/`; `shown.rs` |
 //! | look at it without a model | `cargo run -p onejump-report --example invented -- DIR` |
 //!
 //! ```no_run
@@ -38,11 +38,11 @@ use onejump_core::{files, lock};
 pub mod analyses;
 mod averages;
 mod beyond;
+mod choice;
 mod claims;
 mod error;
+mod escape;
 mod figures;
-mod findings;
-mod headlines;
 mod interval;
 mod page;
 mod paper;
@@ -50,10 +50,11 @@ pub mod run;
 #[cfg(test)]
 #[path = "../sample/mod.rs"]
 mod sample;
-mod section;
+mod sentences;
 mod setting;
+mod shown;
+mod table;
 pub mod terminal;
-mod versus;
 mod words;
 
 pub use error::ReportError;
@@ -64,7 +65,7 @@ extern crate self as onejump_report;
 
 use run::Run;
 
-/// Writes the figures and the page of `run` into its folder; returns the files, the page last.
+/// Writes the figures, the tables and the page of `run` into its folder; returns the files, the page last.
 ///
 /// # Errors
 /// [`ReportError`] if a file cannot be written.
@@ -73,12 +74,18 @@ pub fn report(run: &Run, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let _locks = (lock::file(&layout.report())?, lock::folder(&layout.figures())?);
     let drawn = figures::figures(run);
     let sections = beyond::sections(run);
-    let page = page::html(run, &drawn, &sections)?;
+    let page = page::html(run, &sections)?;
     let mut written = Vec::new();
-    for figure in drawn.iter().chain(sections.iter().flat_map(|section| &section.figures)) {
+    let further = sections.iter().flat_map(|section| &section.figures).map(|figure| &figure.what);
+    for figure in drawn.iter().chain(further) {
         let path = layout.figures().join(format!("{}.svg", figure.stem));
         files::write_bytes(&path, figure.standalone(&run.summary.model).as_bytes())?;
         written.push(path);
+    }
+    for ending in ["md", "tex"] {
+        let tables = page::tables(run, &format!("tables.{ending}"))?;
+        files::write_bytes(&layout.tables(ending), tables.as_bytes())?;
+        written.push(layout.tables(ending));
     }
     files::write_bytes(&layout.report(), page.as_bytes())?;
     written.push(layout.report());

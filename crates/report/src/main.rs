@@ -12,7 +12,8 @@ use onejump_report::{ReportError, report, terminal};
 ///
 /// In:  RUN/results/summary.json and RUN/results/per_level.parquet from onejump-evaluate; RUN/run.toml
 ///      if there is one.
-/// Out: RUN/figures/*.svg and RUN/report.html, which opens from disk; a short table on stdout.
+/// Out: RUN/report.html, which opens from disk; for a paper RUN/figures/*.svg, RUN/tables.tex and
+///      RUN/tables.md; a short table on stdout.
 #[derive(Parser)]
 #[command(name = "onejump-report", version, verbatim_doc_comment)]
 struct Arguments {

@@ -3,39 +3,45 @@
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
-use onejump_core::results::{Metrics, Summary};
-use onejump_core::shortcut::{ShortcutKind, parameters};
+use onejump_core::results::Summary;
 use serde::Serialize;
 
-use crate::averages::{self, Block};
-use crate::claims::{Claim, Mark, Verdict};
 use crate::error::ReportError;
+use crate::figures::by_level::{figure_2, figure_4};
 use crate::figures::figure::Figure;
-use crate::findings::{Finding, findings};
-use crate::headlines::{headline, position_0};
-use crate::paper::{self, PaperPart};
+use crate::figures::scores::figure_3;
 use crate::run::Run;
-use crate::section::{Section, Table};
-use crate::setting::{Curve, SampleSet, Setting};
-use crate::words::{self, count, number, percent, thousands};
+use crate::sentences::sentences;
+use crate::setting::{Metric, SampleSet, Setting};
+use crate::shown::{Section, Shown};
+use crate::table::Table;
+use crate::words::thousands;
+use crate::{averages, choice, claims, escape, paper};
 
 const TEMPLATE: &str = include_str!("../templates/report.html");
+const MARKDOWN: &str = include_str!("../templates/tables.md");
+const LATEX: &str = include_str!("../templates/tables.tex");
 const STYLE: &str = include_str!("../templates/report.css");
+const SCRIPT: &str = include_str!("../templates/report.js");
 
 /// All values of the template.
 #[derive(Debug, Serialize)]
 struct Page<'a> {
     summary: &'a Summary,
-    position_0: String,
     settings: Vec<SettingPart>,
-    claims: Vec<ClaimRow>,
-    paper: Option<PaperPart>,
-    figures: &'a [Figure],
+    /// Whether there are numbers without position 0.
+    without_0: bool,
+    /// Figure 4, for each setting and its samples.
+    main_figures: Vec<Shown<Figure>>,
+    claims: Vec<Shown<Table>>,
+    beside: Vec<Shown<Table>>,
+    sentences: Vec<Shown<Vec<String>>>,
+    /// Figures 2 and 3.
+    other_figures: Vec<Shown<Figure>>,
+    paper: Option<Table>,
     sections: &'a [Section],
-    headings: Vec<&'static str>,
-    averages: Vec<AverageTable>,
-    parameters: Vec<Vec<String>>,
-    sampling_error: String,
+    /// What is folded.
+    tables: Vec<Shown<Table>>,
     config: Option<&'a str>,
 }
 
@@ -43,163 +49,101 @@ struct Page<'a> {
 struct SettingPart {
     id: String,
     name: String,
-    headline: String,
-    findings: Vec<Finding>,
-    levels: [Table; 2],
 }
 
-#[derive(Debug, Serialize)]
-struct ClaimRow {
-    text: &'static str,
-    source: &'static str,
-    /// By setting: over all samples, and without those at position 0 where that differs.
-    cells: Vec<(Mark, Option<Mark>)>,
+fn title(run: &Run) -> String {
+    format!("One jump for all exit levels of {}", run.summary.model)
 }
 
-#[derive(Debug, Serialize)]
-struct AverageTable {
-    caption: String,
-    blocks: Vec<AverageBlock>,
-}
-
-#[derive(Debug, Serialize)]
-struct AverageBlock {
-    name: String,
-    rows: Vec<(String, Vec<String>)>,
-}
-
-/// The page of a run with its figures.
-pub fn html(run: &Run, figures: &[Figure], sections: &[Section]) -> Result<String, ReportError> {
+fn environment() -> Result<Environment<'static>, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.add_filter("thousands", thousands);
+    environment.add_filter("markdown", |text: &str| escape::markdown(text));
+    environment.add_filter("latex", |text: &str| escape::latex(text));
     // The ending .html makes minijinja escape every value.
     environment.add_template("report.html", TEMPLATE)?;
-    environment.add_filter("thousands", thousands);
-    let (summary, settings) = (&run.summary, Setting::all(run));
+    environment.add_template("tables.md", MARKDOWN)?;
+    environment.add_template("tables.tex", LATEX)?;
+    Ok(environment)
+}
+
+/// What a paper's author takes, averages, D per jump and claims, as `tables.md` or `tables.tex`.
+pub fn tables(run: &Run, template: &str) -> Result<String, ReportError> {
+    let settings = Setting::all(run);
+    let averages = SampleSet::BOTH.into_iter().filter_map(|samples| averages::table(run, samples));
+    let mut tables: Vec<Table> = averages.chain(choice::table(&settings)).collect();
+    tables.extend(claimed(&settings).into_iter().map(|claims| claims.what));
+    let tables = Value::from(Serde(tables));
+    Ok(environment()?.get_template(template)?.render(context! { title => title(run), tables })?)
+}
+
+/// The page of a run with its further sections.
+pub fn html(run: &Run, sections: &[Section]) -> Result<String, ReportError> {
+    let settings = Setting::all(run);
+    let mut other_figures = each(&settings, figure_2);
+    let scored = |setting| Some(Shown::of([setting], figure_3(setting)?));
+    other_figures.extend(settings.iter().filter_map(scored));
     let page = Page {
-        summary,
-        position_0: position_0(run, &settings),
-        settings: settings.iter().map(setting_part).collect(),
-        claims: Claim::ALL.map(|claim| claim_row(claim, &settings)).into(),
-        paper: paper::beside(summary, &settings),
-        figures,
+        summary: &run.summary,
+        settings: settings
+            .iter()
+            .map(|setting| SettingPart { id: setting.id(), name: setting.name() })
+            .collect(),
+        without_0: run.summary.averages.iter().any(|average| average.without_0.is_some()),
+        main_figures: each(&settings, figure_4),
+        claims: claimed(&settings),
+        beside: each(&settings, averages::beside),
+        sentences: settings.iter().map(|setting| Shown::of([setting], sentences(run, setting))).collect(),
+        other_figures,
+        paper: paper::beside(&run.summary, &settings),
         sections,
-        headings: averages::headings().collect(),
-        averages: average_tables(run),
-        parameters: parameter_rows(summary, &settings),
-        sampling_error: sampling_error(summary, &settings),
+        tables: folded_tables(run, &settings),
         config: run.config.as_deref(),
     };
     let page = Value::from(Serde(page));
-    Ok(environment.get_template("report.html")?.render(context! { page, style => STYLE })?)
+    let values = context! { page, title => title(run), style => STYLE, script => SCRIPT };
+    Ok(environment()?.get_template("report.html")?.render(values)?)
 }
 
-fn claim_row(claim: Claim, settings: &[Setting]) -> ClaimRow {
-    let cell = |setting: &Setting| {
-        let (all, without_0) = claim.verdicts(setting);
-        (all.mark(), without_0.map(Verdict::mark))
+/// What there is for each setting and its samples.
+fn each<T>(settings: &[Setting], make: impl Fn(&Setting, SampleSet) -> Option<T>) -> Vec<Shown<T>> {
+    let make = &make;
+    let of = |setting| {
+        let over = move |samples| Some(Shown::of([setting], make(setting, samples)?).over(samples));
+        SampleSet::BOTH.into_iter().filter_map(over)
     };
-    ClaimRow { text: claim.text(), source: claim.source(), cells: settings.iter().map(cell).collect() }
+    settings.iter().flat_map(of).collect()
 }
 
-fn setting_part(setting: &Setting) -> SettingPart {
-    SettingPart {
-        id: format!("setting{}", setting.suffix()),
-        name: setting.name(),
-        headline: headline(setting),
-        findings: findings(setting),
-        levels: [
-            level_table(setting, "Precision@1", |metrics| percent(metrics.precision_1)),
-            level_table(setting, "Surprisal in nats", |metrics| number(metrics.surprisal, 2, "")),
-        ],
+fn claimed(settings: &[Setting]) -> Vec<Shown<Table>> {
+    let over = |samples| Shown::always(claims::table(settings, samples)).over(samples);
+    if settings.is_empty() { Vec::new() } else { SampleSet::BOTH.map(over).into() }
+}
+
+/// Averages, D, and the values at every level.
+fn folded_tables(run: &Run, settings: &[Setting]) -> Vec<Shown<Table>> {
+    let averages = |samples| Some(Shown::always(averages::table(run, samples)?).over(samples));
+    let mut tables: Vec<Shown<Table>> = SampleSet::BOTH.into_iter().filter_map(averages).collect();
+    tables.extend(choice::table(settings).map(Shown::always));
+    for metric in Metric::BOTH {
+        tables.extend(each(settings, |setting, samples| averages::by_level(setting, samples, metric)));
     }
-}
-
-/// One metric of every method of a setting, a row for each exit level.
-fn level_table(setting: &Setting, what: &str, cell: fn(&Metrics) -> String) -> Table {
-    let row = |level: usize| {
-        let value = |curve: &Curve| {
-            curve.at(level, SampleSet::All).map_or(words::NONE.to_owned(), |metrics| cell(&metrics))
-        };
-        std::iter::once(level.to_string()).chain(setting.curves().map(value)).collect()
-    };
-    Table {
-        caption: format!("{what} at every exit level, all test samples ({})", setting.name()),
-        head: std::iter::once("level".to_owned()).chain(setting.curves().map(Curve::label)).collect(),
-        rows: (0..setting.blocks).map(row).collect(),
-        folded: false,
-    }
-}
-
-fn average_tables(run: &Run) -> Vec<AverageTable> {
-    let blocks = averages::blocks(run);
-    let mut curves = blocks.iter().flat_map(|block| &block.rows).map(|(_, curve)| curve);
-    let constant = curves.find(|curve| curve.is_constant());
-    let block = |block: &Block, samples| AverageBlock {
-        name: block.name.clone(),
-        rows: block
-            .rows
-            .iter()
-            .filter_map(|(label, curve)| Some((label.clone(), averages::cells(curve, constant, samples)?)))
-            .collect(),
-    };
-    let table = |samples, whose: String| AverageTable {
-        caption: format!("Averages over the exit levels, {whose}"),
-        blocks: blocks.iter().map(|one| block(one, samples)).collect(),
-    };
-    let (all, at_0) = (run.summary.test_samples, run.summary.test_samples_at_0);
-    let without_0 = count(all.saturating_sub(at_0), "test sample");
-    let mut tables = vec![
-        table(SampleSet::All, format!("all {}", count(all, "test sample"))),
-        table(SampleSet::Without0, format!("the {without_0} not at position 0")),
-    ];
-    tables.retain(|table| table.blocks.iter().any(|block| !block.rows.is_empty()));
     tables
-}
-
-/// Rank, then the parameters of jtc, njtc, n-njtc and of the single shortcuts, then how many times fewer.
-fn parameter_rows(summary: &Summary, settings: &[Setting]) -> Vec<Vec<String>> {
-    let mut ranks: Vec<usize> = settings.iter().map(|setting| setting.rank).collect();
-    ranks.dedup();
-    let row = |rank: usize| {
-        let of = |kind| parameters(kind, summary.hidden_size, rank, summary.blocks);
-        let kinds = [ShortcutKind::Jtc, ShortcutKind::Njtc, ShortcutKind::NNjtc, ShortcutKind::Ojfa];
-        let [jtc, njtc, n_njtc, one] = kinds.map(of);
-        let times = |count: u64| format!("{}×", thousands((count as f64 / one as f64).round() as u64));
-        let counts = [jtc, njtc, n_njtc, one].map(thousands);
-        [vec![rank.to_string()], counts.into(), vec![times(n_njtc), times(jtc)]].concat()
-    };
-    ranks.into_iter().map(row).collect()
-}
-
-/// How finely a precision at one level can be read.
-fn sampling_error(summary: &Summary, settings: &[Setting]) -> String {
-    let precision = settings.iter().find_map(|setting| Some(setting.ojfa()?.average.all.precision_1));
-    let precision = precision.unwrap_or(0.5);
-    let error = (precision * (1.0 - precision) / summary.test_samples.max(1) as f64).sqrt();
-    format!(
-        "The standard error of a precision of {} over {} is {}. All methods see the same samples, and averages \
-         run over {} exit levels, so differences between averages are somewhat more certain than that.",
-        percent(precision),
-        count(summary.test_samples, "sample"),
-        words::points(error),
-        summary.blocks
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::beyond::sections;
-    use crate::figures::figures;
+    use crate::beyond;
     use crate::sample;
 
     /// Bytes of a page that loads at once.
-    const MOST_BYTES: usize = 700_000;
+    const MOST_BYTES: usize = 1_400_000;
 
     fn page(run: &Run) -> String {
-        html(run, &figures(run), &sections(run)).unwrap()
+        html(run, &beyond::sections(run)).unwrap()
     }
 
     /// A run of 30 blocks at two ranks, with every further section.
@@ -210,8 +154,8 @@ mod tests {
     #[test]
     fn the_page_with_all_sections_stays_small() {
         let html = page(&whole());
-        for id in ["certainty", "transfer", "frontier", "exit", "sensitivity"] {
-            assert!(html.contains(&format!("<section id=\"{id}\"")), "{id}");
+        for id in ["frontier", "transfer", "exit", "sensitivity"] {
+            assert!(html.contains(&format!("<section id=\"about-{id}\"")), "{id}");
         }
         assert!(html.len() < MOST_BYTES, "{}", html.len());
     }
@@ -221,10 +165,10 @@ mod tests {
         let html = page(&whole());
         for part in html.split("http").skip(1) {
             let namespace = part.starts_with("://www.w3.org/2000/svg");
-            let cited = ["s://arxiv.org/abs/", "s://aclanthology.org/"].iter().any(|at| part.starts_with(at));
+            let cited = part.starts_with("s://arxiv.org/abs/");
             assert!(namespace || cited, "{}", &part[..60]);
         }
-        for loading in ["src=", "<link", "@import", "url(", "<script"] {
+        for loading in ["src=", "<link", "@import", "url(", "import(", "fetch("] {
             assert!(!html.contains(loading), "{loading}");
         }
     }
@@ -235,15 +179,21 @@ mod tests {
         for target in html.split("href=\"#").skip(1).filter_map(|part| part.split('"').next()) {
             assert_eq!(html.matches(&format!("id=\"{target}\"")).count(), 1, "{target}");
         }
+        let ids: Vec<&str> = html.split(" id=\"").skip(1).filter_map(|part| part.split('"').next()).collect();
+        for id in &ids {
+            assert_eq!(ids.iter().filter(|other| *other == id).count(), 1, "{id}");
+        }
     }
 
     #[test]
     fn names_are_escaped() {
         let mut run = sample::run(12, &[5]);
         run.summary.model = "<b>&".into();
-        run.config = Some("x = \"<script>\"".into());
+        run.config = Some("x = \"</pre><script>\"".into());
         let html = page(&run);
-        assert!(html.contains("&lt;b&gt;&amp;") && !html.contains("<script>") && !html.contains("<b>&"));
+        assert!(
+            html.contains("&lt;b&gt;&amp;") && !html.contains("</pre><script>") && !html.contains("<b>&")
+        );
     }
 
     #[test]
@@ -252,15 +202,40 @@ mod tests {
         run.summary.averages.truncate(2);
         run.summary.choices.clear();
         assert!(page(&run).contains("identity"));
+        assert_eq!(tables(&run, "tables.tex").unwrap().matches("{tabular}{").count(), 2);
     }
 
     #[test]
-    fn parameters_are_the_papers_formula() {
+    fn a_run_without_position_0_apart_has_no_such_switch() {
+        let mut run = sample::run(12, &[5]);
+        run.summary.averages.iter_mut().for_each(|average| average.without_0 = None);
+        let html = page(&run);
+        assert!(!html.contains("name=\"samples\"") && html.contains("name=\"metric\""));
+        assert!(!html.contains("data-samples=\"without-0\" data-figure"));
+    }
+
+    #[test]
+    fn the_papers_tables_are_plain_and_complete() {
         let run = sample::run(30, &[5, 57]);
-        let rows = parameter_rows(&run.summary, &Setting::all(&run));
-        assert_eq!(rows.len(), 2);
-        // 30·576², 30·2·576·5, 30·(2·576·5 + 4·576), 2·576·5 + 4·576.
-        assert_eq!(rows[0], ["5", "9,953,280", "172,800", "241,920", "8,064", "30×", "1,234×"]);
-        assert_eq!(rows[1][3..6], ["2,039,040", "67,968", "30×"]);
+        let latex = tables(&run, "tables.tex").unwrap();
+        assert!(latex.is_ascii(), "{:?}", latex.chars().find(|character| !character.is_ascii()));
+        assert_eq!(latex.matches("\\begin{tabular}").count(), 5);
+        assert!(
+            latex.contains(
+                "\\begin{tabular}{lrrrr}\n\\toprule\nThe one jump \\ldots{} & rank 5, closed form & "
+            )
+        );
+        let marks = "largely matches a jump per level (\\S{}6) & does not hold & does not hold & ";
+        assert!(latex.contains(marks), "{latex}");
+        let markdown = tables(&run, "tables.md").unwrap();
+        assert!(markdown.contains("\n| The one jump … | rank 5, closed form | "), "{markdown}");
+        assert!(markdown.contains(
+            "\n| --- | ---: | ---: | ---: | ---: |\n| beats arbitrary single jumps (§5) | ✓ holds | "
+        ));
+        // Every line of a table has as many cells as its first.
+        for table in markdown.split("\n\n").filter(|part| part.starts_with('|')) {
+            let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+            assert!(table.lines().all(|line| cells(line) == cells(table.lines().next().unwrap())), "{table}");
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use onejump_core::results::{Choice, Summary};
 use onejump_core::shortcut::{ShortcutKind, default_rank, parameters};
-use serde::Serialize;
 
 use crate::setting::Setting;
+use crate::table::{Cell, Table};
 use crate::words::{self, thousands};
 
 /// What the paper says of a model. Its rank is the default one, and the one jump has as many times fewer
@@ -27,16 +27,8 @@ const MODELS: [Reported; 3] = [
     Reported { name: "Llama2-7B", architecture: "llama", shape: (4096, 32), jump: 16, full: "11.01M", one: "344.06K" },
 ];
 
-/// A table: what, in the paper, and here by setting.
-#[derive(Debug, Serialize)]
-pub struct PaperPart {
-    name: &'static str,
-    settings: Vec<String>,
-    rows: Vec<(String, String, Vec<String>)>,
-}
-
 /// The table of a run whose model has the shape of one of the paper's, for the settings of the paper's rank.
-pub fn beside(summary: &Summary, settings: &[Setting]) -> Option<PaperPart> {
+pub fn beside(summary: &Summary, settings: &[Setting]) -> Option<Table> {
     let (hidden_size, blocks) = (summary.hidden_size, summary.blocks);
     let paper = MODELS
         .iter()
@@ -44,7 +36,8 @@ pub fn beside(summary: &Summary, settings: &[Setting]) -> Option<PaperPart> {
     let rank = default_rank(hidden_size);
     let settings: Vec<&Setting> = settings.iter().filter(|setting| setting.rank == rank).collect();
     let row = |what: &str, theirs: String, ours: &dyn Fn(&Setting) -> String| {
-        (what.to_owned(), theirs, settings.iter().map(|setting| ours(setting)).collect())
+        let ours = settings.iter().map(|setting| ours(setting));
+        [what.to_owned(), theirs].into_iter().chain(ours).map(Cell::from).collect()
     };
     let same = |what: &str, theirs: &str, ours: String| row(what, theirs.to_owned(), &|_| ours.clone());
     let jump = |what: &str, of: fn(&Choice) -> usize| {
@@ -62,7 +55,9 @@ pub fn beside(summary: &Summary, settings: &[Setting]) -> Option<PaperPart> {
         same("parameters of the one jump", paper.one, thousands(one)),
         same("how many times fewer", &format!("{blocks}x"), format!("{}x", full / one)),
     ];
-    Some(PaperPart { name: paper.name, settings: settings.iter().map(|s| s.name()).collect(), rows })
+    let names = settings.iter().map(|setting| setting.name());
+    let head = [String::new(), "paper".to_owned()].into_iter().chain(names).collect();
+    Some(Table::of_rows(format!("{} in the paper and here", paper.name), head, rows))
 }
 
 #[cfg(test)]
@@ -77,9 +72,10 @@ mod tests {
         run.summary.hidden_size = 1600;
         run.summary.architecture = "gpt2".into();
         let part = beside(&run.summary, &Setting::all(&run)).unwrap();
-        assert_eq!(part.name, "GPT2-XL");
-        assert_eq!(part.settings, ["rank 16, closed form", "rank 16, Adam"]);
-        let row = |place: usize| (part.rows[place].1.as_str(), part.rows[place].2[0].as_str());
+        assert_eq!(part.caption, "GPT2-XL in the paper and here");
+        assert_eq!(part.head, ["", "paper", "rank 16, closed form", "rank 16, Adam"]);
+        let cells = &part.groups[0].rows;
+        let row = |place: usize| (cells[place][1].text.as_str(), cells[place][2].text.as_str());
         assert_eq!(row(0), ("16", "16"));
         assert_eq!(row(3), ("2.76M", "2,764,800"));
         assert_eq!(row(4), ("57.6K", "57,600"));

@@ -93,6 +93,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        sample::write(folder.path(), 12, &[5]).unwrap();
+        let (read, written) = (Run::read(folder.path()).unwrap(), sample::analyses(12, &[5]));
+        assert_eq!((read.levels, read.analyses.exit), (sample::run(12, &[5]).levels, written.exit));
+    }
+
+    #[test]
     fn a_wrong_table_names_the_column() {
         let folder = tempfile::tempdir().unwrap();
         let layout = RunLayout::new(folder.path());

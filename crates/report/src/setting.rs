@@ -7,17 +7,75 @@ use onejump_core::results::{Average, Choice, MethodName, Metrics};
 use onejump_core::set_name::SetName;
 use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
 use onejump_store::tables::PerLevel;
+use serde::Serialize;
 
 use crate::run::Run;
 use crate::words;
 
 /// Which samples a number is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SampleSet {
     /// All, as in the paper.
     All,
     /// Those whose position is not 0.
     Without0,
+}
+
+impl SampleSet {
+    pub const BOTH: [Self; 2] = [Self::All, Self::Without0];
+
+    /// What tables call the samples.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all samples",
+            Self::Without0 => "without position 0",
+        }
+    }
+}
+
+/// The paper's two measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    Precision,
+    Surprisal,
+}
+
+impl Metric {
+    pub const BOTH: [Self; 2] = [Self::Precision, Self::Surprisal];
+
+    /// Its value among a method's metrics.
+    pub fn of(self, metrics: &Metrics) -> f64 {
+        match self {
+            Self::Precision => metrics.precision_1,
+            Self::Surprisal => metrics.surprisal,
+        }
+    }
+
+    /// "21.3%", "4.95 nats".
+    pub fn text(self, value: f64) -> String {
+        match self {
+            Self::Precision => words::percent(value),
+            Self::Surprisal => words::nats(value),
+        }
+    }
+
+    /// What tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Precision => "precision@1",
+            Self::Surprisal => "surprisal",
+        }
+    }
+
+    /// Whether the first of two metrics is better.
+    pub fn better(self, ours: &Metrics, theirs: &Metrics) -> bool {
+        match self {
+            Self::Precision => ours.precision_1 > theirs.precision_1,
+            Self::Surprisal => ours.surprisal < theirs.surprisal,
+        }
+    }
 }
 
 /// One method: its averages and its metrics at every exit level.
@@ -71,8 +129,16 @@ impl<'a> Curve<'a> {
     }
 
     /// One metric at every exit level; none where it was not measured.
-    pub fn values(&self, samples: SampleSet, metric: fn(&Metrics) -> f64) -> Vec<Option<f64>> {
-        self.exit_levels().map(|level| self.at(level, samples).map(|metrics| metric(&metrics))).collect()
+    pub fn values(&self, samples: SampleSet, metric: Metric) -> Vec<Option<f64>> {
+        self.exit_levels().map(|level| self.at(level, samples).map(|metrics| metric.of(&metrics))).collect()
+    }
+
+    /// The levels at which this method is better than another, of those that have both.
+    pub fn ahead_of(&self, other: &Curve, samples: SampleSet, metric: Metric) -> Ahead {
+        let both = |level| Some((level, self.at(level, samples)?, other.at(level, samples)?));
+        let pairs: Vec<_> = self.exit_levels().filter_map(both).collect();
+        let won = pairs.iter().filter(|(_, ours, theirs)| metric.better(ours, theirs));
+        Ahead { levels: won.map(|&(level, ..)| level).collect(), of: pairs.len() }
     }
 
     /// What figures and tables call the method.
@@ -85,6 +151,14 @@ impl<'a> Curve<'a> {
             (name, _) => name.to_string(),
         }
     }
+}
+
+/// Levels at which one method is better than another.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ahead {
+    pub levels: Vec<usize>,
+    /// How many levels were compared.
+    pub of: usize,
 }
 
 /// One solver at one rank.
@@ -168,6 +242,11 @@ impl<'a> Setting<'a> {
     /// What distinguishes this setting's files: nothing, `-adam`, `-r57` or `-adam-r57`.
     pub fn suffix(&self) -> String {
         SetName::new(ShortcutKind::Ojfa, self.solver, self.rank, self.hidden_size).suffix()
+    }
+
+    /// The page's name for it in its switch.
+    pub fn id(&self) -> String {
+        format!("setting{}", self.suffix())
     }
 
     /// All methods, in the order of tables.

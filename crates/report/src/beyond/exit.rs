@@ -1,40 +1,30 @@
 //! Dynamic exit: what looking costs, and what it saves.
 
-use onejump_store::analyses::{Exit, ExitRule, LookSchedule, LookingHead};
+use onejump_store::analyses::{Exit, ExitRule, LookSchedule};
 
 use crate::figures::exit::figure;
 use crate::interval::Interval;
-use crate::section::{Section, Table};
+use crate::shown::{Section, Shown};
+use crate::table::Table;
 use crate::words::{self, number, percent};
 
-/// The agreements that the tables show.
+/// The agreements that the table shows.
 const WANTED: [f64; 3] = [0.9, 0.95, 0.99];
 
-/// The curve, and a table for each wanted agreement; `constant` is the baseline's precision.
+/// The curve, and a table; `constant` is the baseline's precision.
 pub fn section(rows: &[Exit], constant: Option<f64>) -> Option<Section> {
     let figure = figure(rows, constant)?;
-    let explained = "The model stops at the first look that is sure enough. Operations are multiply-adds per token as a \
-                     share of the full model’s: a block costs its weights and 2·H for each token of the context, a \
-                     look through the full head V·H, through the fused one H·r + r² + r·V. Keys and values of skipped \
-                     blocks, which later tokens would need, are not counted.";
-    let mut paragraphs = vec![explained.to_owned()];
-    paragraphs.extend(WANTED[..2].iter().filter_map(|&wanted| sentence(&select(rows, wanted), wanted)));
     let calibrated: Vec<&Exit> =
         rows.iter().filter(|row| row.schedule == LookSchedule::Best && row.exited > 0.0).collect();
-    paragraphs.extend(constant.and_then(|constant| beside_chance(&calibrated, constant)));
-    paragraphs.extend(kept(&calibrated));
+    let beside_chance = constant.and_then(|constant| beside_chance(&calibrated, constant));
     Some(Section {
         id: "exit",
+        open: false,
         title: "What does early exit save?",
-        paragraphs,
-        figures: vec![figure],
-        tables: WANTED.map(|wanted| table(&select(rows, wanted), wanted)).into(),
+        paragraphs: beside_chance.into_iter().map(Shown::always).collect(),
+        figures: vec![Shown::always(figure)],
+        tables: vec![Shown::always(table(rows))],
     })
-}
-
-/// The rows for a wanted agreement.
-fn select(rows: &[Exit], wanted: f64) -> Vec<&Exit> {
-    rows.iter().filter(|row| (row.wanted - wanted).abs() < 1e-9).collect()
 }
 
 fn name(row: &Exit) -> String {
@@ -43,61 +33,6 @@ fn name(row: &Exit) -> String {
         (None, Some(rank)) => format!("{}, rank {rank}", row.method),
         _ => row.method.to_string(),
     }
-}
-
-fn cheapest<'a>(rows: impl Iterator<Item = &'a Exit>) -> Option<&'a Exit> {
-    rows.min_by(|a, b| a.operations.total_cmp(&b.operations))
-}
-
-/// The cheapest plan of all, and what the same shortcut costs through the other head.
-fn sentence(rows: &[&Exit], wanted: f64) -> Option<String> {
-    let best = |head: LookingHead| {
-        let rows = rows.iter().copied();
-        cheapest(rows.filter(|row| row.head == head && row.schedule == LookSchedule::Best))
-    };
-    let (fused, full) = (best(LookingHead::Fused)?, best(LookingHead::Full)?);
-    let full = if full.exited > 0.0 {
-        format!(
-            "The best with the full head is {}, which {} at {}.",
-            name(full),
-            saved(full),
-            percent(full.agreement)
-        )
-    } else {
-        "With the full head no look pays for itself: nothing is saved.".to_owned()
-    };
-    Some(format!(
-        "For {} agreement on training samples, the most is saved by {} with the fused head: it {} at {} agreement \
-         on the test samples. {full}{}",
-        number(100.0 * wanted, 0, "%"),
-        name(fused),
-        saved(fused),
-        percent(fused.agreement),
-        every_level(rows).unwrap_or_default(),
-    ))
-}
-
-fn saved(row: &Exit) -> String {
-    let saved = 1.0 - row.operations;
-    if saved >= 0.0 { format!("saves {}", percent(saved)) } else { format!("costs {} more", percent(-saved)) }
-}
-
-/// What it costs to look at every level with the cheapest single jump, through either head.
-fn every_level(rows: &[&Exit]) -> Option<String> {
-    let looks = |head: LookingHead| {
-        rows.iter().copied().filter(move |row| {
-            (row.rule, row.schedule, row.head) == (ExitRule::Probability, LookSchedule::Every, head)
-        })
-    };
-    let fused = cheapest(looks(LookingHead::Fused).filter(|row| row.jump.is_some()))?;
-    let same = |row: &&Exit| (row.method, row.rank, row.jump) == (fused.method, fused.rank, fused.jump);
-    let full = looks(LookingHead::Full).find(same)?;
-    Some(format!(
-        " A look at every level with {} costs {} of the full model through the fused head, {} through the full one.",
-        name(fused),
-        percent(fused.looking),
-        percent(full.looking)
-    ))
 }
 
 /// An agreement can be bought without looking at anything: some tokens, drawn by lot, get the most frequent
@@ -121,9 +56,8 @@ fn beside_chance(calibrated: &[&Exit], constant: f64) -> Option<String> {
         "none saves more than chance does".to_owned()
     };
     Some(format!(
-        "Part of what is saved is no merit: to give tokens drawn by lot the most frequent token before the first \
-         block, and run the others through, agrees with 90% while it saves {} (the line “by lot” in the figure). \
-         {better} of {all} calibrated plans are certainly better than that; {most}.",
+        "Tokens drawn by lot that get the most frequent token before the first block save {} at 90% agreement too. \
+         Of the {all} calibrated plans {better} are certainly better than such a lot; {most}.",
         percent(1.0 - chance(0.9, constant))
     ))
 }
@@ -133,37 +67,17 @@ fn chance(agreement: f64, constant: f64) -> f64 {
     1.0 - (1.0 - agreement) / (1.0 - constant)
 }
 
-/// Whether thresholds from training samples hold on the test samples.
-fn kept(calibrated: &[&Exit]) -> Option<String> {
-    let all = calibrated.len();
-    if all == 0 {
-        return None;
-    }
-    let below: Vec<&&Exit> = calibrated.iter().filter(|row| row.agreement_high < row.wanted).collect();
-    let short = |row: &Exit| row.wanted - row.agreement;
-    Some(match below.iter().max_by(|a, b| short(a).total_cmp(&short(b))) {
-        None => format!(
-            "All {all} calibrated thresholds keep the wanted agreement on the test samples, within the interval."
-        ),
-        Some(row) => format!(
-            "{} of {all} calibrated thresholds fall certainly short of the wanted agreement on the test samples, at \
-             the most {} ({} instead of {}): shortcuts are surer of the samples that they were trained on.",
-            below.len(),
-            name(row),
-            percent(row.agreement),
-            percent(row.wanted)
-        ),
-    })
-}
-
-fn table(rows: &[&Exit], wanted: f64) -> Table {
-    let rows = rows.iter().copied();
-    let rows = rows.filter(|row| row.rule == ExitRule::Probability || row.schedule == LookSchedule::Best);
-    let table = Table::new(
-        format!("Dynamic exit for {} agreement on training samples", number(100.0 * wanted, 0, "%")),
-        rows,
+fn table(rows: &[Exit]) -> Table {
+    let shown = |row: &&Exit| {
+        WANTED.iter().any(|wanted| (row.wanted - wanted).abs() < 1e-9)
+            && (row.rule == ExitRule::Probability || row.schedule == LookSchedule::Best)
+    };
+    Table::new(
+        "Every plan for 90%, 95% and 99% agreement on training samples",
+        rows.iter().filter(shown),
         &[
             ("shortcut", &|row: &&Exit| name(row)),
+            ("wanted", &|row| percent(row.wanted)),
             ("rule", &|row| row.rule.to_string()),
             ("head", &|row| row.head.to_string()),
             ("looks", &|row| looks(row)),
@@ -179,8 +93,7 @@ fn table(rows: &[&Exit], wanted: f64) -> Table {
                     .percent()
             }),
         ],
-    );
-    Table { folded: wanted != WANTED[1], ..table }
+    )
 }
 
 /// Which levels are looked at.

@@ -5,8 +5,9 @@ use onejump_store::analyses::FileAverage;
 
 use crate::analyses::distinct;
 use crate::interval::Measured;
-use crate::section::{Section, Table};
-use crate::words::{self, list, number, points};
+use crate::shown::{Section, Shown};
+use crate::table::Table;
+use crate::words::{self, number};
 
 /// The one jump and the full set that were trained in one way.
 struct Variant<'a> {
@@ -34,33 +35,24 @@ impl<'a> Variant<'a> {
 /// One row per variant: the choice, its D, and what one jump and the full set then get.
 pub fn section(rows: &[FileAverage]) -> Option<Section> {
     let labels = distinct(rows.iter().filter_map(|row| row.label.as_deref()));
-    let first = labels.first()?;
-    // The base that the variants are compared with has their rank.
-    let labelled =
-        |row: &&FileAverage| row.label.as_deref() == Some(first) && row.method == ShortcutKind::Ojfa;
-    let rank = rows.iter().find(labelled)?.rank;
-    let variants = variants(rows, &labels, rank);
-    let without_base = || {
-        format!(
-            "There are {} of rank {}, but no n-njtc in closed form with its one jump at that rank to compare them \
-             with. `--rank` names the ranks of a run.",
-            words::count(labels.len(), "variant"),
-            rank.unwrap_or(0)
-        )
-    };
     Some(Section {
         id: "sensitivity",
+        open: false,
         title: "What does it depend on?",
-        paragraphs: vec![variants.as_deref().map_or_else(without_base, sentence)],
+        paragraphs: Vec::new(),
         figures: Vec::new(),
-        tables: variants.as_deref().map(table).into_iter().collect(),
+        tables: vec![Shown::always(table(&variants(rows, &labels)?))],
     })
 }
 
-/// The base, what was labelled, and the run's other rank; none without a base.
-fn variants<'a>(rows: &'a [FileAverage], labels: &[&str], rank: Option<u32>) -> Option<Vec<Variant<'a>>> {
+/// The base, where there is one, what was labelled, and the run's other rank; none without labels.
+fn variants<'a>(rows: &'a [FileAverage], labels: &[&str]) -> Option<Vec<Variant<'a>>> {
+    // The base that the variants are compared with has their rank.
+    let first = Some(*labels.first()?);
+    let rank =
+        rows.iter().find(|row| row.label.as_deref() == first && row.method == ShortcutKind::Ojfa)?.rank;
     let base = format!("base: closed form, all samples, rank {}", rank.unwrap_or(0));
-    let mut found = vec![Variant::plain(base, rows, rank)?];
+    let mut found: Vec<Variant> = Variant::plain(base, rows, rank).into_iter().collect();
     found.extend(labels.iter().filter_map(|&label| {
         Variant::find(label.to_owned(), rows, |row| row.label.as_deref() == Some(label))
     }));
@@ -92,60 +84,28 @@ fn table(variants: &[Variant]) -> Table {
     )
 }
 
-fn sentence(found: &[Variant]) -> String {
-    let [base, variants @ ..] = found else { return String::new() };
-    let base = base.one;
-    let other: Vec<String> = variants
-        .iter()
-        .filter(|variant| variant.one.jump != base.jump)
-        .map(|variant| format!("{} (jump {})", variant.name, variant.one.jump.unwrap_or(0)))
-        .collect();
-    let choice = if other.is_empty() {
-        "Every variant chooses the same jump as the base.".to_owned()
-    } else {
-        format!(
-            "{} of {} variants choose another jump than the base’s {}: {}.",
-            other.len(),
-            variants.len(),
-            base.jump.unwrap_or(0),
-            list(&other)
-        )
-    };
-    let apart = |variant: &Variant| (variant.one.precision_1 - base.precision_1).abs();
-    let same_rank = variants.iter().filter(|variant| variant.one.rank == base.rank);
-    let far = same_rank.max_by(|a, b| apart(a).total_cmp(&apart(b)));
-    let moved = far.map_or(String::new(), |variant| {
-        format!(
-            " At the same rank, the one jump’s precision moves most with “{}”, by {}.",
-            variant.name,
-            points(variant.one.precision_1 - base.precision_1)
-        )
-    });
-    format!("{choice}{moved}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sample;
 
     #[test]
-    fn variants_without_their_base_say_so() {
+    fn variants_are_shown_with_and_without_their_base() {
         let mut rows = sample::analyses(12, &[5, 57]).averages;
-        assert_eq!(section(&rows).unwrap().tables[0].rows.len(), 1 + 5 + 1);
+        let shown = |rows: &[FileAverage]| section(rows).unwrap().tables[0].what.rows().count();
+        assert_eq!(shown(&rows), 1 + 5 + 1);
         rows.retain(|row| row.label.is_some() || row.rank != Some(5));
-        let section = section(&rows).unwrap();
-        assert!(section.tables.is_empty());
-        let text = &section.paragraphs[0];
-        assert!(text.starts_with("There are 5 variants of rank 5, but no n-njtc in closed form"), "{text}");
+        assert_eq!(shown(&rows), 5 + 1);
+        rows.retain(|row| row.label.is_none());
+        assert!(section(&rows).is_none());
     }
 
     #[test]
     fn a_run_of_samples_at_position_0_alone_has_dashes() {
         let mut rows = sample::analyses(12, &[5]).averages;
         rows.iter_mut().for_each(|row| row.precision_1_without_0 = None);
-        let table = &section(&rows).unwrap().tables[0];
+        let table = &section(&rows).unwrap().tables[0].what;
         let column = table.head.iter().position(|head| *head == "without position 0").unwrap();
-        assert!(table.rows.iter().all(|row| row[column] == words::NONE), "{table:?}");
+        assert!(table.rows().all(|row| row[column].text == words::NONE), "{table:?}");
     }
 }

@@ -4,7 +4,7 @@ use onejump_core::shortcut::ShortcutKind;
 use onejump_store::analyses::{Exit, ExitRule, LookSchedule, LookingHead};
 
 use super::figure::Figure;
-use super::frame::{self, Axes, widen};
+use super::frame::{self, Across, Axes, widen};
 use super::panel::{Content, Curve, Panel, Point};
 use super::style::{self, Style};
 use crate::analyses::distinct;
@@ -53,7 +53,8 @@ fn by_lot(constant: f64) -> Curve {
     Curve {
         label: "by lot (constant)".into(),
         style: style::CONSTANT,
-        points: points.map(|(x, y)| Point { x, y, interval: None }).into(),
+        points: points.map(|(x, y)| Point { x, y, interval: None, note: None }).into(),
+        guide: false,
     }
 }
 
@@ -72,6 +73,7 @@ fn by_method(rows: &[Exit], head: LookingHead) -> Vec<Curve> {
             label: rank.map_or(kind.to_string(), |rank| format!("{kind}, rank {rank}")),
             style: Style { width: style.width / (1.0 + 0.5 * place as f64), ..style },
             points: points(rows.iter().filter(|row| (row.method, row.rank, row.head) == (kind, rank, head))),
+            guide: false,
         }
     };
     methods.into_iter().enumerate().map(curve).filter(|curve| !curve.points.is_empty()).collect()
@@ -87,6 +89,7 @@ fn points<'a>(rows: impl Iterator<Item = &'a Exit>) -> Vec<Point> {
             x: row.operations,
             y: row.agreement,
             interval: Some((row.agreement_low, row.agreement_high)),
+            note: row.jump.map(|jump| format!("jump {jump}")),
         })
         .collect();
     points.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -104,13 +107,10 @@ fn panel(title: &'static str, curves: Vec<Curve>, x: (f64, f64)) -> Panel {
     let ticks = frame::ticks(x, frame::step(x.1 - x.0, 6.0)).into_iter();
     let ticks = ticks.map(|tick| (tick, words::number(100.0 * tick, 0, "%"))).collect();
     Panel {
-        axes: Axes::percent(
-            title,
-            "agreement with the full model · ↑ higher is better",
-            "operations, looks included (share of the full model’s)",
-        ),
+        axes: Axes::percent(title, "agreement with the full model · ↑ higher is better", Across::Operations),
         y: (LEAST, 1.0),
         alt,
         content: Content::Curves { curves, x, ticks },
+        metric: None,
     }
 }

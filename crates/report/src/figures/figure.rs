@@ -1,10 +1,9 @@
-//! A figure: panels that share a legend, as an SVG file and in pieces for `report.html`.
+//! A figure: panels that share a legend, as an SVG file.
 
-use serde::{Serialize, Serializer};
 use svg::node::element::{Description, Group, Title};
 
 use super::frame::{HEIGHT, TEXT_SIZE, TITLE_SIZE, WIDTH, text_width, write};
-use super::panel::{self, Panel};
+use super::panel::{self, Medium, Panel};
 use super::style::{INK, Style};
 
 const FONT: &str = "system-ui, 'Helvetica Neue', Arial, sans-serif";
@@ -19,9 +18,8 @@ const LEGEND_ROW: f64 = 24.0;
 /// The width of a legend's line.
 const LEGEND_LINE: f64 = 34.0;
 
-/// One figure: panels that share a legend. A page gets it in pieces, so that it can put the panels under
-/// each other, in colours from its style sheet.
-#[derive(Debug, Clone, Serialize)]
+/// One figure: panels that share a legend.
+#[derive(Debug, Clone)]
 pub struct Figure {
     /// The file name without its ending: `figure-2-adam-r57`.
     pub stem: String,
@@ -29,9 +27,7 @@ pub struct Figure {
     /// How to read it.
     pub caption: String,
     /// The topmost line first.
-    #[serde(serialize_with = "legend_pieces")]
     pub legend: Vec<(Style, String)>,
-    #[serde(serialize_with = "panel_pieces")]
     pub panels: Vec<Panel>,
 }
 
@@ -62,7 +58,7 @@ impl Figure {
             let (row, column) = (index / columns, index % columns);
             let top = panels_top + row as f64 * (HEIGHT + EDGE);
             let place = format!("translate({} {top})", column as f64 * (WIDTH + GAP));
-            group = group.add(Group::new().set("transform", place).add(panel.draw()));
+            group = group.add(Group::new().set("transform", place).add(panel.draw(Medium::File)));
         }
         let alt: Vec<&str> = self.panels.iter().map(|panel| panel.alt.as_str()).collect();
         let document = svg::Document::new()
@@ -96,30 +92,4 @@ impl Figure {
         }
         rows
     }
-}
-
-/// The panels as SVGs of their own.
-fn panel_pieces<S: Serializer>(panels: &[Panel], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(panels.iter().map(|panel| {
-        let document = svg::Document::new()
-            .set("viewBox", (0, 0, WIDTH, HEIGHT))
-            .set("class", "panel")
-            .set("role", "img")
-            .set("aria-label", panel.alt.as_str())
-            .add(panel.draw());
-        document.to_string()
-    }))
-}
-
-/// The lines of the legend as SVGs, with their labels.
-fn legend_pieces<S: Serializer>(legend: &[(Style, String)], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(legend.iter().map(|(style, label)| {
-        let document = svg::Document::new()
-            .set("viewBox", (0, 0, LEGEND_LINE, 14))
-            .set("width", LEGEND_LINE)
-            .set("height", 14)
-            .set("aria-hidden", "true")
-            .add(panel::legend_line(style, 0.0, 7.0, LEGEND_LINE));
-        (document.to_string(), label)
-    }))
 }

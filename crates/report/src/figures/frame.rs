@@ -1,5 +1,6 @@
 //! The frame of one panel: scales, ticks, grid, axis titles.
 
+use serde::Serialize;
 use svg::node::element::{Group, Line, Text};
 
 use super::style::tenth;
@@ -16,7 +17,8 @@ pub const LEFT: f64 = 46.0;
 /// The right border of the plot.
 pub const RIGHT: f64 = WIDTH - 10.0;
 const TOP: f64 = 50.0;
-const BOTTOM: f64 = HEIGHT - 44.0;
+/// The lower border of the plot.
+pub const BOTTOM: f64 = HEIGHT - 44.0;
 
 /// Opacity of the axis and its ticks, and of the grid.
 const AXIS: f64 = 0.9;
@@ -34,44 +36,67 @@ pub struct Frame {
     pub strip: f64,
 }
 
+/// What grows along the horizontal axis; the name is a column's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Across {
+    /// Exit levels.
+    Level,
+    /// Jumps, by the level that they were trained at.
+    Jump,
+    /// Shortcut parameters, by powers of ten.
+    Parameters,
+    /// Operations, as a share of the full model's.
+    Operations,
+}
+
+impl Across {
+    /// What is written below the axis.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Level => "exit level k",
+            Self::Jump => "jump m",
+            Self::Parameters => "shortcut parameters",
+            Self::Operations => "operations, looks included (share of the full model’s)",
+        }
+    }
+
+    /// Where a value lies on the axis.
+    pub fn place(self, value: f64) -> f64 {
+        if self == Self::Parameters { value.log10() } else { value }
+    }
+}
+
 /// What the axes say.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Axes {
     /// What is measured, above the vertical axis.
     pub title: &'static str,
     /// Its unit and which way is better, in lighter type.
+    #[serde(skip)]
     pub unit: &'static str,
-    /// Below the horizontal axis.
-    pub x: &'static str,
-    /// How a tick of the vertical axis is written.
-    pub tick: fn(f64, f64) -> String,
+    pub across: Across,
+    /// Whether the vertical axis is of shares, whose ticks are percentages.
+    pub percent: bool,
 }
 
 impl Axes {
     /// Axes of shares, whose ticks are percentages.
-    pub const fn percent(title: &'static str, unit: &'static str, x: &'static str) -> Self {
-        Self { title, unit, x, tick: percent_tick }
+    pub const fn percent(title: &'static str, unit: &'static str, across: Across) -> Self {
+        Self { title, unit, across, percent: true }
     }
 
     /// Axes of plain numbers.
-    pub const fn plain(title: &'static str, unit: &'static str, x: &'static str) -> Self {
-        Self { title, unit, x, tick: plain_tick }
+    pub const fn plain(title: &'static str, unit: &'static str, across: Across) -> Self {
+        Self { title, unit, across, percent: false }
     }
 }
 
-/// A share as a tick, with as many decimals as its step needs.
-pub fn percent_tick(value: f64, step: f64) -> String {
-    number_tick(100.0 * value, 100.0 * step, "%")
-}
-
-/// A number as a tick, with as many decimals as its step needs.
-pub fn plain_tick(value: f64, step: f64) -> String {
-    number_tick(value, step, "")
-}
-
-fn number_tick(value: f64, step: f64, unit: &str) -> String {
-    let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
-    crate::words::number(value, decimals, unit)
+/// A share or a number as a tick, with as many decimals as its step needs.
+pub fn tick(percent: bool, value: f64, step: f64) -> String {
+    let (factor, unit) = if percent { (100.0, "%") } else { (1.0, "") };
+    let decimals = (-(factor * step).log10().floor()).clamp(0.0, 6.0) as usize;
+    crate::words::number(factor * value, decimals, unit)
 }
 
 impl Frame {
@@ -96,7 +121,7 @@ impl Frame {
         let step = step(self.y.1 - self.y.0, TICKS);
         for tick in ticks(self.y, step) {
             let y = self.py(tick);
-            let text = (axes.tick)(tick, step);
+            let text = self::tick(axes.percent, tick, step);
             group = group.add(rule((LEFT, y), (RIGHT, y), GRID));
             group = group.add(write(&text, LEFT - 7.0, y + 4.5, "end", TEXT_SIZE));
         }
@@ -110,7 +135,7 @@ impl Frame {
         let title = write(axes.title, 2.0, 18.0, "start", TITLE_SIZE).set("font-weight", 600);
         let unit = write(axes.unit, 2.0, 36.0, "start", TEXT_SIZE).set("opacity", 0.8);
         let middle = (LEFT + RIGHT) / 2.0;
-        group.add(title).add(unit).add(write(axes.x, middle, HEIGHT - 6.0, "middle", TEXT_SIZE))
+        group.add(title).add(unit).add(write(axes.across.title(), middle, HEIGHT - 6.0, "middle", TEXT_SIZE))
     }
 }
 

@@ -4,12 +4,13 @@ use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_store::analyses::{Criterion, FileAverage, Subset};
 
 use super::figure::Figure;
-use super::frame::{Axes, widen};
+use super::frame::{Across, Axes, widen};
 use super::panel::{Content, Curve, Panel, Point};
 use super::style::{self, Marker, Style};
 use crate::analyses::distinct;
 use crate::interval::{Interval, Measured};
-use crate::words::{nats, percent};
+use crate::setting::Metric;
+use crate::words;
 
 /// The numbers of jumps that are drawn: more would hide each other's intervals.
 const SIZES: [u32; 10] = [1, 2, 3, 4, 6, 9, 14, 20, 30, 45];
@@ -24,11 +25,11 @@ pub fn figure(averages: &[FileAverage], subsets: &[Subset]) -> Option<Figure> {
     let (_, most) = range(precision.iter());
     let surprisal_range = widen(range(trained));
     let legend = precision.iter().map(|curve| (curve.style, curve.label.clone())).collect();
-    let axes =
-        Axes::percent("Average precision@1", "share of samples · ↑ higher is better", "shortcut parameters");
-    let precision = drawn.panel(axes, widen((0.0, most)), alt("Precision", &precision, percent), precision);
-    let axes = Axes::plain("Average surprisal", "nats · ↓ lower is better", "shortcut parameters");
-    let surprisal = drawn.panel(axes, surprisal_range, alt("Surprisal", &surprisal, nats), surprisal);
+    let unit = "share of samples · ↑ higher is better";
+    let axes = Axes::percent("Average precision@1", unit, Across::Parameters);
+    let precision = drawn.panel(axes, widen((0.0, most)), Metric::Precision, precision);
+    let axes = Axes::plain("Average surprisal", "nats · ↓ lower is better", Across::Parameters);
+    let surprisal = drawn.panel(axes, surprisal_range, Metric::Surprisal, surprisal);
     let caption = "Closed form where there is one, averages over the exit levels; along a line the rank grows, along a line of \
                    several jumps their number. Bars are 95% intervals of a bootstrap over the test sentences.";
     Some(Figure {
@@ -71,23 +72,23 @@ impl<'a> Drawn<'a> {
 
     /// The lines of one measure: the identity's, one for each kind, one for the subsets of each rank.
     fn curves(&self, measure: impl Fn(&dyn Measured) -> Interval) -> Vec<Curve> {
-        let point = |parameters: u64, row: &dyn Measured| {
+        let point = |parameters: u64, note: Option<String>, row: &dyn Measured| {
             let Interval { value, low, high } = measure(row);
-            Point { x: (parameters as f64).log10(), y: value, interval: Some((low, high)) }
+            Point { x: parameters as f64, y: value, interval: Some((low, high)), note }
         };
         let identity = self.identity.map(|identity| {
-            let y = measure(identity).value;
             let style = Style { marker: Marker::None, ..style::IDENTITY };
-            let points = [self.x.0, self.x.1].map(|x| Point { x, y, interval: None }).into();
-            Curve { label: "identity (no parameters)".into(), style, points }
+            let points = vec![point(0, None, identity)];
+            Curve { label: "identity (no parameters)".into(), style, points, guide: true }
         });
         let mut kinds = distinct(self.files.iter().map(|row| row.method));
         kinds.sort_unstable_by_key(|kind| kind.name());
         let by_kind = kinds.into_iter().enumerate().map(|(index, kind)| {
             let mut rows: Vec<_> = self.files.iter().copied().filter(|row| row.method == kind).collect();
             rows.sort_by_key(|row| row.parameters);
-            let points = rows.into_iter().map(|row| point(row.parameters, row)).collect();
-            Curve { label: kind.to_string(), style: style::of_kind(kind, index), points }
+            let note = |row: &FileAverage| row.rank.map(|rank| format!("rank {rank}"));
+            let points = rows.into_iter().map(|row| point(row.parameters, note(row), row)).collect();
+            Curve { label: kind.to_string(), style: style::of_kind(kind, index), points, guide: false }
         });
         let mut ranks = distinct(self.subsets.iter().map(|row| row.rank));
         ranks.sort_unstable();
@@ -95,18 +96,21 @@ impl<'a> Drawn<'a> {
             let rows = self.subsets.iter().filter(|row| {
                 row.rank == rank && row.criterion == Criterion::SignedSquare && SIZES.contains(&row.size)
             });
-            let points = rows.map(|row| point(row.parameters, row)).collect();
+            let note = |row: &Subset| Some(words::count(row.size as usize, "jump"));
+            let points = rows.map(|row| point(row.parameters, note(row), row)).collect();
             let style = Style { dash: ["3 2", "7 2", "1 3", "9 4"][index % 4], ..style::SUBSETS };
-            Curve { label: format!("1, 2, 3 … jumps of rank {rank}"), style, points }
+            Curve { label: format!("1, 2, 3 … jumps of rank {rank}"), style, points, guide: false }
         });
         let by_rank = by_rank.filter(|curve| !curve.points.is_empty());
         identity.into_iter().chain(by_kind).chain(by_rank).collect()
     }
 
-    fn panel(&self, axes: Axes, y: (f64, f64), alt: String, curves: Vec<Curve>) -> Panel {
+    fn panel(&self, axes: Axes, y: (f64, f64), metric: Metric, curves: Vec<Curve>) -> Panel {
+        let alt = alt(&curves, metric);
         let powers = self.x.0.ceil() as i32..=self.x.1.floor() as i32;
         let ticks = powers.map(|power| (f64::from(power), power_of_ten(power))).collect();
-        Panel { axes, y, alt, content: Content::Curves { curves, x: self.x, ticks } }
+        let content = Content::Curves { curves, x: self.x, ticks };
+        Panel { axes, y, alt, content, metric: Some(metric) }
     }
 }
 
@@ -117,10 +121,14 @@ fn range<'a>(curves: impl Iterator<Item = &'a Curve>) -> (f64, f64) {
 }
 
 /// The lines in words: where each begins and ends.
-fn alt(what: &str, curves: &[Curve], value: fn(f64) -> String) -> String {
+fn alt(curves: &[Curve], metric: Metric) -> String {
+    let what = match metric {
+        Metric::Precision => "Precision",
+        Metric::Surprisal => "Surprisal",
+    };
     let ends = curves.iter().filter_map(|curve| {
         let (first, last) = (curve.points.first()?, curve.points.last()?);
-        Some(format!("{}: {} to {}", curve.label, value(first.y), value(last.y)))
+        Some(format!("{}: {} to {}", curve.label, metric.text(first.y), metric.text(last.y)))
     });
     format!("{what} from the fewest to the most parameters. {}.", ends.collect::<Vec<_>>().join("; "))
 }
@@ -128,8 +136,8 @@ fn alt(what: &str, curves: &[Curve], value: fn(f64) -> String) -> String {
 /// "1,000", "10,000", "1 million".
 fn power_of_ten(power: i32) -> String {
     match power {
-        6.. => format!("{} million", crate::words::thousands(10u64.pow(power as u32 - 6))),
-        0.. => crate::words::thousands(10u64.pow(power as u32)),
+        6.. => format!("{} million", words::thousands(10u64.pow(power as u32 - 6))),
+        0.. => words::thousands(10u64.pow(power as u32)),
         _ => String::new(),
     }
 }

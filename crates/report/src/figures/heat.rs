@@ -1,9 +1,10 @@
 //! A value for every jump and level, as colours.
 
+use serde::Serialize;
 use svg::node::element::path::Data;
 use svg::node::element::{Group, Path};
 
-use super::frame::{self, Axes, Frame, TEXT_SIZE, write};
+use super::frame::{self, Axes, Frame, TEXT_SIZE, tick, write};
 use super::style::{INK, tenth};
 
 /// Colours from worst to best: viridis, which keeps its order in grey and for colour-blind readers.
@@ -17,14 +18,15 @@ const STEPS: usize = 24;
 const CLIPPED: f64 = 0.1;
 
 /// A panel's values.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Heat {
     /// By jump, then by level.
     pub values: Vec<Vec<f64>>,
     /// Whether more is better.
+    #[serde(skip)]
     pub more_is_better: bool,
-    /// How a value is written beside the colours.
-    pub tick: fn(f64, f64) -> String,
+    /// Whether the values are shares, which are written as percentages.
+    pub percent: bool,
 }
 
 impl Heat {
@@ -41,20 +43,23 @@ impl Heat {
 
     /// The best jump at every level.
     pub fn best(&self) -> Vec<usize> {
-        let levels = self.values.first().map_or(0, Vec::len);
         let better = |a: f64, b: f64| if self.more_is_better { a > b } else { a < b };
         let best_at = |level: usize| {
             let at = |jump: usize| self.values[jump][level];
             let best = |best, jump| if better(at(jump), at(best)) { jump } else { best };
             (0..self.values.len()).reduce(best).unwrap_or(0)
         };
-        (0..levels).map(best_at).collect()
+        (0..self.levels()).map(best_at).collect()
     }
 
-    /// The panel; `y` is the range of jumps.
-    pub fn draw(&self, axes: &Axes, y: (f64, f64)) -> Group {
-        let levels = self.values.first().map_or(0, Vec::len);
-        let frame = Frame { x: (-0.5, levels as f64 - 0.5), y, strip: 0.0 };
+    /// The exit levels.
+    pub fn levels(&self) -> usize {
+        self.values.first().map_or(0, Vec::len)
+    }
+
+    /// The panel in its frame.
+    pub fn draw(&self, axes: &Axes, frame: &Frame) -> Group {
+        let levels = self.levels();
         // In units of cells, one path per colour, and in it a line as thick as a cell for equal neighbours:
         // rectangles in pixels would be ten times longer.
         let (left, first) = (frame.px(-0.5), frame.py(0.0));
@@ -97,7 +102,7 @@ impl Heat {
         };
         let bars = (0..STEPS).map(bar).fold(Group::new(), Group::add);
         let step = (best - worst).abs() / 10.0;
-        let text = |value: f64| (self.tick)(value, step.max(1e-6));
+        let text = |value: f64| tick(self.percent, value, step.max(1e-6));
         let low = write(&text(worst), left, top + 24.0, "start", TEXT_SIZE - 1.0);
         let high = write(&text(best), frame::RIGHT, top + 24.0, "end", TEXT_SIZE - 1.0);
         vec![bars, Group::new().add(low).add(high)]
@@ -130,9 +135,8 @@ mod tests {
     fn bright_is_better_either_way() {
         assert_eq!((color(0), color(STEPS - 1)), ("#440154".to_owned(), "#fde725".to_owned()));
         let values = vec![vec![1.0, 2.0], vec![3.0, 0.5]];
-        let tick = |value: f64, _| value.to_string();
-        let more = Heat { values: values.clone(), more_is_better: true, tick };
-        let less = Heat { values, more_is_better: false, tick };
+        let more = Heat { values: values.clone(), more_is_better: true, percent: false };
+        let less = Heat { values, more_is_better: false, percent: false };
         assert_eq!((more.best(), less.best()), (vec![1, 0], vec![0, 1]));
         assert_eq!((more.step(3.0), less.step(0.5)), (STEPS - 1, STEPS - 1));
         assert_eq!((more.step(0.5), less.step(3.0)), (0, 0));

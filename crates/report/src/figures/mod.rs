@@ -1,23 +1,27 @@
 //! The paper's Figures 2, 3 and 4 for one setting each, and the figures of the further analyses.
 
-mod by_level;
+pub mod by_level;
 pub mod exit;
 pub mod figure;
 mod frame;
 pub mod frontier;
 mod heat;
+mod on_page;
 mod panel;
-mod scores;
+pub mod scores;
 mod style;
 pub mod transfer;
 
 use crate::run::Run;
-use crate::setting::Setting;
+use crate::setting::{SampleSet, Setting};
 use figure::Figure;
 
 /// The paper's figures of a run, setting by setting: those that its results suffice for.
 pub fn figures(run: &Run) -> Vec<Figure> {
-    let of = |setting| [by_level::figure_2(setting), scores::figure_3(setting), by_level::figure_4(setting)];
+    let all = SampleSet::All;
+    let of = |setting| {
+        [by_level::figure_2(setting, all), scores::figure_3(setting), by_level::figure_4(setting, all)]
+    };
     Setting::all(run).iter().flat_map(of).flatten().collect()
 }
 
@@ -55,8 +59,9 @@ mod tests {
                 assert!(texts.lines().any(|line| line == label), "{label} in {}", figure.stem);
             }
             let pieces = serde_json::to_value(figure).unwrap();
-            let lines = pieces["legend"].as_array().unwrap().iter().map(|line| &line[0]);
-            for piece in pieces["panels"].as_array().unwrap().iter().chain(lines) {
+            let lines = pieces["legend"].as_array().unwrap().iter().map(|entry| &entry["line"]);
+            let panels = pieces["panels"].as_array().unwrap().iter().map(|panel| &panel["svg"]);
+            for piece in panels.chain(lines) {
                 self::texts(piece.as_str().unwrap());
             }
         }

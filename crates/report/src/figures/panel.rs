@@ -1,11 +1,13 @@
-//! One panel: lines by level, or bars by jump.
+//! One panel: lines by level, bars by jump, lines through points, or colours.
 
+use serde::Serialize;
 use svg::node::element::path::Data;
 use svg::node::element::{Group, Rectangle};
 
 use super::frame::{self, Axes, Frame, TEXT_SIZE, write};
 use super::heat::Heat;
 use super::style::{Marker, OJFA, Style, polyline, tenth};
+use crate::setting::Metric;
 
 /// The height of one method's row of marks beyond the axis.
 const STRIP_ROW: f64 = 9.0;
@@ -17,9 +19,10 @@ const MARKERS: usize = 16;
 const OTHER_BARS: f64 = 0.35;
 
 /// A line by level or by jump.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Series {
     pub label: String,
+    #[serde(skip)]
     pub style: Style,
     /// The values at 0, 1, …; none where nothing was measured.
     pub values: Vec<Option<f64>>,
@@ -43,37 +46,70 @@ impl Series {
     }
 }
 
-/// What a panel shows; lines later in a list lie above the earlier ones.
-#[derive(Debug, Clone)]
+/// What a panel shows; lines later in a list lie above the earlier ones. A page gets the numbers of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Content {
     /// Lines by level or by jump.
     Lines {
         series: Vec<Series>,
         /// Points that are named: the place, the value, what is written.
+        #[serde(skip)]
         notes: Vec<(usize, f64, String)>,
     },
     /// Bars at 0, 1, …, of which the chosen one has a note over it.
-    Bars { values: Vec<f64>, chosen: usize, note: String },
+    Bars {
+        values: Vec<f64>,
+        #[serde(skip)]
+        chosen: usize,
+        #[serde(skip)]
+        note: String,
+    },
     /// Lines through points at any place.
-    Curves { curves: Vec<Curve>, x: (f64, f64), ticks: Vec<(f64, String)> },
+    Curves {
+        curves: Vec<Curve>,
+        #[serde(skip)]
+        x: (f64, f64),
+        #[serde(skip)]
+        ticks: Vec<(f64, String)>,
+    },
     /// A value for every pair, as colours.
     Heat(Heat),
 }
 
 /// A point of a line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Point {
     pub x: f64,
     pub y: f64,
     /// The ends of the value's interval where it has one.
     pub interval: Option<(f64, f64)>,
+    /// What distinguishes it from the other points of its line: a rank, a number of jumps.
+    pub note: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Curve {
     pub label: String,
+    #[serde(skip)]
     pub style: Style,
     pub points: Vec<Point>,
+    /// Whether this is the value of something that has no place on the horizontal axis: a line across the plot.
+    pub guide: bool,
+}
+
+/// Where a drawing goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    File,
+    /// A page finds the lines of a method by its name, to hide them.
+    Page,
+}
+
+impl Medium {
+    fn named(self, marks: Group, method: &str) -> Group {
+        if self == Self::Page { marks.set("data-method", method) } else { marks }
+    }
 }
 
 /// One panel of a figure.
@@ -85,76 +121,110 @@ pub struct Panel {
     pub content: Content,
     /// What it shows, for those who do not see it.
     pub alt: String,
+    /// The measure of a page's switch that it shows; none if it shows something else.
+    pub metric: Option<Metric>,
 }
 
 impl Panel {
-    /// The panel's marks, [`WIDTH`] by [`HEIGHT`].
-    pub fn draw(&self) -> Group {
+    /// The panel's marks, [`frame::WIDTH`] by [`frame::HEIGHT`].
+    pub fn draw(&self, medium: Medium) -> Group {
+        let frame = self.frame();
         match &self.content {
-            Content::Lines { series, notes } => self.lines(series, notes),
-            Content::Bars { values, chosen, note } => self.bars(values, *chosen, note),
-            Content::Curves { curves, x, ticks } => self.curves(curves, *x, ticks),
-            Content::Heat(heat) => heat.draw(&self.axes, self.y),
+            Content::Lines { series, notes } => self.lines(medium, &frame, series, notes),
+            Content::Bars { values, chosen, note } => self.bars(&frame, values, *chosen, note),
+            Content::Curves { curves, ticks, .. } => self.curves(medium, &frame, curves, ticks),
+            Content::Heat(heat) => heat.draw(&self.axes, &frame),
         }
     }
 
-    fn curves(&self, curves: &[Curve], x: (f64, f64), ticks: &[(f64, String)]) -> Group {
-        let frame = Frame { x, y: self.y, strip: 0.0 };
-        let inside =
-            |point: &&Point| (x.0..=x.1).contains(&point.x) && (self.y.0..=self.y.1).contains(&point.y);
+    /// Where values lie.
+    pub fn frame(&self) -> Frame {
+        let y = self.y;
+        match &self.content {
+            Content::Lines { series, .. } => {
+                let strips = series.iter().filter(|series| self.leaves(series)).count();
+                let strip =
+                    if strips == 0 { 0.0 } else { (STRIP_ROW * strips as f64 + 8.0).max(STRIP_LEAST) };
+                Frame { x: (0.0, length(series).saturating_sub(1).max(1) as f64), y, strip }
+            }
+            // The strip has room for the text over a bar that is as high as the plot.
+            Content::Bars { values, .. } => {
+                Frame { x: (-0.6, values.len() as f64 - 0.4), y, strip: STRIP_LEAST }
+            }
+            Content::Curves { x, .. } => Frame { x: *x, y, strip: 0.0 },
+            Content::Heat(heat) => Frame { x: (-0.5, heat.levels() as f64 - 0.5), y, strip: 0.0 },
+        }
+    }
+
+    /// Whether a value of a line lies above the axis.
+    fn leaves(&self, series: &Series) -> bool {
+        series.values.iter().flatten().any(|&value| value > self.y.1)
+    }
+
+    fn curves(&self, medium: Medium, frame: &Frame, curves: &[Curve], ticks: &[(f64, String)]) -> Group {
+        let across = |point: &Point| self.axes.across.place(point.x);
+        let seen = |value: f64| (self.y.0..=self.y.1).contains(&value);
         let mut group = Group::new().add(frame.draw(&self.axes, ticks));
         for curve in curves {
-            let mut drawn = curve.style.group();
-            let points: Vec<&Point> = curve.points.iter().filter(inside).collect();
-            let place = |point: &&Point| (tenth(frame.px(point.x)), tenth(frame.py(point.y)));
-            for point in &points {
-                let (x, y) = place(point);
+            let mut marks = curve.style.group();
+            let mut places = Vec::new();
+            for point in curve.points.iter().filter(|point| seen(point.y)) {
+                let y = tenth(frame.py(point.y));
+                if curve.guide {
+                    places.extend([frame.x.0, frame.x.1].map(|x| (tenth(frame.px(x)), y)));
+                    continue;
+                }
+                if !(frame.x.0..=frame.x.1).contains(&across(point)) {
+                    continue;
+                }
+                let x = tenth(frame.px(across(point)));
                 if let Some((low, high)) = point.interval {
                     let end = |value: f64| tenth(frame.py(value.clamp(self.y.0, self.y.1)));
                     let bar = Data::new().move_to((x, end(low))).line_to((x, end(high)));
-                    drawn = drawn.add(Style { dash: "", width: 1.0, ..curve.style }.line(bar));
+                    marks = marks.add(Style { dash: "", width: 1.0, ..curve.style }.line(bar));
                 }
-                drawn = curve.style.mark(drawn, x, y);
+                marks = curve.style.mark(marks, x, y);
+                places.push((x, y));
             }
-            let data = polyline(points.iter().map(place));
-            group = group.add(drawn.add(curve.style.line(data)));
+            let line = curve.style.line(polyline(places.into_iter()));
+            group = group.add(medium.named(marks.add(line), &curve.label));
         }
         group
     }
 
-    fn lines(&self, series: &[Series], notes: &[(usize, f64, String)]) -> Group {
-        let count = series.iter().map(|series| series.values.len()).max().unwrap_or(0);
-        let above = |value: f64| value > self.y.1;
-        let strips = series.iter().filter(|s| s.values.iter().flatten().any(|&v| above(v))).count();
-        let strip = if strips == 0 { 0.0 } else { (STRIP_ROW * strips as f64 + 8.0).max(STRIP_LEAST) };
-        let frame = Frame { x: (0.0, count.saturating_sub(1).max(1) as f64), y: self.y, strip };
+    fn lines(
+        &self,
+        medium: Medium,
+        frame: &Frame,
+        series: &[Series],
+        notes: &[(usize, f64, String)],
+    ) -> Group {
+        let count = length(series);
         let mut group = Group::new().add(frame.draw(&self.axes, &frame::whole_ticks(count)));
-        if strips > 0 {
+        if frame.strip > 0.0 {
             let y = frame.top() - 12.0;
-            let text = format!("> {}", (self.axes.tick)(self.y.1, 1.0));
+            let text = format!("> {}", frame::tick(self.axes.percent, self.y.1, 1.0));
             group = group.add(write(&text, frame::LEFT - 7.0, y, "end", TEXT_SIZE - 1.0));
         }
         let every = count.div_ceil(MARKERS).max(1);
         let mut row = 0;
         for (index, one) in series.iter().enumerate() {
             let y = frame.top() - 9.0 - STRIP_ROW * row as f64;
-            group = group.add(one.draw(&frame, y, |level| level % every == index % every));
-            row += usize::from(one.values.iter().flatten().any(|&value| above(value)));
+            let marks = one.draw(frame, y, |level| level % every == index % every);
+            group = group.add(medium.named(marks, &one.label));
+            row += usize::from(self.leaves(one));
         }
         for (place, value, text) in notes {
             let (x, y) = (frame.px(*place as f64), frame.py(*value));
             let marked = OJFA.marker.at(x, y, 4.0).into_iter().fold(OJFA.group(), Group::add);
-            group = group.add(marked).add(note(&frame, *place, *value, text));
+            group = group.add(marked).add(note(frame, *place, *value, text));
         }
         group
     }
 
-    fn bars(&self, values: &[f64], chosen: usize, text: &str) -> Group {
-        let count = values.len();
-        // The strip has room for the text over a bar that is as high as the plot.
-        let frame = Frame { x: (-0.6, count as f64 - 0.4), y: self.y, strip: STRIP_LEAST };
+    fn bars(&self, frame: &Frame, values: &[f64], chosen: usize, text: &str) -> Group {
         let width = 0.7 * (frame.px(1.0) - frame.px(0.0));
-        let mut group = Group::new().add(frame.draw(&self.axes, &frame::whole_ticks(count)));
+        let mut group = Group::new().add(frame.draw(&self.axes, &frame::whole_ticks(values.len())));
         for (jump, &value) in values.iter().enumerate() {
             let height = frame.py(0.0) - frame.py(value);
             let bar = Rectangle::new()
@@ -170,8 +240,13 @@ impl Panel {
             });
         }
         let value = values.get(chosen).copied().unwrap_or(0.0);
-        group.add(note(&frame, chosen, value, text))
+        group.add(note(frame, chosen, value, text))
     }
+}
+
+/// The places of the longest line.
+fn length(series: &[Series]) -> usize {
+    series.iter().map(|series| series.values.len()).max().unwrap_or(0)
 }
 
 /// A text over a point, kept inside the plot.

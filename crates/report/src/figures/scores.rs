@@ -3,7 +3,7 @@
 use onejump_core::shortcut::{LevelConvention, SCORE_TEMPERATURE};
 
 use super::figure::Figure;
-use super::frame::{Axes, widen};
+use super::frame::{Across, Axes, widen};
 use super::panel::{Content, Panel, Series};
 use super::style::{self, Style};
 use crate::setting::Setting;
@@ -77,11 +77,12 @@ impl Scores<'_> {
             axes: Axes::plain(
                 "Softmax of the scores",
                 "softmax(D / 0.0005) · the highest is chosen",
-                "jump m",
+                Across::Jump,
             ),
             y: (0.0, 1.0),
             alt: format!("Softmax of the scores of jumps 0 to {}. {note}.", self.values.len() - 1),
             content: Content::Bars { values: weights, chosen: self.jump, note },
+            metric: None,
         }
     }
 
@@ -93,7 +94,7 @@ impl Scores<'_> {
         let high = most(self.values).max(most(other.values));
         let best = self.best(self.values);
         Panel {
-            axes: Axes::plain("Score D", "mean signed squared cosine · ↑ higher is better", "jump m"),
+            axes: Axes::plain("Score D", "mean signed squared cosine · ↑ higher is better", Across::Jump),
             y: widen((low, high + NOTE_SPACE * (high - low))),
             alt: format!(
                 "{} of jumps 0 to {}, from {} to {}, highest for jump {}.",
@@ -104,6 +105,7 @@ impl Scores<'_> {
                 self.jump
             ),
             content: Content::Lines { series, notes: vec![(self.jump, best, format!("jump {}", self.jump))] },
+            metric: None,
         }
     }
 }

@@ -3,49 +3,57 @@
 use onejump_store::analyses::Transfer;
 
 use super::figure::Figure;
-use super::frame::{Axes, percent_tick, plain_tick};
+use super::frame::{Across, Axes, tick};
 use super::heat::Heat;
 use super::panel::{Content, Panel};
+use crate::setting::Metric;
 use crate::words;
 
-/// One of the heat maps: its title, a row's value, whether more is better, and how a value is written beside the
-/// colours.
-struct Map(&'static str, fn(&Transfer) -> f64, bool, fn(f64, f64) -> String);
+/// One of the heat maps.
+struct Map {
+    title: &'static str,
+    value: fn(&Transfer) -> f64,
+    more_is_better: bool,
+    percent: bool,
+    metric: Option<Metric>,
+}
 
+#[rustfmt::skip]
 const MAPS: [Map; 6] = [
-    Map("Precision@1", |row| row.precision_1, true, percent_tick),
-    Map("Surprisal (nats)", |row| row.surprisal, false, plain_tick),
-    Map("KL divergence (nats)", |row| row.kl, false, plain_tick),
-    Map("mat_surprisal (nats)", |row| row.mat_surprisal, false, plain_tick),
-    Map("Cosine", |row| row.cosine, true, plain_tick),
-    Map("Signed square", |row| row.signed_square, true, plain_tick),
+    Map { title: "Precision@1", value: |row| row.precision_1, more_is_better: true, percent: true, metric: Some(Metric::Precision) },
+    Map { title: "Surprisal (nats)", value: |row| row.surprisal, more_is_better: false, percent: false, metric: Some(Metric::Surprisal) },
+    Map { title: "KL divergence (nats)", value: |row| row.kl, more_is_better: false, percent: false, metric: None },
+    Map { title: "mat_surprisal (nats)", value: |row| row.mat_surprisal, more_is_better: false, percent: false, metric: None },
+    Map { title: "Cosine", value: |row| row.cosine, more_is_better: true, percent: false, metric: None },
+    Map { title: "Signed square", value: |row| row.signed_square, more_is_better: true, percent: false, metric: None },
 ];
 
 impl Map {
     /// The panel of these rows, K for each of K = `blocks` jumps.
     fn panel(&self, rows: &[&Transfer], blocks: usize) -> Panel {
-        let &Self(title, value, more_is_better, tick) = self;
+        let &Self { title, value, more_is_better, percent, metric } = self;
         let mut values = vec![vec![f64::NAN; blocks]; blocks];
         for row in rows {
             if let Some(cell) = values[row.jump as usize].get_mut(row.level as usize) {
                 *cell = value(row);
             }
         }
-        let heat = Heat { values, more_is_better, tick };
+        let heat = Heat { values, more_is_better, percent };
         let (worst, best) = heat.range();
         let own = heat.best().into_iter().enumerate().filter(|(level, jump)| level == jump).count();
         let alt = format!(
             "{title} of {blocks} jumps at {blocks} exit levels, from {} to {}; the level’s own jump is the best one \
              at {}.",
-            tick(worst, 0.01),
-            tick(best, 0.01),
+            tick(percent, worst, 0.01),
+            tick(percent, best, 0.01),
             words::count(own, "level")
         );
         Panel {
-            axes: Axes::plain(title, "jump m", "exit level k"),
+            axes: Axes::plain(title, "jump m", Across::Level),
             y: (-0.5, blocks as f64 - 0.5),
             alt,
             content: Content::Heat(heat),
+            metric,
         }
     }
 }
