@@ -4,6 +4,7 @@
 //! scripts that made them beside them. The tests need no Python.
 
 pub mod fuzz;
+pub mod hub;
 pub mod limits;
 pub mod mutate;
 pub mod readers;
