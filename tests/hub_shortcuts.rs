@@ -161,3 +161,39 @@ fn what_a_name_does_not_stand_for_is_said_in_one_line() {
     let said = error(&generate.env("HF_ENDPOINT", &hub.endpoint).output().unwrap());
     assert!(said.contains("'tiny/none' is no file or directory here"), "{said}");
 }
+
+/// What `--publish` lays out is what the names are for: a run's folder, the hub's cache, a name.
+#[test]
+fn what_is_published_is_loaded_by_name() {
+    let run = Run::new();
+    let (expected, folder) = (fs::read(run.path("scores.parquet")).unwrap(), run.path("published"));
+    fs::create_dir(run.path("shortcuts")).unwrap();
+    fs::rename(run.path("n-njtc.safetensors"), run.path("shortcuts/n-njtc-r3.safetensors")).unwrap();
+    fs::rename(run.path("ojfa.safetensors"), run.path("ojfa-r3.safetensors")).unwrap();
+    let evaluate = |shortcuts: &str, one: &str, out: &str| {
+        let mut command = with_cache("onejump-evaluate", &run.path("cache"));
+        command.args(["--hidden", "hidden/test", "--shortcuts", shortcuts, "--ojfa", one, "--out", out]);
+        command.arg("--model").arg(onejump_tests::folder().join("parity/cases/gpt2"));
+        done(&command.env("HF_HUB_OFFLINE", "1").current_dir(run.folder.path()).output().unwrap());
+    };
+    evaluate("shortcuts/n-njtc-r3.safetensors", "ojfa-r3.safetensors", "results");
+    fs::write(
+        run.path("run.toml"),
+        "model = \"gpt2\"\nsentences = \"samples\"\nseed = 0\nonejump = \"0.1.0\"\n",
+    )
+    .unwrap();
+    let (out, to) = (run.path("").display().to_string(), folder.display().to_string());
+    let said =
+        succeed("onejump-reproduce", &["--out", &out, "--publish", &to, "--repository", "tiny/published"]);
+    assert!(said.contains("2 files of shortcuts, ojfa-r3.safetensors by default"), "{said}");
+    let snapshots = run.path("cache/hub/models--tiny--published/snapshots");
+    fs::create_dir_all(snapshots.with_file_name("refs")).unwrap();
+    fs::create_dir_all(&snapshots).unwrap();
+    fs::write(snapshots.with_file_name("refs").join("main"), COMMIT).unwrap();
+    fs::rename(&folder, snapshots.join(COMMIT)).unwrap();
+    done(&run.score("tiny/published:n-njtc-r3.safetensors", "named.parquet", &[("HF_HUB_OFFLINE", "1")]));
+    assert_eq!(fs::read(run.path("named.parquet")).unwrap(), expected);
+    evaluate("tiny/published:n-njtc-r3.safetensors@main", "tiny/published", "named");
+    let table = |name: &str| fs::read(run.path(name).join("per_level.parquet")).unwrap();
+    assert_eq!(table("named"), table("results"));
+}
