@@ -62,7 +62,6 @@ impl Card<'_> {
         let default = &sets.default.average;
         let rows: Vec<_> = summary.averages.iter().map(|average| self.row(average)).collect();
         let mut environment = Environment::new();
-        environment.set_keep_trailing_newline(true);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         // A JSON string is a YAML string.
         environment.add_filter("json", |text: String| serde_json::Value::from(text).to_string());
@@ -98,7 +97,8 @@ impl Card<'_> {
                 version => published.onejump.as_str(),
             })
         });
-        text.map_err(|source| ReproduceError::Card(source.to_string()))
+        // The template's last line end is dropped.
+        text.map(|text| text + "\n").map_err(|error| ReproduceError::Card(error.to_string()))
     }
 
     /// Precision and surprisal of each file, of the default first.
