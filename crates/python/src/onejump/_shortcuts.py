@@ -16,7 +16,7 @@ class Card:
     """What a file says of itself."""
 
     kind: str
-    """jtc, njtc, n-njtc, joint, joint-norms, one-jump, tuned-lens."""
+    """jtc, njtc, n-njtc, joint, joint-norms, ojfa, one-jump; of peers: tuned-lens, jacobian-lens."""
     model: str
     """The model, as it was named when its states were captured."""
     model_sha256: str
