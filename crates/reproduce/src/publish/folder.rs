@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use onejump_core::files::{FileError, read_json};
 use onejump_core::layout::RunLayout;
+use onejump_core::lock::{self, Lock};
 use onejump_core::published::{CONFIG, Published};
 use tempfile::TempDir;
 
 use crate::error::ReproduceError;
 
-/// The beginning of the names of folders that are not whole yet.
-const UNFINISHED: &str = ".onejump-publish-";
+/// What follows the folder's name in that of one that is not whole yet.
+const UNFINISHED: &str = ".unfinished-";
 
 /// A folder that is not whole yet, beside its place or in it.
 pub(super) struct Staging {
@@ -23,6 +24,8 @@ pub(super) struct Staging {
     target: PathBuf,
     /// What was published there before.
     before: BTreeSet<String>,
+    /// Keeps a second publication out.
+    _lock: Lock,
 }
 
 impl Staging {
@@ -44,14 +47,17 @@ impl Staging {
     fn new(target: &Path, before: BTreeSet<String>) -> Result<Self, ReproduceError> {
         let parent =
             target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(FileError::writing(parent))?;
+        let lock = lock::file(target)?;
         // A folder that is there may be another disk's.
         let place = if target.is_dir() { target } else { parent };
-        fs::create_dir_all(place).map_err(FileError::writing(place))?;
-        let around = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(place);
+        let prefix = format!(".{}{UNFINISHED}", target.file_name().unwrap_or_default().to_string_lossy());
+        remove_leftovers(place, &prefix)?;
+        let around = tempfile::Builder::new().prefix(&prefix).tempdir_in(place);
         let around = around.map_err(FileError::writing(place))?;
         let made = around.path().join("whole");
         fs::create_dir(&made).map_err(FileError::writing(&made))?;
-        Ok(Self { _around: around, made, target: target.to_owned(), before })
+        Ok(Self { _around: around, made, target: target.to_owned(), before, _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -83,4 +89,15 @@ impl Staging {
         }
         Ok(())
     }
+}
+
+/// Removes what a killed process left; the lock is held.
+fn remove_leftovers(place: &Path, prefix: &str) -> Result<(), FileError> {
+    for entry in fs::read_dir(place).map_err(FileError::reading(place))? {
+        let path = entry.map_err(FileError::reading(place))?.path();
+        if path.file_name().unwrap_or_default().to_string_lossy().starts_with(prefix) {
+            fs::remove_dir_all(&path).map_err(FileError::writing(&path))?;
+        }
+    }
+    Ok(())
 }
