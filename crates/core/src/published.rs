@@ -122,7 +122,9 @@ mod tests {
         files::write_json(&path, &published).unwrap();
         assert_eq!(files::read_json::<Published>(&path).unwrap(), published);
         let of = |text: Option<&str>| {
-            text.map(|text| std::fs::write(&path, text).unwrap());
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
             ConfigOf::read(&path)
         };
         assert_eq!(of(None).unwrap(), ConfigOf::Shortcuts { default: "ojfa-r5.safetensors".into() });
