@@ -4,88 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
+use std::process::Output;
 
-use onejump_tests::{binary, folder};
-
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-
-/// A hub of a few files by repository. `closed` asks for a token.
-struct Hub {
-    endpoint: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Hub {
-    fn start(repositories: BTreeMap<&'static str, BTreeMap<String, Vec<u8>>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let _ = answer(stream.unwrap(), &repositories, &seen);
-            }
-        });
-        Self { endpoint, requests }
-    }
-}
-
-fn answer(
-    mut stream: TcpStream,
-    repositories: &BTreeMap<&str, BTreeMap<String, Vec<u8>>>,
-    seen: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let request = lines.next().unwrap()?;
-    let path = request.split(' ').nth(1).unwrap().to_owned();
-    let headers: BTreeMap<String, String> = lines
-        .map_while(|line| {
-            let (name, value) = line.ok()?.split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_owned()))?;
-            Some((name, value))
-        })
-        .collect();
-    seen.lock().unwrap().push(path.clone());
-    let mut reply = |status: &str, more: &str, body: &[u8]| {
-        let length = body.len();
-        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n")?;
-        stream.write_all(body)
-    };
-    let (repository, file) = match path.strip_prefix("/api/models/") {
-        Some(rest) => (rest.split("/revision/").next().unwrap(), None),
-        None => path[1..].split_once("/resolve/main/").map(|(r, file)| (r, Some(file))).unwrap(),
-    };
-    if repository == "tiny/closed"
-        && headers.get("authorization").is_none_or(|token| token != "Bearer secret")
-    {
-        return reply("401 Unauthorized", "", b"");
-    }
-    let Some(files) = repositories.get(repository) else { return reply("404 Not Found", "", b"") };
-    let Some(file) = file else {
-        let names: Vec<_> = files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
-        let info = serde_json::json!({"sha": COMMIT, "siblings": names}).to_string();
-        return reply("200 OK", "Content-Type: application/json\r\n", info.as_bytes());
-    };
-    let bytes = &files[file];
-    let (start, end) = headers["range"].strip_prefix("bytes=").unwrap().split_once('-').unwrap();
-    let start: usize = start.parse().unwrap();
-    let end = end.parse().map_or(bytes.len(), |end: usize| end + 1).min(bytes.len());
-    let more = format!(
-        "Content-Range: bytes {start}-{}/{}\r\nETag: \"{}-{}\"\r\nX-Repo-Commit: {COMMIT}\r\n",
-        end - 1,
-        bytes.len(),
-        repository.replace('/', "-"),
-        file.replace('.', "-")
-    );
-    reply("206 Partial Content", &more, &bytes[start..end])
-}
+use onejump_tests::folder;
+use onejump_tests::hub::{COMMIT, Files, Hub, with_cache};
 
 /// The files of a small checkpoint; `sharded` has an index and two shards.
-fn checkpoint(sharded: bool) -> BTreeMap<String, Vec<u8>> {
+fn checkpoint(sharded: bool) -> Files {
     let case = folder().join("parity/cases/gpt2");
     let read = |name: &str| fs::read(case.join(name)).unwrap();
     let mut files = BTreeMap::from([
@@ -114,13 +40,10 @@ fn checkpoint(sharded: bool) -> BTreeMap<String, Vec<u8>> {
 
 /// Captures the small checkpoint's samples with a model of this name.
 fn capture(model: &str, out: &Path, cache: &Path, more: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(binary("onejump-capture"));
+    let mut command = with_cache("onejump-capture", cache);
     command.args(["--device", "cpu", "--model", model, "--samples"]);
     command.arg(folder().join("parity/cases/gpt2/samples.jsonl")).arg("--out").arg(out);
-    for name in ["HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_ENDPOINT", "HTTP_PROXY", "http_proxy"] {
-        command.env_remove(name);
-    }
-    command.env("HF_HOME", cache).envs(more.iter().copied()).output().unwrap()
+    command.envs(more.iter().copied()).output().unwrap()
 }
 
 fn part(out: &Path) -> Vec<u8> {
@@ -159,7 +82,7 @@ fn a_hub_id_is_downloaded_once_and_then_lies_in_the_cache() {
         let output = capture(&format!("{id}@{COMMIT}"), &pinned, &at("cache"), &[("HF_HUB_OFFLINE", "1")]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    let seen = hub.requests.lock().unwrap();
+    let seen = hub.requests();
     assert!(seen.iter().all(|path| !path.ends_with(".bin") && !path.ends_with(".md")), "{seen:?}");
 }
 

@@ -3,11 +3,13 @@
 
     python peers.py DIR BINARIES        `cargo xtask parity` does it
 
-Random lenses and matrices, written as the package `tuned-lens` and Din et al.'s code write theirs, are converted
-and evaluated.  Files that would run code are refused.  The PyTorch lines of the guide are run on a chosen jump, and
-data/tuned_lens.py reads states of every type.
+Random lenses and matrices, written as the packages `tuned-lens` and `jlens` and Din et al.'s code write theirs, are
+converted and evaluated.  Our own shortcuts become tuned lenses, which say the same when they come back, and to the package
+`tuned-lens` itself where it is installed.  Files that would run code are refused.  The PyTorch lines of the guide are run
+on a chosen jump, and data/tuned_lens.py reads states of every type.
 """
 
+import importlib.util
 import json
 import os
 import pickle
@@ -21,8 +23,10 @@ import torch
 from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "data"))
-import tuned_lens  # noqa: E402
+# data/tuned_lens.py has the name of the package, and is not it.
+SCRIPT = importlib.util.spec_from_file_location("tuned_lens_script", ROOT / "data/tuned_lens.py")
+tuned_lens_script = importlib.util.module_from_spec(SCRIPT)
+SCRIPT.loader.exec_module(tuned_lens_script)
 
 CASES = ["llama-grouped-tied", "gpt2"]  # RMSNorm, and LayerNorm with a bias
 SAMPLES = {"train": 64, "test": 48}
@@ -90,16 +94,100 @@ def make_peers(folder, blocks, hidden):
         with open(folder / f"linreg/{k}_{blocks}.pickle", "wb") as file:
             pickle.dump(matrix, file)
     double = lambda tensor: tensor.detach().double().numpy()  # noqa: E731
+    jacobians = {layer: (torch.eye(hidden) + 0.2 * torch.randn(hidden, hidden)).half() for layer in range(blocks - 1)}
+    torch.save(jacobian_lens(jacobians, hidden), folder / "jacobian_lens.pt")
     return {
         "tuned-lens": lambda h, k: h + h @ double(lens[k].weight).T + double(lens[k].bias),
         "jtc": lambda h, k: (double(matrices[k]) @ h.T).T,
+        # Layer l is the output of block l, counted from 0: our level l + 1. The embeddings have none.
+        "jacobian-lens": lambda h, k: (double(jacobians[k - 1]) @ h.T).T if k else h,
     }
 
 
-def convert(folder, kind, source):
+def jacobian_lens(jacobians, hidden, **more):
+    """What the package `jlens` saves."""
+    return {"J": jacobians, "n_prompts": 7, "source_layers": sorted(jacobians), "d_model": hidden} | more
+
+
+def peers(*arguments):
+    return subprocess.run([sys.executable, ROOT / "data/peers.py", *arguments], capture_output=True, text=True)
+
+
+def convert(folder, kind, source, *more):
     out = folder / f"shortcuts/{kind}-peer.safetensors"
-    command = [sys.executable, ROOT / "data/peers.py", kind, source, "--like", folder / "shortcuts/jtc.safetensors", "--out", out]
-    return out, subprocess.run(command, capture_output=True, text=True)
+    return out, peers(kind, source, "--like", folder / "shortcuts/jtc.safetensors", "--out", out, *more)
+
+
+def refuses_other_jacobians(folder, blocks, hidden):
+    """One line for each file that is no Jacobian lens of this model."""
+    one = lambda layer, size=hidden: {layer: torch.eye(size)}  # noqa: E731
+    for content, words in [
+        ({"jacobian_sum": one(0), "n_done": 3}, "no Jacobian lens"),
+        (torch.eye(hidden), "no Jacobian lens"),
+        (jacobian_lens(one(0), hidden, target_layer=1), "target_layer"),
+        (jacobian_lens(one(0), hidden, source_layers=[1]), "source_layers says [1]"),
+        (jacobian_lens(one(0, hidden + 1), hidden + 1), f"H = {hidden + 1}"),
+        (jacobian_lens(one(blocks), hidden), f"layers up to {blocks}"),
+        (jacobian_lens(one(0) | {1: torch.full((hidden, hidden), torch.nan)}, hidden), "not finite"),
+        (jacobian_lens(one(0), hidden), "--missing identity"),
+    ]:
+        torch.save(content, folder / "other.pt")
+        _, done = convert(folder, "jacobian-lens", folder / "other.pt")
+        assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and words in done.stderr, (words, done.stderr)
+    out, done = convert(folder, "jacobian-lens", folder / "other.pt", "--missing", "identity")
+    assert done.returncode == 0, done.stderr
+    assert all(np.array_equal(matrix, np.eye(hidden, dtype=np.float32)) for matrix in load_file(out).values())
+
+
+def check_tuned_lenses(case, folder, binaries, states, rows):
+    """Ours as tuned lenses: what they say when they come back, and to the package itself."""
+    files, worst = [], 0.0
+    for name in ("jtc", "n-njtc", "ojfa"):
+        source = folder / ("ojfa.safetensors" if name == "ojfa" else f"shortcuts/{name}.safetensors")
+        lens = folder / f"{name}-lens"
+        done = peers("to-tuned-lens", source, "--base-model", case, "--out", lens)
+        assert done.returncode == 0, done.stderr
+        back, done = convert(folder, "tuned-lens", lens, "--label", name)
+        assert done.returncode == 0, done.stderr
+        run(binaries / "onejump-evaluate", "--hidden", folder / "hidden/test", "--model", case, "--shortcuts", back,
+            "--out", folder / f"results-{name}")
+        for row in pq.read_table(folder / f"results-{name}/per_level.parquet").to_pylist():
+            if row["method"] == "tuned-lens":
+                ours = rows[name, row["level"]]
+                worst = max(worst, abs(row["surprisal"] - ours["surprisal"]) / max(ours["surprisal"], 1.0))
+        files.append((name, source, lens))
+    assert worst < TOLERANCE, (case.name, worst)
+    if importlib.util.find_spec("tuned_lens") is None:
+        return "the package tuned-lens is not installed"
+    return f"the package tuned-lens reads ours, worst {by_the_package(case, files, states):.1e}"
+
+
+def by_the_package(case, files, states):
+    """The package's logits of our lenses against float64, relative to the largest."""
+    from transformers import AutoModelForCausalLM
+    from tuned_lens.nn.lenses import TunedLens
+
+    model = AutoModelForCausalLM.from_pretrained(case, dtype=torch.float32)
+    config, worst = json.loads((case / "config.json").read_text()), 0.0
+    for name, source, folder in files:
+        lens = TunedLens.from_model_and_pretrained(model, str(folder))
+        tensors = {key: value.astype(np.float64) for key, value in load_file(source).items()}
+        for k in range(len(states) - 1):
+            with torch.no_grad():
+                logits = lens(torch.tensor(states[k], dtype=torch.float32), idx=k).double().numpy()
+            expected = head(case, config)(applied_by_numpy(tensors, k, states[k]))
+            worst = max(worst, np.abs(logits - expected).max() / np.abs(expected).max())
+    assert worst < TOLERANCE, (case.name, worst)
+    return worst
+
+
+def applied_by_numpy(tensors, k, h):
+    """A file of ours, h·W, or norm(h)·A·B."""
+    t = {name.removeprefix(f"level.{k}."): value for name, value in tensors.items()}
+    if "w" in t:
+        return h @ t["w"]
+    normed = (h - t["norm.running_mean"]) / np.sqrt(t["norm.running_var"] + 1e-5) * t["norm.weight"] + t["norm.bias"]
+    return normed @ t["a"] @ t["b"]
 
 
 class Hostile:
@@ -118,7 +206,8 @@ def refuses_code(folder, blocks):
     inside = pickle.dumps(Hostile(harm))
     for content in (inside, pickle.dumps(Bytes(inside))):
         (folder / f"linreg/0_{blocks}.pickle").write_bytes(content)
-        for kind, source in (("jtc", folder / "linreg"), ("tuned-lens", folder / "lens")):
+        torch.save(jacobian_lens({0: Hostile(harm)}, 1), folder / "jacobian_lens.pt")
+        for kind, source in (("jtc", folder / "linreg"), ("tuned-lens", folder / "lens"), ("jacobian-lens", folder / "jacobian_lens.pt")):
             _, done = convert(folder, kind, source)
             said = done.stderr.strip()
             assert done.returncode == 1 and len(said.splitlines()) == 1 and str(source) in said, said
@@ -153,7 +242,7 @@ def reads_every_type(case, binaries, folder, states):
         out = folder / f"hidden-{dtype}"
         run(binaries / "onejump-capture", "--device", "cpu", "--model", case, "--samples", case / "test.jsonl", "--out", out, "--store-dtype", dtype)
         for k, expected in enumerate(states):
-            found = tuned_lens.states(out, k).double().numpy()
+            found = tuned_lens_script.states(out, k).double().numpy()
             # Half a step of float16 below its smallest normal number is 3e-8.
             assert (np.abs(found - expected) <= np.abs(expected) * rounding + 3e-8 * (dtype == "f16")).all(), (case.name, dtype, k)
 
@@ -167,12 +256,17 @@ def check(case, binaries):
     blocks, hidden = len(levels) - 1, states[0].shape[1]
     applied = make_peers(folder, blocks, hidden)
     files = []
-    for kind, source in (("tuned-lens", "lens"), ("jtc", "linreg")):
+    for kind, source in (("tuned-lens", "lens"), ("jtc", "linreg"), ("jacobian-lens", "jacobian_lens.pt")):
         out, done = convert(folder, kind, folder / source)
         assert done.returncode == 0, done.stderr
         files.append(out)
     run(binaries / "onejump-evaluate", "--hidden", folder / "hidden/test", "--model", case, "--shortcuts", *files,
         "--ojfa", folder / "ojfa.safetensors", "--out", folder / "results")
+    # Our own jtc has the name of Din et al.'s.
+    own = [folder / f"shortcuts/{kind}.safetensors" for kind in ("jtc", "n-njtc")]
+    run(binaries / "onejump-evaluate", "--hidden", folder / "hidden/test", "--model", case, "--shortcuts", *own,
+        "--ojfa", folder / "ojfa.safetensors", "--out", folder / "results-own")
+    own = {(row["method"], row["level"]): row for row in pq.read_table(folder / "results-own/per_level.parquet").to_pylist()}
     rows = {(row["method"], row["level"]): row for row in pq.read_table(folder / "results/per_level.parquet").to_pylist()}
     worst = 0.0
     for method, apply in applied.items():
@@ -187,9 +281,11 @@ def check(case, binaries):
         lengths = np.linalg.norm(approximation, axis=1) * np.linalg.norm(states[-1], axis=1)
         cosine = ((approximation * states[-1]).sum(1) / lengths).mean()
         assert abs(cosine - rows["ojfa", k]["cosine"]) < TOLERANCE, (case.name, k, cosine)
+    tuned = check_tuned_lenses(case, folder, binaries, states, own)
+    refuses_other_jacobians(folder, blocks, hidden)
     refuses_code(folder, blocks)
     reads_every_type(case, binaries, folder, states)
-    print(f"{case.name + ', peers':<28} {2 * blocks} levels, worst relative error of a surprisal {worst:.1e}; code in files refused")
+    print(f"{case.name + ', peers':<28} {3 * blocks} levels, worst relative error of a surprisal {worst:.1e}; {tuned}; code in files refused")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod fuzz;
+pub mod hub;
 pub mod limits;
 pub mod mutate;
 pub mod readers;

@@ -9,6 +9,7 @@
 //! | find a file of a run | [`layout::RunLayout`] |
 //! | describe a folder of hidden states | [`manifest::HiddenManifest`] |
 //! | write or read `results/summary.json` | [`results::Summary`] |
+//! | write or read the `config.json` of published shortcuts | [`published::Published`] |
 //! | draw something from the seed | [`seed`] |
 //! | write a file so that nobody sees half of it | [`files`] |
 //! | tell what a file is that is not what its name says | [`sniff`] |
@@ -38,6 +39,7 @@ pub mod manifest;
 pub mod memory;
 pub mod numbers;
 pub mod observe;
+pub mod published;
 pub mod results;
 pub mod seed;
 pub mod set_name;

@@ -57,6 +57,9 @@ pub enum ShortcutKind {
     OneJump,
     /// A full H×H matrix with a bias, one per level: a translator of a tuned lens (Belrose et al. 2023).
     TunedLens,
+    /// A full H×H matrix without bias, one per level: the mean Jacobian of the final hidden state, transposed for rows. It
+    /// has none for level 0, where the state itself is read.
+    JacobianLens,
 }
 
 impl ShortcutKind {
@@ -71,7 +74,8 @@ impl ShortcutKind {
 
     /// Whether one map per exit level is kept, or a single one for all.
     pub fn per_level(self) -> bool {
-        matches!(self, Self::Jtc | Self::Njtc | Self::NNjtc | Self::JointNorms | Self::TunedLens)
+        use ShortcutKind::{JacobianLens, JointNorms, Jtc, NNjtc, Njtc, TunedLens};
+        matches!(self, Jtc | Njtc | NNjtc | JointNorms | TunedLens | JacobianLens)
     }
 
     /// Whether a BatchNorm comes before the matrices.
@@ -136,6 +140,7 @@ pub fn parameters(kind: ShortcutKind, hidden_size: usize, rank: usize, blocks: u
         ShortcutKind::Identity => 0,
         ShortcutKind::Jtc => k * h * h,
         ShortcutKind::TunedLens => k * (h * h + h),
+        ShortcutKind::JacobianLens => k.saturating_sub(1) * h * h,
         ShortcutKind::Njtc => k * 2 * h * r,
         ShortcutKind::NNjtc => k * (2 * h * r + 4 * h),
         ShortcutKind::JointNorms => 2 * h * r + k * 4 * h,
@@ -200,6 +205,9 @@ mod tests {
             assert_eq!(parameters(ShortcutKind::Ojfa, hidden_size, rank, blocks), one);
             assert_eq!(parameters(ShortcutKind::NNjtc, hidden_size, rank, blocks), full);
         }
+        // Of peers: 12 blocks with H = 768.
+        assert_eq!(parameters(ShortcutKind::TunedLens, 768, 0, 12), 12 * (768 * 768 + 768));
+        assert_eq!(parameters(ShortcutKind::JacobianLens, 768, 0, 12), 11 * 768 * 768);
     }
 
     #[test]

@@ -19,10 +19,10 @@ pub struct Args {
     /// The model that the states come from, named as for onejump-capture
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// Files of shortcuts, from onejump-train
+    /// Files of shortcuts, from onejump-train; or owner/name[:file][@revision] on the hub
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub shortcuts: Vec<PathBuf>,
-    /// Files of chosen jumps, from onejump-score
+    /// Files of chosen jumps, from onejump-score; or as --shortcuts on the hub
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub ojfa: Vec<PathBuf>,
     /// Jumps that are also applied at every level [default: at 1/6, 3/6 and 5/6 of the blocks]

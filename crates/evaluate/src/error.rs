@@ -3,6 +3,7 @@
 use onejump_core::files::FileError;
 use onejump_core::observe::Stopped;
 use onejump_exit::ExitError;
+use onejump_fetch::FetchError;
 use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
@@ -19,6 +20,9 @@ pub enum EvaluateError {
     /// The hidden states or the tables.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Shortcuts that are named, and cannot be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The shortcuts.
     #[error(transparent)]
     Shortcut(#[from] ShortcutError),

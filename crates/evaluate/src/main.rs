@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use args::Args;
 use onejump_evaluate::{Config, EvaluateError, analyse, evaluate};
+use onejump_fetch::all_shortcuts;
 use onejump_program::{Terminal, say};
 
 fn main() -> ExitCode {
@@ -15,8 +16,8 @@ fn main() -> ExitCode {
 fn run(args: Args, terminal: &Terminal) -> Result<(), EvaluateError> {
     let config = Config {
         train_hidden: args.train_hidden,
-        shortcuts: args.shortcuts,
-        ojfa: args.ojfa,
+        shortcuts: all_shortcuts(&args.shortcuts, terminal)?,
+        ojfa: all_shortcuts(&args.ojfa, terminal)?,
         arbitrary: args.arbitrary,
         train_samples: args.train_samples,
         seed: args.seed,

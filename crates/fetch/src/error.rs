@@ -74,7 +74,7 @@ pub enum FetchError {
         file: String,
     },
     /// `HF_HUB_OFFLINE` forbids to ask the hub.
-    #[error("{}, and HF_HUB_OFFLINE is set: unset it, or copy the model there", absent(repository, cache))]
+    #[error("{}, and HF_HUB_OFFLINE is set: unset it, or copy it there", absent(repository, cache))]
     Offline {
         /// The repository's id.
         repository: String,
@@ -126,6 +126,38 @@ pub enum FetchError {
         repository: String,
         /// The hub's cache on this machine.
         cache: PathBuf,
+    },
+    /// A repository lacks a file of shortcuts.
+    #[error("'{repository}' has no file '{file}'; of shortcuts it has {}", listed(files))]
+    NoShortcuts {
+        /// The repository's id.
+        repository: String,
+        /// The file that was asked for.
+        file: String,
+        /// Those that there are.
+        files: Vec<String>,
+    },
+    /// It is not clear which file of shortcuts is meant.
+    #[error("{}", which(folder, files))]
+    WhichShortcuts {
+        /// The folder, or the repository's id.
+        folder: String,
+        /// The files of shortcuts in it.
+        files: Vec<String>,
+    },
+    /// A model stands where shortcuts should.
+    #[error("'{folder}' holds a model, by its config.json, where a file of shortcuts is needed")]
+    ModelInstead {
+        /// The folder, or the repository's id.
+        folder: String,
+    },
+    /// A folder's default lies elsewhere.
+    #[error("'{folder}': its config.json names '{default}' outside of it; name a file in it")]
+    DefaultOutside {
+        /// The folder, or the repository's id.
+        folder: String,
+        /// What it names.
+        default: String,
     },
     /// The network, or the hub, is away.
     #[error(
@@ -188,6 +220,17 @@ pub enum FetchError {
         /// What it should be.
         expected: String,
     },
+}
+
+fn listed(files: &[String]) -> String {
+    if files.is_empty() { "none".to_owned() } else { files.join(", ") }
+}
+
+fn which(folder: &str, files: &[String]) -> String {
+    match files {
+        [] => format!("'{folder}' has no file of shortcuts (.safetensors)"),
+        _ => format!("'{folder}' does not say which of its files is meant: {}; name one", files.join(", ")),
+    }
 }
 
 /// How every refusal begins that concerns a repository.

@@ -15,7 +15,7 @@ use onejump_core::observe::{BYTES, Meter, Observer, Task};
 use crate::FetchError;
 
 /// The revision of an id that names none.
-const DEFAULT_REVISION: &str = "main";
+pub(crate) const DEFAULT_REVISION: &str = "main";
 
 /// How often an interrupted download of a file goes on where it stopped.
 const RETRIES: usize = 5;
@@ -112,6 +112,11 @@ impl Repository {
     /// Whether the repository has a file of this name.
     pub fn has(&self, name: &str) -> bool {
         self.files.contains(name)
+    }
+
+    /// The names of its files.
+    pub fn files(&self) -> impl Iterator<Item = String> {
+        self.files.iter().cloned()
     }
 
     /// The path of a file in the cache; it is downloaded if it is not there.

@@ -4,6 +4,7 @@
 //! | task | where |
 //! |---|---|
 //! | find a model by its name, and download it if need be | [`model()`] |
+//! | find a file of shortcuts by its name, in the same way | [`shortcuts()`] |
 //! | the models that have names of their own | [`builtin::BUILTIN_MODELS`] |
 //! | bring files of a repository on the hub | [`hub::files`], [`hub::Repository`] |
 //! | know which files make a checkpoint | [`checkpoint`] |
@@ -11,13 +12,9 @@
 //!
 //! ```no_run
 //! use onejump_core::observe::Silent;
-//! use onejump_fetch::hub::{self, Id};
-//!
 //! let file = onejump_fetch::model("smollm2-135m", &Silent)?; // a .gguf file in the cache
 //! let folder = onejump_fetch::model("openai-community/gpt2-xl", &Silent)?; // a snapshot in the hub's cache
-//! if let Some(id) = Id::parse("someone/jumps@v1") {
-//!     let jumps = hub::files(&id, &["ojfa.safetensors"], &Silent)?.join("ojfa.safetensors");
-//! }
+//! let jump = onejump_fetch::shortcuts("someone/jumps:ojfa.safetensors@v1".as_ref(), &Silent)?;
 //! # Ok::<(), onejump_fetch::FetchError>(())
 //! ```
 //!
@@ -29,6 +26,8 @@ mod error;
 pub mod hub;
 mod model;
 pub mod packages;
+mod shortcuts;
 
 pub use error::FetchError;
 pub use model::model;
+pub use shortcuts::{all_shortcuts, shortcuts};

@@ -88,6 +88,8 @@ fn a_builtin_model_is_whole_or_absent() {
         file: "model.gguf",
         pieces: &["tiny/model.gguf"],
         sha256,
+        hub: "some/tiny",
+        license: "mit",
         terms: None,
     };
     let fails = |model: BuiltinModel, observer: &dyn Observer| {

@@ -59,7 +59,8 @@ pub struct Args {
     /// full, or speculative: an early level drafts tokens, which the model verifies
     #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
     mode: Mode,
-    /// The jump that drafts, from onejump-score or onejump-train; the model's own head without
+    /// The jump that drafts, from onejump-score or onejump-train, or owner/name[:file][@revision] on the hub; the model's own
+    /// head without
     #[arg(long, value_name = "FILE")]
     jump: Option<PathBuf>,
     /// The level that drafts

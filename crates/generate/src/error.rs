@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use onejump_core::files::FileError;
 use onejump_core::observe::Stopped;
 use onejump_exit::ExitError;
+use onejump_fetch::FetchError;
 use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
 
@@ -20,6 +21,9 @@ pub enum GenerateError {
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Shortcuts that are named, and cannot be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The jump.
     #[error(transparent)]
     Shortcut(#[from] ShortcutError),

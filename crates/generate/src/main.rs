@@ -14,7 +14,8 @@ fn main() -> ExitCode {
 
 fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
     let json = args.json;
-    let config = args.config()?;
+    let mut config = args.config()?;
+    config.jump = config.jump.map(|jump| onejump_fetch::shortcuts(&jump, terminal)).transpose()?;
     let mut begun = false;
     let outcome = generate(&config, terminal, |piece| {
         begun |= !json;

@@ -5,9 +5,12 @@ A tiny run is made by the programs, and their averages are the expected values.
 """
 
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,40 @@ RANK = 4
 
 def program(name, *arguments):
     subprocess.run([Path(os.environ["ONEJUMP_BIN"]) / name, *map(str, arguments)], check=True, capture_output=True)
+
+
+class Hub:
+    """The hub's cache with some of a run's files, laid as its client lays it; the hub itself is away."""
+
+    COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+    def __init__(self, run, names):
+        self.run, self.names, self.temporary = run, names, tempfile.TemporaryDirectory()
+
+    def folder(self, name):
+        return Path(self.temporary.name) / f"models--tiny--{name}/snapshots/{self.COMMIT}"
+
+    def write(self, name, file, text):
+        (self.folder(name) / file).write_text(text)
+
+    def __enter__(self):
+        import huggingface_hub.constants as constants
+
+        for name, files in self.names.items():
+            self.folder(name).mkdir(parents=True)
+            for file in files:
+                shutil.copy(self.run / file, self.folder(name))
+            refs = self.folder(name).parents[1] / "refs"
+            refs.mkdir()
+            (refs / "main").write_text(self.COMMIT)
+        self.patch = unittest.mock.patch.multiple(
+            constants, HF_HUB_CACHE=self.temporary.name, ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE=True)
+        self.patch.start()
+        return self
+
+    def __exit__(self, *_):
+        self.patch.stop()
+        self.temporary.cleanup()
 
 
 class Run(unittest.TestCase):
@@ -110,6 +147,36 @@ class Run(unittest.TestCase):
         lens = onejump.lens(model, self.run_dir / "ojfa.safetensors")
         self.assertEqual(list(lens(torch.tensor([[1, 2]]), levels=[1])), [1])
         self.assertEqual(lens(torch.tensor([[1, 2]]), levels=[1])[1].shape, (1, 2, 96))
+
+    def test_a_name_on_the_hub_is_read_from_its_cache(self):
+        names = {"one": ["ojfa.safetensors"], "two": ["ojfa.safetensors", "n-njtc.safetensors"], "many": ["ojfa.safetensors", "jtc.safetensors"]}
+        with Hub(self.run_dir, names) as cache:
+            cache.write("many", "config.json", '{"library_name": "onejump", "default": "jtc.safetensors"}')
+            expected = onejump.load(self.run_dir / "ojfa.safetensors")
+            hidden = torch.tensor(onejump.states(self.run_dir / "test", 1))
+            for name in ("tiny/one:ojfa.safetensors", f"tiny/two:ojfa.safetensors@{Hub.COMMIT}", "tiny/two:ojfa.safetensors@main"):
+                self.assertTrue(torch.equal(onejump.load(name)(hidden), expected(hidden)), name)
+            self.assertEqual(onejump.load("tiny/many").card.kind, "jtc")
+            self.assertEqual(onejump.load(cache.folder("many")).card.kind, "jtc")
+            self.assertEqual(onejump.load(cache.folder("one")).card.kind, "ojfa")
+            with self.assertRaisesRegex(ValueError, "which of its files is meant: n-njtc.safetensors, ojfa.safetensors; name one"):
+                onejump.load(cache.folder("two"))
+            # Nothing listens on port 9 of this machine.
+            for name in ("tiny/none", "tiny/two", "tiny/one:none.safetensors"):
+                with self.assertRaisesRegex(FileNotFoundError, f"^'{name.split(':')[0]}' .* not to be had") as caught:
+                    onejump.load(name)
+                self.assertEqual(len(str(caught.exception).splitlines()), 1)
+            cache.write("many", "config.json", '{"model_type": "gpt2"}')
+            with self.assertRaisesRegex(ValueError, "holds a model"):
+                onejump.load(cache.folder("many"))
+
+    def test_without_the_hubs_client_it_is_said_what_to_install(self):
+        with unittest.mock.patch.dict(sys.modules, {"huggingface_hub": None}):
+            with self.assertRaisesRegex(ModuleNotFoundError, "pip install huggingface_hub"):
+                onejump.load("tiny/one")
+        for name in ("run/none.safetensors", "../tiny/one", "tiny/one:../x", "tiny"):
+            with self.assertRaisesRegex(FileNotFoundError, "there is no file"):
+                onejump.load(name)
 
     def test_what_does_not_fit_is_named(self):
         jump = onejump.load(self.run_dir / "ojfa.safetensors")

@@ -147,10 +147,13 @@ fn averages(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
         });
         tables.averages.push(row(file, &measures));
     };
-    use ShortcutKind::{Identity, Joint, JointNorms, Jtc, NNjtc, Njtc, Ojfa, OneJump, TunedLens};
+    use ShortcutKind::{
+        Identity, JacobianLens, Joint, JointNorms, Jtc, NNjtc, Njtc, Ojfa, OneJump, TunedLens,
+    };
     add(None, Identity, Solver::ClosedForm, None);
     add(None, Jtc, Solver::ClosedForm, None);
     add(None, TunedLens, Solver::Adam, None);
+    add(None, JacobianLens, Solver::ClosedForm, None);
     for &rank in ranks.iter().chain(&SWEEP) {
         for kind in [Njtc, NNjtc, Joint, JointNorms, Ojfa] {
             add(None, kind, Solver::ClosedForm, Some(rank));

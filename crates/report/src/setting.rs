@@ -194,7 +194,7 @@ impl<'a> Setting<'a> {
     }
 
     fn new(run: &'a Run, solver: Solver, rank: usize) -> Self {
-        use ShortcutKind::{Identity, Joint, Jtc, NNjtc, Njtc, Ojfa, OneJump, TunedLens};
+        use ShortcutKind::{Identity, JacobianLens, Joint, Jtc, NNjtc, Njtc, Ojfa, OneJump, TunedLens};
         let summary = &run.summary;
         let find = |name: MethodName, solver: Option<Solver>, rank: Option<usize>| {
             let mut averages = summary.averages.iter();
@@ -207,8 +207,9 @@ impl<'a> Setting<'a> {
             (MethodName::Constant, None),
             (MethodName::Kind(Identity), None),
             (MethodName::Kind(Jtc), Some(solver)),
-            // A peer's, which belongs to every setting, however it was trained.
+            // Peers', which belong to every setting, however they were made.
             (MethodName::Kind(TunedLens), Some(Solver::Adam)),
+            (MethodName::Kind(JacobianLens), Some(Solver::ClosedForm)),
         ];
         let kinds = [Ojfa, OneJump, Joint, NNjtc, Njtc];
         let kinds =

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf, absolute};
 
 use clap::Parser;
 use onejump_core::files::FileError;
-use onejump_reproduce::{Experiment, Limits, ReproduceError, Switches};
+use onejump_core::layout::RunLayout;
+use onejump_fetch::hub::Id;
+use onejump_reproduce::{Experiment, Limits, PublishOptions, ReproduceError, Switches};
 
 /// Run the whole experiment: capture, train, score, evaluate, report. Stages whose inputs did not change are not
 /// run again.
@@ -15,11 +17,11 @@ use onejump_reproduce::{Experiment, Limits, ReproduceError, Switches};
 #[command(version, args_override_self = true)]
 pub struct Args {
     /// Model: a Hugging Face directory, a .gguf file, a hub id (owner/name), or a built-in name
-    #[arg(long)]
-    model: String,
+    #[arg(long, required_unless_present = "publish", requires = "sentences")]
+    model: Option<String>,
     /// Folder with train.txt and test.txt, one sentence a line
     #[arg(long, value_name = "DIR")]
-    sentences: PathBuf,
+    sentences: Option<PathBuf>,
     /// The run's folder; a run that was stopped goes on there
     #[arg(long, value_name = "RUN", required_unless_present = "runs")]
     out: Option<PathBuf>,
@@ -30,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", requires = "runs", conflicts_with = "out")]
     run: Option<String>,
     /// Rank of the low-rank shortcuts; may be repeated [default: H/100 and H/10]
-    #[arg(long = "rank", value_name = "R")]
+    #[arg(long = "rank", value_name = "R", requires = "model")]
     ranks: Vec<usize>,
     /// Seed of the sampled positions and of gradient descent
     #[arg(long, default_value_t = 0)]
@@ -40,48 +42,85 @@ pub struct Args {
     #[arg(long, default_value = "auto")]
     device: String,
     /// 900 and 300 sentences only
-    #[arg(long)]
+    #[arg(long, requires = "model")]
     quick: bool,
     /// Also what comes after the paper: a better single jump, transfer between levels, more ranks, dynamic exit,
     /// sensitivity
-    #[arg(long)]
+    #[arg(long, requires = "model")]
     beyond: bool,
+    /// Then lay out the run's shortcuts in a folder for the hub: a card, config.json, the files. Without --model nothing
+    /// is run: the run that --out or --run names is published as it is
+    #[arg(long, value_name = "DIR")]
+    publish: Option<PathBuf>,
+    /// With --publish: what the folder will be called on the hub, for the card's examples
+    #[arg(long, value_name = "OWNER/NAME", requires = "publish")]
+    repository: Option<String>,
+    /// With --publish: the licence of the shortcuts, as the hub abbreviates it [default: the model's, as they are
+    /// derived from it]
+    #[arg(long, value_name = "ID", requires = "publish")]
+    license: Option<String>,
     /// Check the options, the sentences and the run's folder, and run nothing
-    #[arg(long)]
+    #[arg(long, requires = "model")]
     pub dry_run: bool,
     #[command(flatten)]
     switches: Switches,
 }
 
+/// What is wanted: an experiment, a folder for the hub, or both.
+pub struct Wanted {
+    pub experiment: Option<Experiment>,
+    /// The run that is made, or that is there.
+    pub run: RunLayout,
+    pub publish: Option<PublishOptions>,
+}
+
 impl Args {
-    /// The experiment that the options describe. Its paths do not depend on the current folder: a run is recognised
-    /// wherever the command is given.
-    pub fn experiment(self) -> Result<Experiment, ReproduceError> {
+    /// What the options describe. Paths do not depend on the current folder: a run is recognised wherever the command is
+    /// given.
+    pub fn wanted(self) -> Result<Wanted, ReproduceError> {
         let full = |path: &Path| absolute(path).map_err(FileError::reading(path));
         let out = match (&self.out, &self.runs) {
             (None, Some(runs)) => full(runs)?.join(self.run_name()?),
             (out, _) => full(out.as_deref().unwrap_or(Path::new(".")))?,
         };
-        Ok(Experiment {
-            sentences: full(&self.sentences)?,
+        if let Some(id) =
+            self.repository.as_ref().filter(|id| Id::parse(id).is_none_or(|known| known.repository != **id))
+        {
+            return Err(ReproduceError::Repository(id.clone()));
+        }
+        let publish = self.publish.as_deref().map(full).transpose()?;
+        let publish = publish.map(|folder| PublishOptions {
+            folder,
+            repository: self.repository,
+            license: self.license,
+        });
+        let run = RunLayout::new(&out);
+        let Some((model, sentences)) = self.model.zip(self.sentences) else {
+            return Ok(Wanted { experiment: None, run, publish });
+        };
+        let experiment = Experiment {
+            sentences: full(&sentences)?,
             out,
-            model: self.model,
+            model,
             ranks: self.ranks,
             seed: self.seed,
             device: self.device,
             limits: self.quick.then_some(Limits::QUICK),
             beyond: self.beyond,
             switches: self.switches,
-        })
+        };
+        Ok(Wanted { experiment: Some(experiment), run, publish })
     }
 
     fn run_name(&self) -> Result<String, ReproduceError> {
-        let name = self.run.clone().unwrap_or_else(|| {
-            let name = Path::new(&self.model).file_name().unwrap_or_default().to_string_lossy();
+        let of_model = |model: &String| {
+            let name = Path::new(model).file_name().unwrap_or_default().to_string_lossy();
             // A hub id may end in a revision; a version in a name, as in Qwen2.5-0.5B, is no ending.
             let model = name.split('@').next().unwrap_or(&name).trim_end_matches(".gguf").to_owned();
             if self.quick { format!("{model}-quick") } else { model }
-        });
+        };
+        let name =
+            self.run.clone().or_else(|| self.model.as_ref().map(of_model)).ok_or(ReproduceError::NoRun)?;
         if name.is_empty() || Path::new(&name).file_name() != Some(name.as_ref()) {
             return Err(ReproduceError::RunName(name));
         }
@@ -99,7 +138,8 @@ mod tests {
     fn experiment(options: &[&str]) -> Result<Experiment, String> {
         let defaults = ["onejump-reproduce", "--model", "m", "--sentences", "/text", "--runs", "/runs"];
         let args = Args::try_parse_from(defaults.iter().chain(options)).map_err(|error| error.to_string())?;
-        args.experiment().map_err(|error| error.to_string())
+        let wanted = args.wanted().map_err(|error| error.to_string())?;
+        Ok(wanted.experiment.unwrap())
     }
 
     #[test]
@@ -123,5 +163,29 @@ mod tests {
         let experiment = experiment(&options).unwrap();
         assert_eq!((&*experiment.model, &experiment.ranks[..]), ("other", &[5, 57][..]));
         assert_eq!(experiment.switches.convention, LevelConvention::Eq5);
+    }
+
+    #[test]
+    fn a_run_that_is_there_is_published_without_a_model() {
+        let wanted = |options: &[&str]| {
+            let args = Args::try_parse_from([&["onejump-reproduce"], options].concat());
+            args.map_err(|error| error.to_string())?.wanted().map_err(|error| error.to_string())
+        };
+        // As the Python package begins every command.
+        let package = ["--sentences", "/text", "--runs", "/runs", "--publish", "/hub"];
+        let alone = wanted(&[&package[..], &["--run", "mine"]].concat()).unwrap();
+        assert!(alone.experiment.is_none() && alone.run.root() == Path::new("/runs/mine"));
+        assert_eq!(alone.publish.unwrap().folder, Path::new("/hub"));
+        let both = wanted(&[&package[..], &["--model", "m", "--license", "mit"]].concat()).unwrap();
+        assert_eq!(both.experiment.unwrap().out, both.run.root());
+        assert_eq!(both.publish.unwrap().license.unwrap(), "mit");
+        assert!(wanted(&package).err().unwrap().contains("--publish alone needs a run"));
+        assert!(wanted(&["--publish", "/hub"]).is_err());
+        for options in [["--quick", "--beyond"], ["--license", "mit"], ["--model", "m"]] {
+            let without = wanted(&[&["--out", "/run"], &options[..]].concat());
+            assert!(without.err().unwrap().contains("required"), "{options:?}");
+        }
+        let odd = wanted(&["--out", "/run", "--publish", "/hub", "--repository", "mine"]);
+        assert!(odd.err().unwrap().contains("'mine' is no id on the hub"));
     }
 }

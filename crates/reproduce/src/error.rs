@@ -35,6 +35,40 @@ pub enum ReproduceError {
         /// The folder of the run's shortcuts.
         folder: PathBuf,
     },
+    /// No run is named that could be published.
+    #[error(
+        "--publish alone needs a run: --out RUN, or --run NAME in the folder of --runs; with --model it runs first"
+    )]
+    NoRun,
+    /// A run without results cannot be published.
+    #[error("{} is no finished run: it has no results/summary.json; onejump-reproduce --model … makes one", folder.display())]
+    NotFinished {
+        /// The run's folder.
+        folder: PathBuf,
+    },
+    /// An evaluation of nothing that could be published.
+    #[error("{}: none of the shortcuts that its evaluation measured is there", folder.display())]
+    NothingToPublish {
+        /// The run's folder.
+        folder: PathBuf,
+    },
+    /// The folder to publish to holds something else.
+    #[error("{} {reason}; publish to a folder of its own", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+        /// What it is.
+        reason: &'static str,
+    },
+    /// A licence that the hub cannot know.
+    #[error("'{0}' is no licence as the hub abbreviates it: apache-2.0, mit, cc-by-sa-4.0, other, …")]
+    License(String),
+    /// A repository that cannot be.
+    #[error("'{0}' is no id on the hub; expected owner/name")]
+    Repository(String),
+    /// The card has a mistake; this is one in Onejump.
+    #[error("README.md cannot be made: {0}")]
+    Card(String),
     /// A stage failed, and has said why.
     #[error("{0}")]
     Stage(#[source] Box<dyn Error + Send + Sync>),

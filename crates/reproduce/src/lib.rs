@@ -8,6 +8,7 @@
 //! | describe an experiment | [`Experiment`], [`Switches`] |
 //! | find the stages' binaries | [`Programs`] |
 //! | run everything | [`reproduce`] |
+//! | lay out a finished run for the hub | [`publish()`] |
 //! | which stages there are | `order.rs`; after the paper's own: `beyond.rs`, `sensitivity.rs` |
 //! | which stages are not run again | `stages.rs` |
 //! | where stages run | [`Local`]; whatever runs them elsewhere belongs beside it |
@@ -35,6 +36,7 @@ mod experiment;
 mod local;
 mod order;
 mod programs;
+mod publish;
 mod run;
 mod run_toml;
 mod sensitivity;
@@ -48,5 +50,6 @@ pub use experiment::{Experiment, Limits};
 pub use local::{Local, RunCommand};
 pub use order::{check, reproduce};
 pub use programs::{Program, Programs};
+pub use publish::{Publication, PublishOptions, Remark, publish};
 pub use stages::{StageTime, Times};
 pub use switches::Switches;

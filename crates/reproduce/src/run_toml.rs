@@ -13,8 +13,9 @@ use crate::switches::Switches;
 /// The content of the file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunConfig {
-    model: String,
-    sentences: String,
+    pub model: String,
+    /// The name of the folder of the sentences.
+    pub sentences: String,
     train_sentences: Option<usize>,
     test_sentences: Option<usize>,
     seed: u64,
@@ -49,19 +50,23 @@ impl RunConfig {
         Ok(files::write_bytes(&path, text.as_bytes())?)
     }
 
+    /// Reads a run's.
+    pub fn read(layout: &RunLayout) -> Result<Self, FileError> {
+        let path = layout.config();
+        let text = fs::read_to_string(&path).map_err(FileError::reading(&path))?;
+        toml::from_str(&text)
+            .map_err(|error| FileError::Content { path, reason: format!("is not a run's: {error}") })
+    }
+
     /// Whether the run's folder has states of this experiment already.
     ///
     /// # Errors
     /// [`ReproduceError::OtherExperiment`] if it has states of another one.
     pub fn is_kept(&self, layout: &RunLayout) -> Result<bool, ReproduceError> {
-        let path = layout.config();
-        if !path.is_file() || !layout.hidden(Split::Train).join(MANIFEST).is_file() {
+        if !layout.config().is_file() || !layout.hidden(Split::Train).join(MANIFEST).is_file() {
             return Ok(false);
         }
-        let text = fs::read_to_string(&path).map_err(FileError::reading(&path))?;
-        let there: Self = toml::from_str(&text)
-            .map_err(|error| FileError::Content { path, reason: format!("is not a run's: {error}") })?;
-        if there != *self {
+        if Self::read(layout)? != *self {
             return Err(ReproduceError::OtherExperiment { folder: layout.root().to_owned() });
         }
         Ok(true)

@@ -12,7 +12,7 @@ pub struct Args {
     /// Folder of hidden states that the jumps are scored on: the training samples
     #[arg(long, value_name = "DIR")]
     pub hidden: PathBuf,
-    /// The n-njtc shortcuts, from onejump-train
+    /// The n-njtc shortcuts, from onejump-train; or owner/name[:file][@revision] on the hub
     #[arg(long, value_name = "FILE")]
     pub shortcuts: PathBuf,
     /// Parquet to write: jump, level, mean_cosine, mean_signed_square

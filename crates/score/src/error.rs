@@ -2,6 +2,7 @@
 
 use onejump_core::files::FileError;
 use onejump_core::observe::Stopped;
+use onejump_fetch::FetchError;
 use onejump_shortcuts::ShortcutError;
 use onejump_store::StoreError;
 
@@ -17,6 +18,9 @@ pub enum ScoreError {
     /// The hidden states or the table of scores.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Shortcuts that are named, and cannot be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The shortcuts.
     #[error(transparent)]
     Shortcut(#[from] ShortcutError),

@@ -24,9 +24,10 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), ScoreError> {
     let _locks = outputs.into_iter().flatten().map(|path| lock::file(path)).collect::<Result<Vec<_>, _>>()?;
     let selection = Selection { first: args.first, without_position_0: args.without_position_0 };
     let hidden = HiddenStates::open(&args.hidden)?.select(selection)?;
-    let jumps = ShortcutFile::read(&args.shortcuts)?;
+    let path = onejump_fetch::shortcuts(&args.shortcuts, terminal)?;
+    let jumps = ShortcutFile::read(&path)?;
     let inputs = &hidden.manifest().inputs;
-    jumps.check_model(&args.shortcuts, &inputs.model_sha256, hidden.hidden_size(), hidden.blocks())?;
+    jumps.check_model(&path, &inputs.model_sha256, hidden.hidden_size(), hidden.blocks())?;
     let scores = scores(&hidden, &jumps, terminal)?;
     write_scores(&args.out, &scores)?;
     let choice = choose(&scores, hidden.blocks(), args.convention)?;

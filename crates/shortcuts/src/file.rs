@@ -157,7 +157,9 @@ impl Reader<'_> {
         let vector = |name: &str| self.tensor(&format!("{prefix}{name}"), &[hidden]);
         let matrix = || self.tensor(&format!("{prefix}w"), &[hidden, hidden]);
         match self.card.kind {
-            ShortcutKind::Jtc => return Ok(Map::Full { w: matrix()?, bias: None }),
+            ShortcutKind::Jtc | ShortcutKind::JacobianLens => {
+                return Ok(Map::Full { w: matrix()?, bias: None });
+            }
             ShortcutKind::TunedLens => return Ok(Map::Full { w: matrix()?, bias: Some(vector("bias")?) }),
             _ => {}
         }

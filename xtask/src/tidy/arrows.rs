@@ -21,11 +21,14 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("onejump-corpus", &["core", "program"]),
     ("onejump-capture", &["core", "store", "models", "tensor", "program"]),
     ("onejump-train", &["core", "store", "models", "shortcuts", "simd", "tensor", "program"]),
-    ("onejump-score", &["core", "store", "shortcuts", "simd", "tensor", "program"]),
-    ("onejump-evaluate", &["core", "store", "models", "shortcuts", "exit", "simd", "tensor", "program"]),
-    ("onejump-generate", &["core", "models", "shortcuts", "exit", "program"]),
+    ("onejump-score", &["core", "fetch", "store", "shortcuts", "simd", "tensor", "program"]),
+    (
+        "onejump-evaluate",
+        &["core", "fetch", "store", "models", "shortcuts", "exit", "simd", "tensor", "program"],
+    ),
+    ("onejump-generate", &["core", "fetch", "models", "shortcuts", "exit", "program"]),
     ("onejump-report", &["core", "store", "program"]),
-    ("onejump-reproduce", &["core", "program"]),
+    ("onejump-reproduce", &["core", "fetch", "program"]),
     ("xtask", &["core", "program", "fetch"]),
     ("onejump-tests", &[ALL]),
 ];

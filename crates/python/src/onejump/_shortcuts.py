@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+
+from onejump._find import find
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Card:
     """What a file says of itself."""
 
     kind: str
-    """jtc, njtc, n-njtc, joint, joint-norms, one-jump, tuned-lens."""
+    """jtc, njtc, n-njtc, joint, joint-norms, ojfa, one-jump; of peers: tuned-lens, jacobian-lens."""
     model: str
     """The model, as it was named when its states were captured."""
     model_sha256: str
@@ -83,10 +84,12 @@ class Shortcuts(nn.ModuleList):
 
 
 def load(path: str | PathLike[str]) -> Shortcut | Shortcuts:
-    """Loads a file of shortcuts (`*.safetensors`): one module where one map serves all levels, else one for each."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+    """Loads a file of shortcuts: one module where one map serves all levels, else one for each.
+
+    `path` is that of the file (`*.safetensors`), of a folder of published ones, or `owner/name[:file][@revision]` on the
+    hub: from its cache, else downloaded by huggingface_hub.
+    """
+    path = find(path)
     try:
         with safe_open(path, "pt") as file:
             tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}

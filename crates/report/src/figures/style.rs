@@ -90,7 +90,7 @@ pub fn of_kind(kind: ShortcutKind, other: usize) -> Style {
         ShortcutKind::Joint => JOINT,
         ShortcutKind::JointNorms => JOINT_NORMS,
         ShortcutKind::OneJump => ONE_JUMP,
-        ShortcutKind::Njtc | ShortcutKind::TunedLens => arbitrary(other + 2),
+        ShortcutKind::Njtc | ShortcutKind::TunedLens | ShortcutKind::JacobianLens => arbitrary(other + 2),
     }
 }
 
