@@ -3,7 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | find and open a checkpoint | [`checkpoint::Checkpoint`] |
-//! | hidden states of sampled tokens at every level | [`transformer::Transformer::states_at_last`] |
+//! | hidden states of sampled tokens at every level | [`transformer::Transformer::states_at_last`], [`transformer::Transformer::states_of`] |
 //! | hidden states of all tokens | [`transformer::Transformer::states`] |
 //! | one block after another, as far as need be | [`walk::Walk`] |
 //! | a text that grows token by token, on the CPU | [`session::Session`] |
@@ -45,6 +45,7 @@ pub mod norm;
 mod olmo;
 mod pack;
 mod phi3;
+mod picks;
 mod qwen;
 mod rotary;
 mod rotary_kinds;
