@@ -114,6 +114,7 @@ impl Run {
             sentences: vec![None; samples],
             token_ids: positions.iter().map(|&position| vec![0; position as usize + 1]).collect(),
             positions: positions.iter().map(|&position| position as u32).collect(),
+            texts: None,
             levels: (0..=K).map(level).collect(),
         };
         let path = folder.join(part_file(0));

@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
+use onejump_capture::positions::Positions;
 use onejump_capture::samples::Bos;
 use onejump_capture::{CaptureError, Config, Input, Shard};
 use onejump_store::dtype::StoreDtype;
 
-/// Run a model over sentences and store the hidden states of one sampled token per sentence, at
-/// every level, as Parquet parts with a manifest.
+/// Run a model over sentences and store the hidden states of sampled tokens, one of each sentence unless told, at every
+/// level, as Parquet parts with a manifest.
 #[derive(Parser)]
 #[command(version)]
 pub struct Args {
@@ -29,6 +30,10 @@ pub struct Args {
     /// Seed of the sampled positions
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Positions of a text that are sampled, from one pass of the model: a number, or all. Each is a row; with more than
+    /// one, text_id and chunk say which text a row is of
+    #[arg(long, value_name = "N|all", default_value_t = Positions::ONE)]
+    pub positions: Positions,
     /// Never sample position 0
     #[arg(long)]
     pub no_position_0: bool,
@@ -93,6 +98,9 @@ impl Args {
 
     /// What the library is asked to do.
     pub fn config(self) -> Result<Config, CaptureError> {
+        if self.samples.is_some() && self.positions != Positions::ONE {
+            return Err(CaptureError::PositionsOfSamples);
+        }
         let input = match (self.sentences, self.samples) {
             (_, Some(path)) => Input::Samples(path),
             (Some(path), None) => Input::Sentences(path),
@@ -103,6 +111,7 @@ impl Args {
             input,
             out: self.out,
             seed: self.seed,
+            positions: self.positions,
             position_0: !self.no_position_0,
             limit: self.limit,
             bos: self.bos,

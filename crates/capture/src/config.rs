@@ -6,6 +6,7 @@ use std::str::FromStr;
 use onejump_store::dtype::StoreDtype;
 use tch::Device;
 
+use crate::positions::Positions;
 use crate::samples::Bos;
 
 /// Tokens in a batch of one processor's thread: enough for efficient products, few enough that the values between
@@ -84,6 +85,8 @@ pub struct Config {
     pub out: PathBuf,
     /// The seed of the positions.
     pub seed: u64,
+    /// How many positions of a text are sampled.
+    pub positions: Positions,
     /// Whether position 0 can be drawn.
     pub position_0: bool,
     /// Use only so many lines, from the first on.
@@ -114,6 +117,7 @@ impl Config {
             input,
             out: out.into(),
             seed: 0,
+            positions: Positions::ONE,
             position_0: true,
             limit: None,
             bos: Bos::Auto,

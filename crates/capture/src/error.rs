@@ -34,6 +34,9 @@ pub enum CaptureError {
     /// Neither sentences nor samples were given.
     #[error("give --sentences or --samples")]
     NoInput,
+    /// Positions are asked for where the input has them.
+    #[error("--samples has a position in each line; leave out --positions, or give --sentences")]
+    PositionsOfSamples,
     /// A shard of what is shared out already.
     #[error("--device cuda:all gives each GPU a shard; leave out --shard, or name a GPU")]
     ShardOfAll,

@@ -1,4 +1,4 @@
-//! Captures hidden states: one sampled token per sentence, at every level, as Parquet.
+//! Captures hidden states: of sampled tokens of each sentence, at every level, as Parquet.
 //!
 //! | task | where |
 //! |---|---|
@@ -22,8 +22,11 @@ mod config;
 mod error;
 mod output;
 mod plan;
+pub mod positions;
+mod rows;
 mod run;
 pub mod samples;
+mod sampling;
 mod stream;
 mod text;
 mod workers;

@@ -19,7 +19,9 @@ use crate::CaptureError;
 use crate::config::{Batching, Config, Input};
 use crate::output::Output;
 use crate::plan::{Plan, Work};
-use crate::samples::{self, InputSamples, Sampling};
+use crate::positions::Positions;
+use crate::rows;
+use crate::samples::{self, InputSamples, Sampling, Sequence};
 use crate::stream::{self, Pieces};
 use crate::workers::{self, Workers};
 
@@ -76,18 +78,20 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
     prepared.plan.check_memory(prepared.place)?;
     let inputs = prepared.inputs(config)?;
     let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
-    let (mut todo, mut waiting) = (Vec::new(), 0);
-    for (part, samples) in prepared.set.samples.chunks(prepared.samples_per_part).enumerate() {
+    let (texts, per_part) = (prepared.texts().is_some(), prepared.samples_per_part);
+    let mut todo = Vec::new();
+    for (part, rows) in rows::groups(&prepared.set.sequences, per_part).into_iter().enumerate() {
         if config.shard.has(part, prepared.batching.parts) && output.needs_part(part)? {
-            todo.push((part, samples));
-            waiting += samples.len();
+            todo.push((part, rows));
         }
     }
-    let tokens = todo.iter().flat_map(|(_, samples)| *samples).map(|sample| sample.prefix().len()).sum();
+    let rows = || todo.iter().flat_map(|(_, rows)| rows);
+    let waiting: usize = rows().map(|rows| rows.numbers().len()).sum();
+    let tokens = rows().map(|rows| rows.tokens()).sum();
     let (mut bytes, mut elapsed, mut computing) = (0, Duration::ZERO, None);
     if !todo.is_empty() {
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
-        let meter = observer.begin(Task { name: "capture", unit: "sentences", total: waiting as u64 });
+        let meter = observer.begin(Task { name: "capture", unit: "samples", total: waiting as u64 });
         let started = Instant::now();
         let write = |part: usize, rows: PartRows| {
             let (path, hidden_size) = (output.part_path(part), prepared.outline.hidden_size);
@@ -96,23 +100,22 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
             output.add_part(part, rows.sample_ids.len())
         };
         bytes = if prepared.batching.parts > 1 {
-            let wanted: Vec<usize> = todo.iter().map(|&(part, _)| part).collect();
+            let wanted: Vec<usize> = todo.iter().map(|(part, _)| *part).collect();
             let pieces = prepared.pieces(&wanted);
             let streamed = stream::run(&model.with_padding(true), &pieces, &write, &*meter, observer)?;
             computing = Some(streamed.computing);
             streamed.bytes
         } else {
             let workers = Workers::new(&model)?;
-            let parts = todo.into_iter().map(|(part, samples)| {
+            let parts = todo.into_iter().map(|(part, rows)| {
                 observer.check()?;
-                let first = part * prepared.samples_per_part;
-                Ok((part, workers.compute_part(samples, first, prepared.batching.tokens, &*meter)?))
+                Ok((part, workers.compute_part(rows, prepared.batching.tokens, &*meter)?))
             });
-            pipeline(parts, |(part, states)| write(part, states.into_rows()))?
+            pipeline(parts, |(part, states)| write(part, states.into_rows(texts)))?
         };
         elapsed = started.elapsed();
     }
-    let (samples, parts) = (prepared.set.samples.len(), output.parts_total());
+    let (samples, parts) = (prepared.count, output.parts_total());
     Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed, computing })
 }
 
@@ -161,6 +164,8 @@ struct Prepared {
     checkpoint: Checkpoint,
     outline: Outline,
     set: InputSamples,
+    /// Rows in all.
+    count: usize,
     samples_per_part: usize,
     batching: Batching,
     plan: Plan,
@@ -177,6 +182,7 @@ impl Prepared {
             Input::Sentences(path) => {
                 let sampling = Sampling {
                     seed: config.seed,
+                    positions: config.positions,
                     position_0: config.position_0,
                     vocab_size: outline.vocab_size,
                     context: outline.context,
@@ -192,33 +198,43 @@ impl Prepared {
             }
         };
         let row_bytes = (outline.blocks + 1) * outline.hidden_size * size_of::<f32>();
-        let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(1);
+        // Where a text has more rows than a part would hold, parts hold as many: it is then computed twice at most.
+        let most = set.sequences.iter().map(|sequence| sequence.positions.len()).max().unwrap_or(0);
+        let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(most);
         let batching = config.batching(place.device, outline.hidden_size);
+        let per_batch = samples_per_part * batching.parts;
+        let (count, groups) = (rows::count(&set.sequences), rows::groups(&set.sequences, per_batch));
         let work = Work {
-            samples: set.samples.len(),
-            tokens: set.samples.iter().map(|sample| sample.prefix().len()).sum(),
-            tokens_at_once: workers::tokens_at_once(
-                place.device,
-                set.samples.chunks(samples_per_part * batching.parts),
-                batching.tokens,
-            ),
-            part_bytes: row_bytes * (samples_per_part * batching.parts).min(set.samples.len()),
+            samples: count,
+            tokens: groups.iter().flatten().map(|rows| rows.tokens()).sum(),
+            tokens_at_once: workers::tokens_at_once(place.device, &groups, batching.tokens),
+            part_bytes: row_bytes * per_batch.min(count),
             store_value_bytes: config.store_dtype.bytes(),
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, set, samples_per_part, batching, plan })
+        Ok(Self { place, checkpoint, outline, set, count, samples_per_part, batching, plan })
     }
 
     /// What the threads that batch out of several parts work on.
     fn pieces<'a>(&'a self, wanted: &'a [usize]) -> Pieces<'a> {
         Pieces {
-            samples: &self.set.samples,
+            windows: rows::groups(&self.set.sequences, self.samples_per_part * self.batching.parts),
+            count: self.count,
             samples_per_part: self.samples_per_part,
             window: self.batching.parts,
             wanted,
             batch_tokens: self.batching.tokens,
             dtype: self.place.dtype,
+            texts: self.texts().is_some(),
         }
+    }
+
+    /// How many texts there are, where one may have several rows.
+    fn texts(&self) -> Option<usize> {
+        let several = |sequence: &Sequence| sequence.chunk > 0 || sequence.positions.len() > 1;
+        let sequences = &self.set.sequences;
+        let texts = sequences.chunk_by(|one, next| one.text_id == next.text_id).count();
+        sequences.iter().any(several).then_some(texts)
     }
 
     /// What goes into the manifest.
@@ -233,7 +249,7 @@ impl Prepared {
             vocab_size: self.outline.vocab_size,
             sentences: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             sentences_sha256: self.set.sha256.clone(),
-            samples: self.set.samples.len(),
+            samples: self.count,
             truncated: self.set.truncated,
             seed: config.seed,
             position_0: config.position_0,
@@ -243,6 +259,10 @@ impl Prepared {
             device: Some(if self.place.device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Cuda }),
             batch_tokens: Some(self.batching.tokens),
             batch_parts: Some(self.batching.parts).filter(|&parts| parts > 1),
+            positions: Some(config.positions)
+                .filter(|&some| some != Positions::ONE)
+                .map(|some| some.to_string()),
+            texts: self.texts(),
             onejump: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
         })

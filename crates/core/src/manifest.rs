@@ -70,6 +70,13 @@ pub struct CaptureInputs {
     /// Out of how many parts batches were made; none where out of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_parts: Option<usize>,
+    /// How many positions of a text were sampled, a number or `all`; none where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<String>,
+    /// How many texts the samples come from, where a text may have several: then the parts say which. None where each
+    /// sample is a text of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<usize>,
     /// Onejump's version.
     pub onejump: String,
     /// libtorch's version.

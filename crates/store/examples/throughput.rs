@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         sentences: vec![None; samples],
         token_ids: vec![vec![0]; samples],
         positions: vec![0; samples],
+        texts: None,
         levels: (0..levels).map(|level| hidden.level(level)).collect::<Result<_, _>>()?,
     };
     for dtype in [StoreDtype::F32, StoreDtype::F16, StoreDtype::Bf16] {

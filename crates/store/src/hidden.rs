@@ -146,6 +146,22 @@ impl HiddenStates {
         self.read_rows(0..self.samples(), 1, part::read_positions)
     }
 
+    /// Which text each sample is of, in the order of the samples, in which the samples of a text lie side by side. No
+    /// states are read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a part is damaged.
+    pub fn text_ids(&self) -> Result<Vec<u64>, StoreError> {
+        if self.manifest.inputs.texts.is_some() {
+            return self.read_rows(0..self.samples(), 1, part::read_text_ids);
+        }
+        let samples = self.samples() as u64;
+        Ok(self
+            .kept
+            .as_ref()
+            .map_or_else(|| (0..samples).collect(), |kept| kept.iter().map(|&row| row as u64).collect()))
+    }
+
     /// How many tokens the sentence of each sample has, in the order of the samples.
     ///
     /// # Errors

@@ -20,6 +20,7 @@
 //!     sentences: vec![Some("One jump.".into()), None],
 //!     token_ids: vec![vec![5, 6, 7], vec![8]],
 //!     positions: vec![2, 0],
+//!     texts: None,
 //!     levels: vec![vec![0.5; 2 * 4], vec![-1.0; 2 * 4]], // K + 1 = 2 levels, each (N = 2, H = 4)
 //! };
 //! write_part(&path, &rows, 4, StoreDtype::F32)?;

@@ -32,8 +32,19 @@ pub struct PartRows {
     pub token_ids: Vec<Vec<i32>>,
     /// The sampled positions.
     pub positions: Vec<u32>,
+    /// Which text each row is of; none where each is of another.
+    pub texts: Option<TextRows>,
     /// The states at each level 0..=K, (N, H) row-major.
     pub levels: Vec<Vec<f32>>,
+}
+
+/// Which text each row of a part is of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TextRows {
+    /// The texts' numbers in the input.
+    pub text_ids: Vec<u64>,
+    /// Which piece of its text a row is of, from 0: long texts are cut.
+    pub chunks: Vec<u32>,
 }
 
 /// Writes a part, whole or not at all, compressed with Zstandard.
@@ -56,6 +67,10 @@ pub fn write_part(
         Arc::new(token_ids),
         Arc::new(UInt32Array::from(rows.positions.clone())),
     ];
+    if let Some(texts) = &rows.texts {
+        arrays.push(Arc::new(UInt64Array::from(texts.text_ids.clone())));
+        arrays.push(Arc::new(UInt32Array::from(texts.chunks.clone())));
+    }
     for (level, states) in rows.levels.iter().enumerate() {
         let name = level_column(level);
         let values: ArrayRef = match dtype {
@@ -67,7 +82,8 @@ pub fn write_part(
             .map_err(StoreError::arrow(path))?;
         arrays.push(Arc::new(list));
     }
-    let fields = columns(rows.levels.len(), hidden_size, dtype).into_iter().map(|(name, data_type)| {
+    let columns = columns(rows.texts.is_some(), rows.levels.len(), hidden_size, dtype);
+    let fields = columns.into_iter().map(|(name, data_type)| {
         let nullable = name == "sentence";
         Field::new(name, data_type, nullable)
     });
@@ -186,6 +202,26 @@ pub fn read_sample_ids(path: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(ids.values().to_vec())
 }
 
+/// Reads which text each row of a part is of; a part whose rows are of a text each has no such column.
+///
+/// # Errors
+/// [`StoreError`] if the column is missing or of another type.
+pub fn read_text_ids(path: &Path) -> Result<Vec<u64>, StoreError> {
+    let batch = table::read(path, &["text_id"])?;
+    let ids: &UInt64Array = full_column(path, &batch, "text_id", "uint64")?;
+    Ok(ids.values().to_vec())
+}
+
+/// Reads which piece of its text each row of a part is of, where parts say so.
+///
+/// # Errors
+/// [`StoreError`] if the column is missing or of another type.
+pub fn read_chunks(path: &Path) -> Result<Vec<u32>, StoreError> {
+    let batch = table::read(path, &["chunk"])?;
+    let chunks: &UInt32Array = full_column(path, &batch, "chunk", "uint32")?;
+    Ok(chunks.values().to_vec())
+}
+
 /// Reads the sampled positions of a part.
 ///
 /// # Errors
@@ -213,14 +249,23 @@ pub fn read_token_ids(path: &Path) -> Result<Vec<Vec<i32>>, StoreError> {
     (0..batch.num_rows()).map(row).collect()
 }
 
-/// The names and types of a part's columns, in their order.
-pub(crate) fn columns(levels: usize, hidden_size: usize, dtype: StoreDtype) -> Vec<(String, DataType)> {
+/// The names and types of a part's columns, in their order; with those that say which text a row is of, or without.
+pub(crate) fn columns(
+    texts: bool,
+    levels: usize,
+    hidden_size: usize,
+    dtype: StoreDtype,
+) -> Vec<(String, DataType)> {
     let mut columns = vec![
         ("sample_id".to_owned(), DataType::UInt64),
         ("sentence".to_owned(), DataType::Utf8),
         ("token_ids".to_owned(), DataType::List(item(DataType::Int32))),
         ("position".to_owned(), DataType::UInt32),
     ];
+    if texts {
+        columns.push(("text_id".to_owned(), DataType::UInt64));
+        columns.push(("chunk".to_owned(), DataType::UInt32));
+    }
     let level = DataType::FixedSizeList(item(dtype.arrow()), hidden_size as i32);
     columns.extend((0..levels).map(|number| (level_column(number), level.clone())));
     columns
@@ -238,6 +283,10 @@ mod tests {
             sentences: (0..n).map(|i| (i % 2 == 0).then(|| format!("Sentence {i}."))).collect(),
             token_ids: (0..n).map(|i| (0..i as i32 + 1).collect()).collect(),
             positions: (0..n as u32).collect(),
+            texts: (n % 2 == 1).then(|| TextRows {
+                text_ids: (0..n as u64).map(|row| row / 3).collect(),
+                chunks: (0..n as u32).map(|row| row % 3).collect(),
+            }),
             levels: vec![states.clone(), states.iter().map(|x| -x).collect()],
         }
     }
@@ -261,6 +310,8 @@ mod tests {
             }
             prop_assert_eq!(read_positions(&path).unwrap(), rows.positions.clone());
             prop_assert_eq!(read_token_ids(&path).unwrap(), rows.token_ids);
+            let texts = read_text_ids(&path).ok().zip(read_chunks(&path).ok());
+            prop_assert_eq!(texts.map(|(text_ids, chunks)| TextRows { text_ids, chunks }), rows.texts);
         }
     }
 

@@ -105,11 +105,11 @@ impl Check<'_> {
     }
 
     fn schema(&self, path: &Path) -> Result<(), StoreError> {
-        let CaptureInputs { blocks, hidden_size, .. } = self.manifest.inputs;
+        let CaptureInputs { blocks, hidden_size, texts, .. } = self.manifest.inputs;
         let builder = table::open(path)?;
         let found: Vec<_> =
             builder.schema().fields().iter().map(|field| (field.name(), field.data_type())).collect();
-        let expected = part::columns(blocks + 1, hidden_size, self.dtype);
+        let expected = part::columns(texts.is_some(), blocks + 1, hidden_size, self.dtype);
         for (name, data_type) in &expected {
             match found.iter().find(|(found, _)| *found == name) {
                 None => return Err(StoreError::content(path, format!("has no column '{name}'"))),
@@ -138,6 +138,16 @@ impl Check<'_> {
         }
         if let Some((row, id)) = (first..).zip(&ids).find(|(expected, id)| expected != *id) {
             return wrong(format!("has sample {id} where {row} should be"));
+        }
+        if self.manifest.inputs.texts.is_some() {
+            let (texts, chunks) = (part::read_text_ids(path)?, part::read_chunks(path)?);
+            let rows: Vec<_> = texts.into_iter().zip(chunks).collect();
+            if let Some(row) = rows.windows(2).position(|pair| pair[0] > pair[1]) {
+                return wrong(format!(
+                    "sample {}: its text comes before that of the sample before it",
+                    ids[row + 1]
+                ));
+            }
         }
         let (positions, tokens) = (part::read_positions(path)?, part::read_token_ids(path)?);
         for ((id, &position), tokens) in ids.iter().zip(&positions).zip(&tokens) {
@@ -203,6 +213,7 @@ pub(crate) mod tests {
                 sentences: vec![None; samples],
                 token_ids: vec![vec![1, 2]; samples],
                 positions: vec![1; samples],
+                texts: None,
                 levels: vec![vec![number as f32; samples * H]; 2],
             };
             change(number, &mut rows);

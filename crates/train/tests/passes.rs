@@ -48,6 +48,7 @@ fn write_states(dir: &Path) {
             sentences: vec![None; samples],
             token_ids: vec![vec![1, 2]; samples],
             positions: vec![1; samples],
+            texts: None,
             levels: levels.iter().map(rows).collect(),
         };
         let file = part_file(number);
