@@ -5,6 +5,8 @@
 //! | run a whole capture, or continue one | [`capture`] with a [`Config`] |
 //! | what a capture would need | [`plan`](fn@plan) |
 //! | turn sentences or JSON lines into samples | [`samples`] |
+//! | read texts from files of several kinds | [`texts`] |
+//! | sample many positions of a text | [`positions`] |
 //!
 //! ```no_run
 //! use onejump_core::observe::Silent;
@@ -18,6 +20,7 @@
 //! This crate knows nothing of shortcuts: it stores what the model computes.
 
 mod batches;
+mod chunks;
 mod config;
 mod error;
 mod output;
@@ -29,11 +32,13 @@ pub mod samples;
 mod sampling;
 mod stream;
 mod text;
+pub mod texts;
 mod workers;
 mod writers;
 
 pub use config::{
-    CPU_BATCH_TOKENS, Config, GPU_BATCH_PARTS, GPU_BATCH_TOKENS, Input, MOST_GPU_BATCH_TOKENS, Shard,
+    CPU_BATCH_TOKENS, Config, DEFAULT_CHUNK_TOKENS, GPU_BATCH_PARTS, GPU_BATCH_TOKENS, Input,
+    MOST_GPU_BATCH_TOKENS, Shard,
 };
 pub use error::CaptureError;
 pub use plan::Plan;

@@ -14,7 +14,7 @@ use crate::config::Shard;
 use crate::writers::{self, Writer};
 
 /// Inputs that say something where a manifest does not have them.
-const NOTHING_SAYS: [&str; 3] = ["batch_parts", "positions", "texts"];
+const NOTHING_SAYS: [&str; 5] = ["batch_parts", "positions", "chunk_tokens", "texts", "levels"];
 
 /// A folder that this process may write parts into.
 pub(crate) struct Output {

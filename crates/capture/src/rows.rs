@@ -1,5 +1,6 @@
 //! The rows of a capture: each sampled position of each sequence is one, numbered from 0 on through all of them.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use onejump_models::transformer::Sampled;
@@ -64,7 +65,12 @@ pub(crate) fn groups(sequences: &[Sequence], per_group: usize) -> Vec<Vec<Rows<'
 
 /// A part with these numbers: of `rows`, which hold them, and the states (N, H) at each level. `texts` where it says
 /// which text each row is of.
-pub(crate) fn part(rows: &[Rows], numbers: Range<usize>, texts: bool, levels: Vec<Vec<f32>>) -> PartRows {
+pub(crate) fn part(
+    rows: &[Rows],
+    numbers: Range<usize>,
+    texts: bool,
+    levels: BTreeMap<usize, Vec<f32>>,
+) -> PartRows {
     let count = numbers.len();
     let mut part = PartRows {
         sample_ids: numbers.clone().map(|number| number as u64).collect(),

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use onejump_core::levels::Levels;
 use onejump_core::manifest::{CaptureInputs, DeviceKind};
 use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
@@ -16,6 +17,7 @@ use onejump_store::part::{PartRows, write_part};
 use tch::Device;
 
 use crate::CaptureError;
+use crate::chunks;
 use crate::config::{Batching, Config, Input};
 use crate::output::Output;
 use crate::plan::{Plan, Work};
@@ -106,7 +108,7 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
             computing = Some(streamed.computing);
             streamed.bytes
         } else {
-            let workers = Workers::new(&model)?;
+            let workers = Workers::new(&model, &prepared.levels)?;
             let parts = todo.into_iter().map(|(part, rows)| {
                 observer.check()?;
                 Ok((part, workers.compute_part(rows, prepared.batching.tokens, &*meter)?))
@@ -158,11 +160,33 @@ pub fn plan(config: &Config, observer: &dyn Observer) -> Result<Plan, CaptureErr
     prepared.plan.timed(&prepared.outline, prepared.place)
 }
 
+/// Reads and tokenises the input, and draws positions.
+fn read(config: &Config, checkpoint: &Checkpoint, outline: &Outline) -> Result<InputSamples, CaptureError> {
+    let (vocab_size, context) = (outline.vocab_size, outline.context);
+    let sampling = Sampling {
+        seed: config.seed,
+        positions: config.positions,
+        position_0: config.position_0,
+        vocab_size,
+        context,
+        limit: config.limit,
+        bos: config.bos,
+        bos_id: checkpoint.bos_id(),
+    };
+    match &config.input {
+        Input::Sentences(path) => samples::from_sentences(path, &checkpoint.tokenizer()?, sampling),
+        Input::Texts(texts) => chunks::from_texts(texts, &checkpoint.tokenizer()?, &sampling),
+        Input::Samples(path) => samples::from_json_lines(path, vocab_size, context, config.limit),
+    }
+}
+
 /// Everything that is known before the model is loaded.
 struct Prepared {
     place: Place,
     checkpoint: Checkpoint,
     outline: Outline,
+    /// Those that are stored.
+    levels: Vec<usize>,
     set: InputSamples,
     /// Rows in all.
     count: usize,
@@ -178,26 +202,13 @@ impl Prepared {
         tf32::check(&config.dtype, place.device)?;
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
-        let set = match &config.input {
-            Input::Sentences(path) => {
-                let sampling = Sampling {
-                    seed: config.seed,
-                    positions: config.positions,
-                    position_0: config.position_0,
-                    vocab_size: outline.vocab_size,
-                    context: outline.context,
-                    limit: config.limit,
-                    bos: config.bos,
-                    bos_id: checkpoint.bos_id(),
-                };
-                samples::from_sentences(path, &checkpoint.tokenizer()?, sampling)?
-            }
-            Input::Samples(path) => {
-                let (vocab_size, context) = (outline.vocab_size, outline.context);
-                samples::from_json_lines(path, vocab_size, context, config.limit)?
-            }
-        };
-        let row_bytes = (outline.blocks + 1) * outline.hidden_size * size_of::<f32>();
+        let set = read(config, &checkpoint, &outline)?;
+        let all = || Levels::new(0..=outline.blocks);
+        let levels = config.levels.clone().unwrap_or_else(all).as_slice().to_vec();
+        if let Some(&level) = levels.last().filter(|&&level| level > outline.blocks) {
+            return Err(CaptureError::NoLevel { level, blocks: outline.blocks });
+        }
+        let row_bytes = levels.len() * outline.hidden_size * size_of::<f32>();
         // Where a text has more rows than a part would hold, parts hold as many: it is then computed twice at most.
         let most = set.sequences.iter().map(|sequence| sequence.positions.len()).max().unwrap_or(0);
         let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(most);
@@ -206,13 +217,14 @@ impl Prepared {
         let (count, groups) = (rows::count(&set.sequences), rows::groups(&set.sequences, per_batch));
         let work = Work {
             samples: count,
+            levels: levels.len(),
             tokens: groups.iter().flatten().map(|rows| rows.tokens()).sum(),
             tokens_at_once: workers::tokens_at_once(place.device, &groups, batching.tokens),
             part_bytes: row_bytes * per_batch.min(count),
             store_value_bytes: config.store_dtype.bytes(),
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, set, count, samples_per_part, batching, plan })
+        Ok(Self { place, checkpoint, outline, levels, set, count, samples_per_part, batching, plan })
     }
 
     /// What the threads that batch out of several parts work on.
@@ -225,6 +237,7 @@ impl Prepared {
             wanted,
             batch_tokens: self.batching.tokens,
             dtype: self.place.dtype,
+            levels: &self.levels,
             texts: self.texts().is_some(),
         }
     }
@@ -239,7 +252,12 @@ impl Prepared {
 
     /// What goes into the manifest.
     fn inputs(&self, config: &Config) -> Result<CaptureInputs, CaptureError> {
-        let (Input::Sentences(path) | Input::Samples(path)) = &config.input;
+        let (name, chunk_tokens) = match &config.input {
+            Input::Texts(texts) => (texts.name(), Some(chunks::chunk_tokens(texts, self.outline.context)?)),
+            Input::Sentences(path) | Input::Samples(path) => {
+                (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), None)
+            }
+        };
         Ok(CaptureInputs {
             model: config.model.clone(),
             architecture: self.checkpoint.architecture()?.to_owned(),
@@ -247,7 +265,7 @@ impl Prepared {
             hidden_size: self.outline.hidden_size,
             blocks: self.outline.blocks,
             vocab_size: self.outline.vocab_size,
-            sentences: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            sentences: name,
             sentences_sha256: self.set.sha256.clone(),
             samples: self.count,
             truncated: self.set.truncated,
@@ -262,7 +280,9 @@ impl Prepared {
             positions: Some(config.positions)
                 .filter(|&some| some != Positions::ONE)
                 .map(|some| some.to_string()),
+            chunk_tokens,
             texts: self.texts(),
+            levels: Some(self.levels.clone()).filter(|levels| levels.len() <= self.outline.blocks),
             onejump: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
         })

@@ -129,8 +129,15 @@ pub fn from_json_lines(
     finish(path, InputSamples { sequences, sha256, bos: false, truncated: 0, skipped })
 }
 
+impl InputSamples {
+    /// Nothing yet.
+    pub(crate) fn none() -> Self {
+        Self { sequences: Vec::new(), sha256: String::new(), bos: false, truncated: 0, skipped: 0 }
+    }
+}
+
 /// Says what was left out or cut; an input without samples is an error.
-fn finish(path: &Path, set: InputSamples) -> Result<InputSamples, CaptureError> {
+pub(crate) fn finish(path: &Path, set: InputSamples) -> Result<InputSamples, CaptureError> {
     if set.sequences.is_empty() {
         return Err(CaptureError::NoSamples { path: path.to_owned() });
     }

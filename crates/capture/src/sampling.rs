@@ -28,6 +28,21 @@ pub struct Sampling {
     pub bos_id: Option<i64>,
 }
 
+/// The beginning of a text, and which of its tokens is the first of the rest.
+struct Begun {
+    beginning: Vec<i64>,
+    rest: usize,
+}
+
+/// A piece of a text, which is a sequence of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub token_ids: Vec<i64>,
+    pub text: String,
+    /// Whether a beginning-of-sequence token comes first.
+    pub has_bos: bool,
+}
+
 /// When a beginning-of-sequence token comes before a sentence; there are never two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
@@ -51,20 +66,65 @@ impl Sampling {
     /// The beginning is what the tokenizer puts before a sentence. The configuration's token counts where the tokenizer
     /// puts none, or where the sentence begins with it.
     pub(crate) fn tokens(&self, encoding: &Encoding) -> Result<(Vec<i64>, bool), CaptureError> {
+        let Begun { mut beginning, rest } = self.begun(encoding)?;
+        let has_bos = !beginning.is_empty();
+        beginning.extend(encoding.get_ids()[rest..].iter().map(|&id| i64::from(id)));
+        Ok((beginning, has_bos))
+    }
+
+    /// How a text begins, and where the rest of it does.
+    fn begun(&self, encoding: &Encoding) -> Result<Begun, CaptureError> {
         let ids: Vec<i64> = encoding.get_ids().iter().map(|&id| i64::from(id)).collect();
         let added = encoding.get_special_tokens_mask().iter().take_while(|&&mask| mask == 1).count();
         let bos = ids[..added].first().copied().or(self.bos_id);
         let own = added + ids[added..].iter().take_while(|&&id| Some(id) == bos).count();
-        let (beginning, sentence) = ids.split_at(own);
-        let mut beginning = match (self.bos, beginning.is_empty()) {
+        let mut beginning = match (self.bos, own) {
             (Bos::Never, _) => Vec::new(),
-            (Bos::Always, true) => vec![bos.ok_or(CaptureError::NoBosToken)?],
-            _ => beginning.to_vec(),
+            (Bos::Always, 0) => vec![bos.ok_or(CaptureError::NoBosToken)?],
+            _ => ids[..own].to_vec(),
         };
         beginning.dedup();
+        Ok(Begun { beginning, rest: own })
+    }
+
+    /// A text in pieces of at most so many tokens, each with the beginning that the whole has, and with its share of the
+    /// text. A text that fits is one piece, with the tokens of [`Sampling::tokens`].
+    pub(crate) fn pieces(
+        &self,
+        text: &str,
+        encoding: &Encoding,
+        chunk_tokens: usize,
+    ) -> Result<Vec<Piece>, CaptureError> {
+        let Begun { beginning, rest } = self.begun(encoding)?;
+        let least = beginning.len() + 1;
+        if chunk_tokens < least {
+            let context = self.context;
+            return Err(CaptureError::ChunkTokens { found: chunk_tokens, least, context });
+        }
+        let (ids, room) = (&encoding.get_ids()[rest..], chunk_tokens - beginning.len());
         let has_bos = !beginning.is_empty();
-        beginning.extend(sentence);
-        Ok((beginning, has_bos))
+        // A piece ends where the next one begins, so that together they are the whole text.
+        let start = |place: usize| {
+            let token = rest + place;
+            let special = encoding.get_special_tokens_mask().get(token).is_none_or(|&mask| mask == 1);
+            let offset = encoding.get_offsets().get(token).filter(|_| !special).map(|&(start, _)| start);
+            let mut start = offset.unwrap_or(text.len());
+            while !text.is_char_boundary(start) {
+                start -= 1;
+            }
+            start
+        };
+        let firsts = (0..ids.len().max(1)).step_by(room);
+        Ok(firsts
+            .map(|first| {
+                let end = (first + room).min(ids.len());
+                let from = if first == 0 { 0 } else { start(first) };
+                let to = if end == ids.len() { text.len() } else { start(end) };
+                let own = ids[first..end].iter().map(|&id| i64::from(id));
+                let token_ids = beginning.iter().copied().chain(own).collect();
+                Piece { token_ids, text: text[from..to].to_owned(), has_bos }
+            })
+            .collect())
     }
 
     /// The positions that are sampled of a sequence of some length; none where it has no usable one. `number` is that of

@@ -66,6 +66,8 @@ pub(crate) struct Pieces<'a> {
     pub batch_tokens: usize,
     /// The type that the model computes in: states are copied in it.
     pub dtype: Kind,
+    /// The levels whose states are wanted, ascending.
+    pub levels: &'a [usize],
     /// Whether parts say which text each row is of.
     pub texts: bool,
 }
@@ -105,7 +107,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The states of one batch on this processor, (K + 1, n, H), in the type that computed them.
+/// The states of one batch on this processor, (levels, n, H), in the type that computed them.
 struct Computed {
     batch: usize,
     states: Tensor,
@@ -140,7 +142,6 @@ pub(crate) fn run(
         batches: pieces.batches(),
         next: AtomicUsize::new(0),
         parts: pieces.wanted.iter().map(|_| Mutex::new(None)).collect(),
-        levels: model.blocks() + 1,
         hidden: model.hidden_size(),
         computing: Mutex::new(Duration::ZERO),
         started,
@@ -185,7 +186,6 @@ struct Shared<'a> {
     next: AtomicUsize,
     /// The wanted parts, in the same order; none before its first states and after its last.
     parts: Vec<Mutex<Option<Filling>>>,
-    levels: usize,
     hidden: usize,
     /// When the last batch so far was computed and copied, from the start on.
     computing: Mutex<Duration>,
@@ -208,9 +208,8 @@ impl Shared<'_> {
             let batch = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(rows) = self.batches.get(batch) else { break };
             let sequences: Vec<_> = rows.iter().map(|rows| rows.sampled()).collect();
-            let levels: Vec<usize> = (0..self.levels).collect();
             // The type that computed them holds them without loss, in half the bytes of f32 where it is bf16 or f16.
-            let states = model.states_of(&levels, &sequences)?.f_to_kind(self.pieces.dtype)?;
+            let states = model.states_of(self.pieces.levels, &sequences)?.f_to_kind(self.pieces.dtype)?;
             let states = transfer::to_host(&states)?;
             transfer::wait(model.device());
             *lock(&self.computing) = self.started.elapsed();
@@ -233,7 +232,7 @@ impl Shared<'_> {
             let values = values(&states)?;
             drop(states);
             let batch = &self.batches[batch];
-            check_finite(batch, &values, self.hidden)?;
+            check_finite(batch, &values, self.hidden, self.pieces.levels)?;
             let numbers: Vec<usize> = numbers(batch).collect();
             for (place, part) in self.pieces.wanted_beside(numbers[0]) {
                 let of_part = |&row: &usize| self.pieces.part_of(numbers[row]) == part;
@@ -264,7 +263,7 @@ impl Shared<'_> {
         let (hidden, of_part) = (self.hidden, self.pieces.rows_of(part));
         let mut slot = lock(&self.parts[place]);
         let filling = slot.get_or_insert_with(|| Filling {
-            levels: vec![vec![0.0; of_part.len() * hidden]; self.levels],
+            levels: vec![vec![0.0; of_part.len() * hidden]; self.pieces.levels.len()],
             missing: of_part.len(),
         });
         for (level, values) in filling.levels.iter_mut().zip(values.chunks(numbers.len() * hidden)) {
@@ -279,6 +278,7 @@ impl Shared<'_> {
 
     fn part(&self, part: usize, levels: Vec<Vec<f32>>) -> PartRows {
         let Pieces { windows, window, texts, .. } = self.pieces;
+        let levels = self.pieces.levels.iter().copied().zip(levels).collect();
         rows::part(&windows[part / window], self.pieces.rows_of(part), *texts, levels)
     }
 }

@@ -42,17 +42,18 @@ pub(crate) struct Workers {
     /// A part has a multiple of this many batches.
     share: usize,
     hidden_size: usize,
-    levels: usize,
+    /// Those whose states are wanted.
+    levels: Vec<usize>,
 }
 
 impl Workers {
     /// As many threads as there are processors; two for a GPU, which computes one batch while the states of the
     /// other are copied from it.
-    pub fn new(model: &Transformer) -> Result<Self, CaptureError> {
+    pub fn new(model: &Transformer, levels: &[usize]) -> Result<Self, CaptureError> {
         let pool = threads::pool_of(if model.device() == Device::Cpu { 0 } else { GPU_THREADS })?;
         let models = (0..pool.current_num_threads()).map(|_| Mutex::new(model.shallow_clone())).collect();
         let share = share(model.device());
-        Ok(Self { pool, models, share, hidden_size: model.hidden_size(), levels: model.blocks() + 1 })
+        Ok(Self { pool, models, share, hidden_size: model.hidden_size(), levels: levels.to_vec() })
     }
 
     /// Computes the states of the rows of one part.
@@ -73,26 +74,30 @@ impl Workers {
             });
             states.collect::<Result<Vec<_>, CaptureError>>()
         })?;
-        Ok(PartStates { rows, batches, states, hidden_size: self.hidden_size, levels: self.levels })
+        Ok(PartStates { rows, batches, states, hidden_size: self.hidden_size, levels: self.levels.clone() })
     }
 
-    /// Computes the states of one batch, (K + 1, n, H) flat.
+    /// Computes the states of one batch, (levels, n, H) flat.
     fn compute_batch(&self, batch: &[Rows]) -> Result<Vec<f32>, CaptureError> {
         let thread = rayon::current_thread_index().unwrap_or(0);
         let model = self.models[thread].lock().unwrap_or_else(PoisonError::into_inner);
         let sequences: Vec<_> = batch.iter().map(|rows| rows.sampled()).collect();
-        let levels: Vec<usize> = (0..self.levels).collect();
-        let values = values(&model.states_of(&levels, &sequences)?)?;
-        check_finite(batch, &values, self.hidden_size)?;
+        let values = values(&model.states_of(&self.levels, &sequences)?)?;
+        check_finite(batch, &values, self.hidden_size, &self.levels)?;
         Ok(values)
     }
 }
 
-/// Refuses the states (K + 1, n, H) of a batch where one is NaN or infinite.
-pub(crate) fn check_finite(batch: &[Rows], values: &[f32], hidden_size: usize) -> Result<(), CaptureError> {
+/// Refuses the states (levels, n, H) of a batch where one is NaN or infinite.
+pub(crate) fn check_finite(
+    batch: &[Rows],
+    values: &[f32],
+    hidden_size: usize,
+    levels: &[usize],
+) -> Result<(), CaptureError> {
     let Some(place) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
     let count = row_count(batch);
-    let (level, row) = (place / (count * hidden_size), place / hidden_size % count);
+    let (level, row) = (levels[place / (count * hidden_size)], place / hidden_size % count);
     let sample = numbers(batch).nth(row).unwrap_or_default();
     Err(CaptureError::NotFinite { sample, level, value: values[place] })
 }
@@ -101,10 +106,10 @@ pub(crate) fn check_finite(batch: &[Rows], values: &[f32], hidden_size: usize) -
 pub(crate) struct PartStates<'a> {
     rows: Vec<Rows<'a>>,
     batches: Vec<Vec<Rows<'a>>>,
-    /// For each batch, its states: (K + 1, n, H) flat.
+    /// For each batch, its states: (levels, n, H) flat.
     states: Vec<Vec<f32>>,
     hidden_size: usize,
-    levels: usize,
+    levels: Vec<usize>,
 }
 
 impl PartStates<'_> {
@@ -113,7 +118,7 @@ impl PartStates<'_> {
         let hidden = self.hidden_size;
         let first = self.rows.first().map_or(0, |rows| rows.numbers().start);
         let count = row_count(&self.rows);
-        let mut levels = vec![vec![0f32; count * hidden]; self.levels];
+        let mut levels = vec![vec![0f32; count * hidden]; self.levels.len()];
         for (batch, states) in self.batches.iter().zip(self.states) {
             for (level, states) in levels.iter_mut().zip(states.chunks(row_count(batch) * hidden)) {
                 for (number, row) in numbers(batch).zip(states.chunks(hidden)) {
@@ -122,6 +127,6 @@ impl PartStates<'_> {
                 }
             }
         }
-        rows::part(&self.rows, first..first + count, texts, levels)
+        rows::part(&self.rows, first..first + count, texts, self.levels.into_iter().zip(levels).collect())
     }
 }

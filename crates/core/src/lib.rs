@@ -34,6 +34,7 @@ mod file_error;
 pub mod files;
 pub mod guard;
 pub mod layout;
+pub mod levels;
 pub mod lock;
 pub mod manifest;
 pub mod memory;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
+use onejump_core::levels::Levels;
 use onejump_core::manifest::{HiddenManifest, Part};
 use rayon::prelude::*;
 
@@ -114,6 +115,25 @@ impl HiddenStates {
         self.manifest.inputs.blocks
     }
 
+    /// The levels whose states are stored, ascending: 0..=K, unless fewer were captured.
+    pub fn levels(&self) -> Vec<usize> {
+        self.manifest.inputs.stored_levels()
+    }
+
+    /// Refuses a folder that lacks the states of some levels: what needs all of them asks before it begins.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingLevels`], which names them.
+    pub fn check_levels(&self, needed: impl IntoIterator<Item = usize>) -> Result<(), StoreError> {
+        let stored = self.levels();
+        let missing = Levels::new(needed.into_iter().filter(|level| !stored.contains(level)));
+        if missing.as_slice().is_empty() {
+            return Ok(());
+        }
+        let (dir, stored) = (self.dir.clone(), Levels::new(stored));
+        Err(StoreError::MissingLevels { dir, stored, missing })
+    }
+
     /// The states of one level, (N, H) row-major, in the order of the samples.
     ///
     /// # Errors
@@ -134,6 +154,7 @@ impl HiddenStates {
         if level > self.blocks() {
             return Err(StoreError::NoLevel { dir: self.dir.clone(), level, blocks: self.blocks() });
         }
+        self.check_levels([level])?;
         let hidden_size = self.hidden_size();
         self.read_rows(samples, hidden_size, |path| part::read_level(path, level, hidden_size))
     }

@@ -98,18 +98,19 @@ impl Check<'_> {
             return problems;
         }
         self.samples(&path).unwrap_or_else(&mut add);
-        for level in 0..=self.manifest.inputs.blocks {
+        for level in self.manifest.inputs.stored_levels() {
             self.level(&path, level).unwrap_or_else(&mut add);
         }
         problems
     }
 
     fn schema(&self, path: &Path) -> Result<(), StoreError> {
-        let CaptureInputs { blocks, hidden_size, texts, .. } = self.manifest.inputs;
+        let inputs = &self.manifest.inputs;
+        let CaptureInputs { hidden_size, texts, .. } = *inputs;
         let builder = table::open(path)?;
         let found: Vec<_> =
             builder.schema().fields().iter().map(|field| (field.name(), field.data_type())).collect();
-        let expected = part::columns(texts.is_some(), blocks + 1, hidden_size, self.dtype);
+        let expected = part::columns(texts.is_some(), &inputs.stored_levels(), hidden_size, self.dtype);
         for (name, data_type) in &expected {
             match found.iter().find(|(found, _)| *found == name) {
                 None => return Err(StoreError::content(path, format!("has no column '{name}'"))),
@@ -214,7 +215,7 @@ pub(crate) mod tests {
                 token_ids: vec![vec![1, 2]; samples],
                 positions: vec![1; samples],
                 texts: None,
-                levels: vec![vec![number as f32; samples * H]; 2],
+                levels: (0..2).map(|level| (level, vec![number as f32; samples * H])).collect(),
             };
             change(number, &mut rows);
             let path = dir.path().join(part_file(number));
@@ -250,14 +251,14 @@ pub(crate) mod tests {
     fn a_whole_folder_has_no_problems_and_everything_wrong_is_named() {
         finds(folder(|_, _| {}).path(), &[]);
         let wrong = folder(|number, rows| match number {
-            0 => rows.levels[1][3] = f32::NAN,
+            0 => rows.levels.get_mut(&1).unwrap()[3] = f32::NAN,
             1 => rows.sample_ids[1] = 7,
             _ => rows.positions[0] = 2,
         });
         let expected = ["level_01' is NaN in row 1", "sample 7 where 3", "sample 4: position 2 is outside"];
         finds(wrong.path(), &expected);
         finds(folder(|_, rows| rows.token_ids[0][0] = 3).path(), &["token id 3"; 3]);
-        finds(folder(|_, rows| drop(rows.levels.pop())).path(), &["no column 'level_01'"; 3]);
+        finds(folder(|_, rows| drop(rows.levels.pop_last())).path(), &["no column 'level_01'"; 3]);
     }
 
     #[test]
@@ -267,7 +268,7 @@ pub(crate) mod tests {
         let open = || HiddenStates::open(dir.path()).unwrap_err().to_string();
         assert_eq!(HiddenStates::open(dir.path()).unwrap().samples(), SAMPLES);
         // The part of another run has the same shape and other states.
-        let other = folder(|_, rows| rows.levels[0][0] = 0.5);
+        let other = folder(|_, rows| rows.levels.get_mut(&0).unwrap()[0] = 0.5);
         std::fs::copy(other.path().join(part_file(1)), part(1)).unwrap();
         assert!(open().contains("part-00001.parquet") && open().contains("SHA-256"), "{}", open());
         std::fs::write(part(0), "cut").unwrap();

@@ -49,7 +49,7 @@ fn write_states(dir: &Path) {
             token_ids: vec![vec![1, 2]; samples],
             positions: vec![1; samples],
             texts: None,
-            levels: levels.iter().map(rows).collect(),
+            levels: levels.iter().map(rows).enumerate().collect(),
         };
         let file = part_file(number);
         let path = dir.join(&file);
