@@ -10,7 +10,7 @@ use onejump_core::manifest::HiddenManifest;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::part::{read_chunks, read_positions, read_text_ids, read_token_ids};
 use onejump_tests::words::{WORDS, checkpoint};
-use onejump_tests::{fail, folder, relative_error, succeed};
+use onejump_tests::{fail, folder, relative_error, run, succeed};
 use serde_json::{Value, json};
 
 /// Sums of a few dozen f32 in another order, through three blocks.
@@ -209,8 +209,37 @@ fn many_positions_have_the_states_of_one_at_a_time() {
     }
     // Another number of positions is another capture.
     let arguments = bench.arguments("3-0", &sentences);
-    let said = fail("onejump-capture", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = run("onejump-capture", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("holds another capture"), "{said}");
+}
+
+/// What comes after a capture takes a row for a sample. (That intervals draw texts is tested beside the bootstrap.)
+#[test]
+fn stages_go_on_with_many_positions() {
+    let bench = Bench::new([None, None]);
+    let words =
+        |text: usize| (0..3 + text % 9).map(move |place| WORDS[3 + (text * 7 + place * place * 5) % 3]);
+    let text = |text| words(text).collect::<Vec<_>>().join(" ") + "\n";
+    let sentences = bench.text("sentences.txt", &(0..90).map(text).collect::<String>());
+    let sentences = ["--sentences", &sentences];
+    let train = bench.capture("train", &[&sentences[..], &["--positions", "4"]].concat());
+    bench.capture("test", &[&sentences[..], &["--positions", "4", "--seed", "1"]].concat());
+    let path = |name: &str| bench.path(name).display().to_string();
+    let (hidden, test, jumps) = (path("train"), path("test"), path("n-njtc.safetensors"));
+    succeed("onejump-train", &["--hidden", &hidden, "--kind", "n-njtc", "--rank", "2", "--out", &jumps]);
+    let (scores, one) = (path("scores.parquet"), path("ojfa.safetensors"));
+    succeed("onejump-score", &["--hidden", &hidden, "--shortcuts", &jumps, "--out", &scores, "--ojfa", &one]);
+    let (model, out) = (bench.model.path().display().to_string(), path("results"));
+    let evaluate =
+        ["--hidden", &test, "--model", &model, "--shortcuts", &jumps, "--ojfa", &one, "--out", &out];
+    succeed("onejump-evaluate", &evaluate);
+    succeed("onejump-evaluate", &[&evaluate[..], &["--analyses", "averages"]].concat());
+    let summary: Value =
+        serde_json::from_slice(&fs::read(bench.path("results/summary.json")).unwrap()).unwrap();
+    let rows = train.positions().len();
+    assert_eq!((&summary["train_samples"], &summary["test_samples"]), (&json!(rows), &json!(rows)));
+    assert!(bench.path("results/averages.parquet").is_file());
 }
 
 #[test]

@@ -202,12 +202,12 @@ impl Prepared {
         tf32::check(&config.dtype, place.device)?;
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
-        let set = read(config, &checkpoint, &outline)?;
         let all = || Levels::new(0..=outline.blocks);
         let levels = config.levels.clone().unwrap_or_else(all).as_slice().to_vec();
         if let Some(&level) = levels.last().filter(|&&level| level > outline.blocks) {
             return Err(CaptureError::NoLevel { level, blocks: outline.blocks });
         }
+        let set = read(config, &checkpoint, &outline)?;
         let row_bytes = levels.len() * outline.hidden_size * size_of::<f32>();
         // Where a text has more rows than a part would hold, parts hold as many: it is then computed twice at most.
         let most = set.sequences.iter().map(|sequence| sequence.positions.len()).max().unwrap_or(0);

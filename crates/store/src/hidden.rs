@@ -270,7 +270,8 @@ mod tests {
     #[test]
     fn some_rows_of_a_level_are_those_of_the_whole_level() {
         let dir = folder(|number, rows| {
-            rows.levels[1] = (0..rows.levels[1].len()).map(|place| (number * 10 + place) as f32).collect();
+            let count = rows.levels[&1].len();
+            rows.levels.insert(1, (0..count).map(|place| (number * 10 + place) as f32).collect());
             rows.positions[0] = u32::from(number > 0);
         });
         let all = HiddenStates::open(dir.path()).unwrap();

@@ -196,8 +196,8 @@ pub(crate) mod tests {
     use onejump_core::manifest::FORMAT;
 
     use super::*;
-    use crate::hidden::HiddenStates;
-    use crate::part::{PartRows, write_part};
+    use crate::hidden::{HiddenStates, Selection};
+    use crate::part::{PartRows, TextRows, write_part};
 
     pub(crate) const H: usize = 2;
     pub(crate) const SAMPLES: usize = 5;
@@ -259,6 +259,34 @@ pub(crate) mod tests {
         finds(wrong.path(), &expected);
         finds(folder(|_, rows| rows.token_ids[0][0] = 3).path(), &["token id 3"; 3]);
         finds(folder(|_, rows| drop(rows.levels.pop_last())).path(), &["no column 'level_01'"; 3]);
+    }
+
+    /// A folder whose manifest says that parts name their texts.
+    fn of_texts(text_ids: impl Fn(usize) -> [u64; 2]) -> tempfile::TempDir {
+        let dir = folder(|number, rows| {
+            let rows_of_part = rows.sample_ids.len();
+            let text_ids = text_ids(number)[..rows_of_part].to_vec();
+            rows.texts = Some(TextRows { text_ids, chunks: vec![0; rows_of_part] });
+        });
+        let mut manifest = HiddenManifest::read(dir.path()).unwrap();
+        manifest.inputs.texts = Some(2);
+        manifest.write(dir.path()).unwrap();
+        dir
+    }
+
+    #[test]
+    fn texts_are_read_by_themselves_and_come_in_order() {
+        let dir = of_texts(|number| [[0, 0], [0, 7], [7, 7]][number]);
+        finds(dir.path(), &[]);
+        let states = HiddenStates::open(dir.path()).unwrap();
+        assert_eq!(states.text_ids().unwrap(), [0, 0, 0, 7, 7]);
+        let first = Selection { first: Some(4), without_position_0: false };
+        assert_eq!(states.select(first).unwrap().text_ids().unwrap(), [0, 0, 0, 7]);
+        let wrong = of_texts(|number| [[0, 0], [7, 0], [7, 7]][number]);
+        finds(wrong.path(), &["sample 3: its text comes before that of the sample before it"]);
+        // Where each sample is a text of its own, its number is the text's.
+        let states = HiddenStates::open(folder(|_, _| {}).path()).unwrap();
+        assert_eq!(states.text_ids().unwrap(), [0, 1, 2, 3, 4]);
     }
 
     #[test]
