@@ -49,6 +49,7 @@ mod picks;
 mod qwen;
 mod rotary;
 mod rotary_kinds;
+mod sampled;
 pub mod session;
 mod smollm3;
 pub mod tf32;

@@ -8,9 +8,9 @@ use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
 use crate::bands::{Bands, Run};
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, MASK_VALUES};
 use crate::picks::Picks;
-use crate::transformer::Sampled;
+use crate::sampled::Sampled;
 
 /// A batch of sequences: T tokens in all, sorted by length.
 pub(crate) struct Pack {
@@ -35,9 +35,6 @@ pub(crate) struct Pack {
 /// How many queries with a mask attend together at most: enough for efficient products, few beside the keys that
 /// they see with the usual windows of some thousand tokens.
 const WINDOW_QUERIES: i64 = 512;
-
-/// How many values a mask has, about, at most. libtorch makes an f32 of each.
-pub(crate) const MASK_VALUES: i64 = 1 << 22;
 
 /// Some queries of each sequence in a run, and the keys that they attend to.
 struct Scope {

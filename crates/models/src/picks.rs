@@ -9,8 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
 use crate::bands::{Band, Run, similar};
-use crate::comparison::Comparison;
-use crate::pack::MASK_VALUES;
+use crate::comparison::{Comparison, MASK_VALUES};
 
 /// Where the sampled tokens of a pack stand, by sequences that attend together.
 pub(crate) struct Picks(Vec<Group>);

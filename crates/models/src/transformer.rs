@@ -9,6 +9,7 @@ use crate::device::Place;
 use crate::family::Family;
 use crate::head::EMBEDDINGS;
 use crate::pack::Pack;
+pub use crate::sampled::Sampled;
 use crate::walk::{Walk, Wanted};
 
 /// What is known of a model before it is loaded.
@@ -46,15 +47,6 @@ impl Outline {
             vocabulary_matrices: 1 + usize::from(checkpoint.unembedding().is_some() && !only_head),
         })
     }
-}
-
-/// A sequence, and the tokens in it whose states are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sampled<'a> {
-    /// The token ids. What comes after the last wanted token is not computed.
-    pub tokens: &'a [i64],
-    /// The wanted positions, ascending.
-    pub positions: &'a [usize],
 }
 
 /// A model without its head.

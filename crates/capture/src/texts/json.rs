@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::column::{DEFAULT_COLUMN, is_chat, no_column};
 use super::lines::Lines;
-use super::{Text, is_chat, no_column};
+use super::text::Text;
 use crate::CaptureError;
 
 /// The texts in a column of the objects. Empty lines are none.
@@ -27,7 +28,7 @@ fn text_of(line: &str, column: &str) -> Result<String, String> {
     match object.remove(column) {
         Some(Value::String(text)) => Ok(text),
         Some(Value::Null) => Ok(String::new()),
-        Some(Value::Array(_) | Value::Object(_)) if column != super::DEFAULT_COLUMN => Err(is_chat(column)),
+        Some(Value::Array(_) | Value::Object(_)) if column != DEFAULT_COLUMN => Err(is_chat(column)),
         Some(other) => {
             let kind = match other {
                 Value::Bool(_) => "a truth value",

@@ -7,7 +7,7 @@ use onejump_core::files::FileError;
 use onejump_core::sniff::{self, Odd};
 
 use super::files::TextFile;
-use super::{Place, Text};
+use super::text::{Place, Text};
 use crate::CaptureError;
 use crate::text::not_utf8;
 

@@ -1,20 +1,20 @@
 //! Texts out of the files that people have, one after another. No more of a file is in memory than a text, or a
 //! batch of a table's rows.
 
+mod column;
 mod files;
 mod json;
 mod lines;
 mod table;
+mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use onejump_core::files::FileError;
+pub use column::DEFAULT_COLUMN;
+pub(crate) use text::Text;
 
 use crate::CaptureError;
 use files::{Format, TextFile};
-
-/// The column that texts are read from where none is named: most data sets call it so.
-pub const DEFAULT_COLUMN: &str = "text";
 
 /// Which texts to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,54 +72,3 @@ impl TextInput {
 }
 
 type Texts = Box<dyn Iterator<Item = Result<Text, CaptureError>>>;
-
-/// A text, and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Text {
-    pub text: String,
-    pub path: PathBuf,
-    pub place: Place,
-}
-
-/// Where a text stands in its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The whole file is one text.
-    File,
-    /// A line, from 1.
-    Line(usize),
-    /// A row of a table, from 0.
-    Row(usize),
-}
-
-impl Place {
-    /// The error about a text.
-    pub fn wrong(self, path: &Path, reason: impl Into<String>) -> CaptureError {
-        let (path, reason) = (path.to_owned(), reason.into());
-        match self {
-            Self::File => FileError::Content { path, reason }.into(),
-            Self::Line(line) => CaptureError::Line { path, line, reason },
-            Self::Row(row) => CaptureError::Row { path, row, reason },
-        }
-    }
-}
-
-/// Why a file has no texts in a column, where it has others.
-fn no_column(column: &str, others: &[&str]) -> String {
-    let chat = others.iter().find(|other| ["messages", "conversations"].contains(*other));
-    match chat {
-        Some(chat) => is_chat(chat),
-        None if others.is_empty() => format!("has no column '{column}', nor any other"),
-        None => {
-            format!("has no column '{column}'; give one of its columns with --column: {}", others.join(", "))
-        }
-    }
-}
-
-/// Why a column of messages is not read.
-fn is_chat(column: &str) -> String {
-    format!(
-        "has chat messages in column '{column}', which only the model's chat template makes a text of; apply it first (in \
-         Python: tokenizer.apply_chat_template(messages, tokenize=False)), and give the column of the texts with --column"
-    )
-}

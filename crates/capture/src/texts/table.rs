@@ -12,7 +12,8 @@ use onejump_core::sniff;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::{Place, Text, is_chat, no_column};
+use super::column::{DEFAULT_COLUMN, is_chat, no_column};
+use super::text::{Place, Text};
 use crate::CaptureError;
 
 /// Rows that are read at a time.
@@ -37,7 +38,7 @@ pub(super) fn texts(
     if !is_text(field.data_type()) {
         let list =
             matches!(field.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::Struct(_));
-        return Err(refused(if list && column != super::DEFAULT_COLUMN {
+        return Err(refused(if list && column != DEFAULT_COLUMN {
             is_chat(column)
         } else {
             format!("has the column '{column}' of type {}, expected strings", field.data_type())
