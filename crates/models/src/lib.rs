@@ -3,7 +3,8 @@
 //! | task | where |
 //! |---|---|
 //! | find and open a checkpoint | [`checkpoint::Checkpoint`] |
-//! | hidden states of sampled tokens at every level | [`transformer::Transformer::states_at_last`], [`transformer::Transformer::states_of`] |
+//! | hidden states of sampled tokens at every level | [`transformer::Transformer::states_at_last`] |
+//! | the same of several tokens of each sequence, from one pass | [`transformer::Transformer::states_of`] |
 //! | hidden states of all tokens | [`transformer::Transformer::states`] |
 //! | one block after another, as far as need be | [`walk::Walk`] |
 //! | a text that grows token by token, on the CPU | [`session::Session`] |
