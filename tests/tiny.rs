@@ -114,7 +114,8 @@ impl Run {
             sentences: vec![None; samples],
             token_ids: positions.iter().map(|&position| vec![0; position as usize + 1]).collect(),
             positions: positions.iter().map(|&position| position as u32).collect(),
-            levels: (0..=K).map(level).collect(),
+            texts: None,
+            levels: (0..=K).map(level).enumerate().collect(),
         };
         let path = folder.join(part_file(0));
         write_part(&path, &rows, H, StoreDtype::F32).unwrap();
@@ -137,6 +138,10 @@ impl Run {
             device: Some(DeviceKind::Cpu),
             batch_tokens: Some(512),
             batch_parts: None,
+            positions: None,
+            chunk_tokens: None,
+            texts: None,
+            levels: None,
             onejump: String::new(),
             libtorch: String::new(),
         };

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod mutate;
 pub mod readers;
 pub mod synthetic;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use onejump_capture::positions::Positions;
 use onejump_capture::samples::{self, Bos, Sampling};
 use onejump_core::layout::part_file;
 use onejump_core::manifest::HiddenManifest;
@@ -53,6 +54,7 @@ pub fn sentences(model: &Path, file: &Path) -> Outcome {
     let tokenizer = checkpoint.tokenizer().map_err(say)?;
     let sampling = Sampling {
         seed: 0,
+        positions: Positions::ONE,
         position_0: true,
         vocab_size: Outline::of(&checkpoint).map_err(say)?.vocab_size,
         context: 64,

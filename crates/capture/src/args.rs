@@ -5,23 +5,40 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
+use onejump_capture::positions::Positions;
 use onejump_capture::samples::Bos;
+use onejump_capture::texts::{DEFAULT_COLUMN, TextInput};
 use onejump_capture::{CaptureError, Config, Input, Shard};
+use onejump_core::levels::Levels;
 use onejump_store::dtype::StoreDtype;
 
-/// Run a model over sentences and store the hidden states of one sampled token per sentence, at
-/// every level, as Parquet parts with a manifest.
+/// Run a model over sentences and store the hidden states of sampled tokens, one of each sentence unless told, at every
+/// level, as Parquet parts with a manifest.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, group = clap::ArgGroup::new("input").required(true))]
 pub struct Args {
     /// Model: a Hugging Face directory, a .gguf file, a hub id (owner/name), or a built-in name
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// UTF-8 text, one sentence a line
-    #[arg(long, value_name = "FILE", required_unless_present = "samples", conflicts_with = "samples")]
+    /// Texts of any length: files, or folders of files, of text (.txt, a text a line), JSON lines (.jsonl; both also
+    /// with .gz or .zst behind) or Parquet (.parquet)
+    #[arg(long, value_name = "PATH", num_args = 1.., group = "input")]
+    pub text: Vec<PathBuf>,
+    /// The column of the texts in JSON lines and Parquet
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_COLUMN)]
+    pub column: String,
+    /// Each file of text is one text, rather than a text a line
+    #[arg(long)]
+    pub whole_files: bool,
+    /// Cut texts into chunks of at most so many tokens, each a sequence of its own [default: 2048, or the model's
+    /// context where that is shorter]
+    #[arg(long, value_name = "N")]
+    pub chunk_tokens: Option<NonZeroUsize>,
+    /// UTF-8 text, one sentence a line; longer ones than the model's context are cut off
+    #[arg(long, value_name = "FILE", group = "input")]
     pub sentences: Option<PathBuf>,
     /// JSON lines {"input_ids": [...], "position": p}: exact inputs, which are not tokenised again
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "input")]
     pub samples: Option<PathBuf>,
     /// Folder for the parts and manifest.json; the same command continues an interrupted capture
     #[arg(long, value_name = "DIR")]
@@ -29,6 +46,14 @@ pub struct Args {
     /// Seed of the sampled positions
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Positions of a text that are sampled, from one pass of the model: a number, or all. Each is a row; with more than
+    /// one, text_id and chunk say which text a row is of
+    #[arg(long, value_name = "N|all", default_value_t = Positions::ONE)]
+    pub positions: Positions,
+    /// Store the states of these levels alone, for instance 0,6,12..18 or 0..30/2 (both ends included) [default: all].
+    /// Training, scoring and evaluation need all
+    #[arg(long, value_name = "LEVELS")]
+    pub levels: Option<Levels>,
     /// Never sample position 0
     #[arg(long)]
     pub no_position_0: bool,
@@ -47,7 +72,7 @@ pub struct Args {
     /// Compute only every n-th part, from part i on: i/n. (With --batch-parts P, every n-th group of P parts)
     #[arg(long, value_name = "i/n", default_value = "0/1")]
     pub shard: Shard,
-    /// Use only the first N lines
+    /// Use only the first N texts
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// About how many tokens a batch has at most [default: 512 for a processor's thread; for a GPU 8192, and up to
@@ -93,16 +118,27 @@ impl Args {
 
     /// What the library is asked to do.
     pub fn config(self) -> Result<Config, CaptureError> {
+        if self.samples.is_some() && self.positions != Positions::ONE {
+            return Err(CaptureError::PositionsOfSamples);
+        }
         let input = match (self.sentences, self.samples) {
             (_, Some(path)) => Input::Samples(path),
             (Some(path), None) => Input::Sentences(path),
-            (None, None) => return Err(CaptureError::NoInput),
+            (None, None) if self.text.is_empty() => return Err(CaptureError::NoInput),
+            (None, None) => Input::Texts(TextInput {
+                paths: self.text,
+                column: self.column,
+                whole_files: self.whole_files,
+                chunk_tokens: self.chunk_tokens.map(NonZeroUsize::get),
+            }),
         };
         Ok(Config {
             model: self.model,
             input,
             out: self.out,
             seed: self.seed,
+            positions: self.positions,
+            levels: self.levels,
             position_0: !self.no_position_0,
             limit: self.limit,
             bos: self.bos,

@@ -1,78 +1,98 @@
-//! How the samples of a part are grouped for the model.
+//! How the rows of a part are grouped for the model.
 
-use crate::samples::Sample;
+use crate::rows::Rows;
 
-/// Groups samples by length, shortest first, into batches of about equal size and about `tokens` tokens at most.
-/// The number of batches is a multiple of `share`, where there are enough samples.
+/// Groups rows by the lengths of their sequences, shortest first, into batches of about equal size and about `tokens`
+/// tokens at most. The number of batches is a multiple of `share`, where there are enough sequences.
 ///
-/// Returns the places of the samples in each batch. Samples of equal length side by side make attention efficient.
-/// Batches are not padded, so the grouping changes the states by rounding alone.
-pub(crate) fn by_length(samples: &[Sample], tokens: usize, share: usize) -> Vec<Vec<usize>> {
-    let length = |place: usize| samples[place].position + 1;
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_by_key(|&place| length(place));
-    let total: usize = order.iter().copied().map(length).sum();
+/// Sequences of equal length side by side make attention efficient. Batches are not padded, so the grouping changes the
+/// states by rounding alone.
+pub(crate) fn by_length<'a>(rows: &[Rows<'a>], tokens: usize, share: usize) -> Vec<Vec<Rows<'a>>> {
+    let mut order = rows.to_vec();
+    order.sort_by_key(|rows| rows.tokens());
+    let total: usize = order.iter().map(|rows| rows.tokens()).sum();
     let mut batches = vec![Vec::new(); total.div_ceil(tokens.max(1)).next_multiple_of(share)];
     let (count, mut before) = (batches.len(), 0);
-    for place in order {
-        // With all tokens in a row, cut into batches of equal size, the sample goes where its middle lies.
-        batches[(2 * before + length(place)) * count / (2 * total)].push(place);
-        before += length(place);
+    for rows in order {
+        // With all tokens in a row, cut into batches of equal size, a sequence goes where its middle lies.
+        let length = rows.tokens();
+        batches[(2 * before + length) * count / (2 * total)].push(rows);
+        before += length;
     }
     batches.retain(|batch| !batch.is_empty());
     batches
 }
 
-/// The most tokens that `threads` batches of one part have together.
-pub(crate) fn tokens_at_once<'a>(
-    parts: impl Iterator<Item = &'a [Sample]>,
-    tokens: usize,
-    share: usize,
-    threads: usize,
-) -> usize {
-    let of_part = |samples: &[Sample]| {
-        let length = |batch: &Vec<usize>| batch.iter().map(|&place| samples[place].prefix().len()).sum();
-        let mut batches: Vec<usize> = by_length(samples, tokens, share).iter().map(length).collect();
+/// How many rows a batch has.
+pub(crate) fn row_count(batch: &[Rows]) -> usize {
+    batch.iter().map(|rows| rows.numbers().len()).sum()
+}
+
+/// The numbers of the rows of a batch, in its order.
+pub(crate) fn numbers(batch: &[Rows]) -> impl Iterator<Item = usize> {
+    batch.iter().flat_map(|rows| rows.numbers())
+}
+
+/// The most tokens that `threads` batches of one group of rows have together.
+pub(crate) fn tokens_at_once(groups: &[Vec<Rows>], tokens: usize, share: usize, threads: usize) -> usize {
+    let of_group = |rows: &Vec<Rows>| {
+        let length = |batch: &Vec<Rows>| batch.iter().map(|rows| rows.tokens()).sum();
+        let mut batches: Vec<usize> = by_length(rows, tokens, share).iter().map(length).collect();
         batches.sort_unstable_by(|a, b| b.cmp(a));
         batches.into_iter().take(threads).sum()
     };
-    parts.map(of_part).max().unwrap_or(0)
+    groups.iter().map(of_group).max().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::groups;
+    use crate::rows::tests::sequence;
+    use crate::samples::Sequence;
+
+    fn all(sequences: &[Sequence]) -> Vec<Rows<'_>> {
+        groups(sequences, usize::MAX).concat()
+    }
 
     #[test]
-    fn every_sample_is_in_one_batch_and_batches_are_even() {
-        let sample = |position| Sample { sentence: None, token_ids: vec![0; position + 3], position };
-        let samples: Vec<Sample> = (0..500).map(|i| sample(i * 7919 % 60)).collect();
-        let batches = by_length(&samples, 1000, 8);
-        let tokens =
-            |batch: &Vec<usize>| batch.iter().map(|&place| samples[place].position + 1).sum::<usize>();
+    fn every_row_is_in_one_batch_and_batches_are_even() {
+        let sequences: Vec<Sequence> = (0..500)
+            .map(|i| {
+                let last = i * 7919 % 60;
+                sequence(if last > 20 && i % 3 == 0 { vec![3, 5, last] } else { vec![last] }.as_slice())
+            })
+            .collect();
+        let rows = all(&sequences);
+        let batches = by_length(&rows, 1000, 8);
+        let tokens = |batch: &Vec<Rows>| batch.iter().map(|rows| rows.tokens()).sum::<usize>();
         assert_eq!(batches.len(), 16);
         let even = batches.iter().map(tokens).sum::<usize>() / batches.len();
         assert!(even <= 1000 && batches.iter().all(|batch| tokens(batch).abs_diff(even) <= 60));
-        let mut places = batches.concat();
-        assert!(places.is_sorted_by_key(|&place| samples[place].position));
-        places.sort_unstable();
-        assert!(places.into_iter().eq(0..500));
+        assert!(batches.concat().is_sorted_by_key(|rows| rows.tokens()));
+        let mut numbers: Vec<usize> = batches.iter().flat_map(|batch| numbers(batch)).collect();
+        numbers.sort_unstable();
+        let count = batches.iter().map(|batch| row_count(batch)).sum();
+        assert!(count > 600 && numbers.into_iter().eq(0..count));
     }
 
     #[test]
-    fn few_samples_and_long_ones_have_batches_of_their_own() {
-        let sample = |position| Sample { sentence: None, token_ids: vec![0; position + 1], position };
-        assert!(by_length(&[], 10, 8).is_empty());
-        assert_eq!(by_length(&[sample(99), sample(0)], 10, 8), [vec![1], vec![0]]);
-        assert_eq!(by_length(&[sample(5), sample(5), sample(5)], 1, 8), [vec![0], vec![1], vec![2]]);
+    fn few_sequences_and_long_ones_have_batches_of_their_own() {
+        let batches = |positions: &[usize], tokens| {
+            let sequences: Vec<_> = positions.iter().map(|&position| sequence(&[position])).collect();
+            let batches = by_length(&all(&sequences), tokens, 8);
+            batches.iter().map(|batch| numbers(batch).collect()).collect::<Vec<Vec<usize>>>()
+        };
+        assert!(batches(&[], 10).is_empty());
+        assert_eq!(batches(&[99, 0], 10), [vec![1], vec![0]]);
+        assert_eq!(batches(&[5, 5, 5], 1), [vec![0], vec![1], vec![2]]);
     }
 
     #[test]
-    fn a_long_sample_counts_whole() {
-        let sample = |position| Sample { sentence: None, token_ids: vec![0; position + 1], position };
-        let samples: Vec<Sample> = [59_999, 3, 3, 29_999].map(sample).into();
-        let at_once = |threads| tokens_at_once(samples.chunks(3), 512, 8, threads);
+    fn a_long_sequence_counts_whole() {
+        let sequences = [59_999, 3, 3, 29_999].map(|position| sequence(&[position]));
+        let at_once = |threads| tokens_at_once(&groups(&sequences, 3), 512, 8, threads);
         assert_eq!([at_once(1), at_once(2), at_once(16)], [60_000, 60_008, 60_008]);
-        assert_eq!(tokens_at_once([].into_iter(), 512, 8, 2), 0);
+        assert_eq!(tokens_at_once(&[], 512, 8, 2), 0);
     }
 }

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use onejump_core::levels::Levels;
 use onejump_store::dtype::StoreDtype;
 use tch::Device;
 
+use crate::positions::Positions;
 use crate::samples::Bos;
+use crate::texts::TextInput;
 
 /// Tokens in a batch of one processor's thread: enough for efficient products, few enough that the values between
 /// two layers stay in the caches.
@@ -25,11 +28,16 @@ const GPU_BATCH_VALUES: usize = 1 << 25;
 /// Parts out of which batches for a GPU are made.
 pub const GPU_BATCH_PARTS: usize = 16;
 
+/// Tokens in a chunk of a text, at most, where nothing else is said.
+pub const DEFAULT_CHUNK_TOKENS: usize = 2048;
+
 /// Where the samples come from.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// UTF-8 text, one sentence a line.
     Sentences(PathBuf),
+    /// Texts of any length, in files of several kinds.
+    Texts(TextInput),
     /// JSON lines with exact token ids and positions.
     Samples(PathBuf),
 }
@@ -84,6 +92,10 @@ pub struct Config {
     pub out: PathBuf,
     /// The seed of the positions.
     pub seed: u64,
+    /// How many positions of a text are sampled.
+    pub positions: Positions,
+    /// The levels whose states are stored; all without.
+    pub levels: Option<Levels>,
     /// Whether position 0 can be drawn.
     pub position_0: bool,
     /// Use only so many lines, from the first on.
@@ -114,6 +126,8 @@ impl Config {
             input,
             out: out.into(),
             seed: 0,
+            positions: Positions::ONE,
+            levels: None,
             position_0: true,
             limit: None,
             bos: Bos::Auto,

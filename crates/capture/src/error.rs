@@ -31,9 +31,49 @@ pub enum CaptureError {
     /// Another file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Neither sentences nor samples were given.
-    #[error("give --sentences or --samples")]
+    /// Neither texts nor samples were given.
+    #[error("give --text, --sentences or --samples")]
     NoInput,
+    /// A level is asked for that the model does not have.
+    #[error("--levels has {level}; the model has levels 0 to {blocks}")]
+    NoLevel {
+        /// The level.
+        level: usize,
+        /// K, the last level.
+        blocks: usize,
+    },
+    /// A path of texts has no file of a known kind.
+    #[error(
+        "{}: no file of texts; known are .txt, .jsonl (both also with .gz or .zst behind) and .parquet",
+        path.display()
+    )]
+    NoTextFiles {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A row of a table of texts is not what it should be.
+    #[error("{}, row {row} (from 0): {reason}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 0.
+        row: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Chunks are longer than the model's context, or have no room.
+    #[error("--chunk-tokens {found}: the model takes {least} to {context} tokens at a time")]
+    ChunkTokens {
+        /// What was asked for.
+        found: usize,
+        /// The fewest: one beside those that begin every sequence.
+        least: usize,
+        /// The model's context.
+        context: usize,
+    },
+    /// Positions are asked for where the input has them.
+    #[error("--samples has a position in each line; leave out --positions, or give --text or --sentences")]
+    PositionsOfSamples,
     /// A shard of what is shared out already.
     #[error("--device cuda:all gives each GPU a shard; leave out --shard, or name a GPU")]
     ShardOfAll,

@@ -1,10 +1,12 @@
-//! Captures hidden states: one sampled token per sentence, at every level, as Parquet.
+//! Captures hidden states: of sampled tokens of each sentence, at every level, as Parquet.
 //!
 //! | task | where |
 //! |---|---|
 //! | run a whole capture, or continue one | [`capture`] with a [`Config`] |
 //! | what a capture would need | [`plan`](fn@plan) |
 //! | turn sentences or JSON lines into samples | [`samples`] |
+//! | read texts from files of several kinds | [`texts`] |
+//! | sample many positions of a text | [`positions`] |
 //!
 //! ```no_run
 //! use onejump_core::observe::Silent;
@@ -18,19 +20,25 @@
 //! This crate knows nothing of shortcuts: it stores what the model computes.
 
 mod batches;
+mod chunks;
 mod config;
 mod error;
 mod output;
 mod plan;
+pub mod positions;
+mod rows;
 mod run;
 pub mod samples;
+mod sampling;
 mod stream;
 mod text;
+pub mod texts;
 mod workers;
 mod writers;
 
 pub use config::{
-    CPU_BATCH_TOKENS, Config, GPU_BATCH_PARTS, GPU_BATCH_TOKENS, Input, MOST_GPU_BATCH_TOKENS, Shard,
+    CPU_BATCH_TOKENS, Config, DEFAULT_CHUNK_TOKENS, GPU_BATCH_PARTS, GPU_BATCH_TOKENS, Input,
+    MOST_GPU_BATCH_TOKENS, Shard,
 };
 pub use error::CaptureError;
 pub use plan::Plan;

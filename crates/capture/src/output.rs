@@ -13,6 +13,9 @@ use crate::CaptureError;
 use crate::config::Shard;
 use crate::writers::{self, Writer};
 
+/// Inputs that say something where a manifest does not have them.
+const NOTHING_SAYS: [&str; 5] = ["batch_parts", "positions", "chunk_tokens", "texts", "levels"];
+
 /// A folder that this process may write parts into.
 pub(crate) struct Output {
     dir: PathBuf,
@@ -119,13 +122,12 @@ impl Output {
         let (theirs, ours) = (fields(&manifest.inputs), fields(&self.inputs));
         let recorded = theirs.as_object().into_iter().flatten().map(|(field, _)| field.as_str());
         // Each kind of device has a batch size of its own, so where both differ it is the device that says why.
-        let mut differing = iter::once("device")
+        let differing = iter::once("device")
             .chain(recorded)
             .find(|&field| !theirs[field].is_null() && theirs[field] != ours[field]);
-        // Here nothing is an answer too: batches out of one part.
-        if manifest.inputs.batch_parts != self.inputs.batch_parts {
-            differing = differing.or(Some("batch_parts"));
-        }
+        // Here nothing is an answer too: batches out of one part, one position of a text.
+        let differing =
+            differing.or_else(|| NOTHING_SAYS.into_iter().find(|&field| theirs[field] != ours[field]));
         match differing {
             Some(field) => Err(CaptureError::OtherCapture {
                 dir: self.dir.clone(),

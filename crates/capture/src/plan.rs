@@ -44,6 +44,8 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Work {
     pub samples: usize,
+    /// How many levels are stored.
+    pub levels: usize,
     pub tokens: usize,
     /// Tokens of the batches that are computed at the same time: a long line makes one longer than it should be.
     pub tokens_at_once: usize,
@@ -55,7 +57,7 @@ impl Plan {
     pub(crate) fn new(outline: &Outline, place: Place, work: Work) -> Self {
         let value_bytes = place.dtype.elt_size_in_bytes();
         let activations = work.tokens_at_once * outline.hidden_size * ACTIVATIONS * size_of::<f32>();
-        let values = work.samples * (outline.blocks + 1) * outline.hidden_size;
+        let values = work.samples * work.levels * outline.hidden_size;
         Self {
             parameters: outline.parameters,
             weight_bytes: outline.parameters * value_bytes as u64,
@@ -133,8 +135,14 @@ mod tests {
             parameters: 1 << 50,
             vocabulary_matrices: 2,
         };
-        let work =
-            Work { samples: 10, tokens: 100, tokens_at_once: 64, part_bytes: 1 << 20, store_value_bytes: 2 };
+        let work = Work {
+            samples: 10,
+            levels: 33,
+            tokens: 100,
+            tokens_at_once: 64,
+            part_bytes: 1 << 20,
+            store_value_bytes: 2,
+        };
         let plan = Plan::new(&outline, Place::CPU, work);
         assert_eq!(plan.state_bytes, 10 * 33 * 4096 * 2);
         let error = plan.check_memory(Place::CPU).unwrap_err().to_string();

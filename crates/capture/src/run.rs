@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use onejump_core::levels::Levels;
 use onejump_core::manifest::{CaptureInputs, DeviceKind};
 use onejump_core::observe::{Observer, Task};
 use onejump_models::checkpoint::Checkpoint;
@@ -16,10 +17,13 @@ use onejump_store::part::{PartRows, write_part};
 use tch::Device;
 
 use crate::CaptureError;
+use crate::chunks;
 use crate::config::{Batching, Config, Input};
 use crate::output::Output;
 use crate::plan::{Plan, Work};
-use crate::samples::{self, InputSamples, Sampling};
+use crate::positions::Positions;
+use crate::rows;
+use crate::samples::{self, InputSamples, Sampling, Sequence};
 use crate::stream::{self, Pieces};
 use crate::workers::{self, Workers};
 
@@ -76,18 +80,20 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
     prepared.plan.check_memory(prepared.place)?;
     let inputs = prepared.inputs(config)?;
     let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
-    let (mut todo, mut waiting) = (Vec::new(), 0);
-    for (part, samples) in prepared.set.samples.chunks(prepared.samples_per_part).enumerate() {
+    let (texts, per_part) = (prepared.texts().is_some(), prepared.samples_per_part);
+    let mut todo = Vec::new();
+    for (part, rows) in rows::groups(&prepared.set.sequences, per_part).into_iter().enumerate() {
         if config.shard.has(part, prepared.batching.parts) && output.needs_part(part)? {
-            todo.push((part, samples));
-            waiting += samples.len();
+            todo.push((part, rows));
         }
     }
-    let tokens = todo.iter().flat_map(|(_, samples)| *samples).map(|sample| sample.prefix().len()).sum();
+    let rows = || todo.iter().flat_map(|(_, rows)| rows);
+    let waiting: usize = rows().map(|rows| rows.numbers().len()).sum();
+    let tokens = rows().map(|rows| rows.tokens()).sum();
     let (mut bytes, mut elapsed, mut computing) = (0, Duration::ZERO, None);
     if !todo.is_empty() {
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
-        let meter = observer.begin(Task { name: "capture", unit: "sentences", total: waiting as u64 });
+        let meter = observer.begin(Task { name: "capture", unit: "samples", total: waiting as u64 });
         let started = Instant::now();
         let write = |part: usize, rows: PartRows| {
             let (path, hidden_size) = (output.part_path(part), prepared.outline.hidden_size);
@@ -96,23 +102,22 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
             output.add_part(part, rows.sample_ids.len())
         };
         bytes = if prepared.batching.parts > 1 {
-            let wanted: Vec<usize> = todo.iter().map(|&(part, _)| part).collect();
+            let wanted: Vec<usize> = todo.iter().map(|(part, _)| *part).collect();
             let pieces = prepared.pieces(&wanted);
             let streamed = stream::run(&model.with_padding(true), &pieces, &write, &*meter, observer)?;
             computing = Some(streamed.computing);
             streamed.bytes
         } else {
-            let workers = Workers::new(&model)?;
-            let parts = todo.into_iter().map(|(part, samples)| {
+            let workers = Workers::new(&model, &prepared.levels)?;
+            let parts = todo.into_iter().map(|(part, rows)| {
                 observer.check()?;
-                let first = part * prepared.samples_per_part;
-                Ok((part, workers.compute_part(samples, first, prepared.batching.tokens, &*meter)?))
+                Ok((part, workers.compute_part(rows, prepared.batching.tokens, &*meter)?))
             });
-            pipeline(parts, |(part, states)| write(part, states.into_rows()))?
+            pipeline(parts, |(part, states)| write(part, states.into_rows(texts)))?
         };
         elapsed = started.elapsed();
     }
-    let (samples, parts) = (prepared.set.samples.len(), output.parts_total());
+    let (samples, parts) = (prepared.count, output.parts_total());
     Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed, computing })
 }
 
@@ -155,12 +160,36 @@ pub fn plan(config: &Config, observer: &dyn Observer) -> Result<Plan, CaptureErr
     prepared.plan.timed(&prepared.outline, prepared.place)
 }
 
+/// Reads and tokenises the input, and draws positions.
+fn read(config: &Config, checkpoint: &Checkpoint, outline: &Outline) -> Result<InputSamples, CaptureError> {
+    let (vocab_size, context) = (outline.vocab_size, outline.context);
+    let sampling = Sampling {
+        seed: config.seed,
+        positions: config.positions,
+        position_0: config.position_0,
+        vocab_size,
+        context,
+        limit: config.limit,
+        bos: config.bos,
+        bos_id: checkpoint.bos_id(),
+    };
+    match &config.input {
+        Input::Sentences(path) => samples::from_sentences(path, &checkpoint.tokenizer()?, sampling),
+        Input::Texts(texts) => chunks::from_texts(texts, &checkpoint.tokenizer()?, &sampling),
+        Input::Samples(path) => samples::from_json_lines(path, vocab_size, context, config.limit),
+    }
+}
+
 /// Everything that is known before the model is loaded.
 struct Prepared {
     place: Place,
     checkpoint: Checkpoint,
     outline: Outline,
+    /// Those that are stored.
+    levels: Vec<usize>,
     set: InputSamples,
+    /// Rows in all.
+    count: usize,
     samples_per_part: usize,
     batching: Batching,
     plan: Plan,
@@ -173,57 +202,62 @@ impl Prepared {
         tf32::check(&config.dtype, place.device)?;
         let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
         let outline = Outline::of(&checkpoint)?;
-        let set = match &config.input {
-            Input::Sentences(path) => {
-                let sampling = Sampling {
-                    seed: config.seed,
-                    position_0: config.position_0,
-                    vocab_size: outline.vocab_size,
-                    context: outline.context,
-                    limit: config.limit,
-                    bos: config.bos,
-                    bos_id: checkpoint.bos_id(),
-                };
-                samples::from_sentences(path, &checkpoint.tokenizer()?, sampling)?
-            }
-            Input::Samples(path) => {
-                let (vocab_size, context) = (outline.vocab_size, outline.context);
-                samples::from_json_lines(path, vocab_size, context, config.limit)?
-            }
-        };
-        let row_bytes = (outline.blocks + 1) * outline.hidden_size * size_of::<f32>();
-        let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(1);
+        let all = || Levels::new(0..=outline.blocks);
+        let levels = config.levels.clone().unwrap_or_else(all).as_slice().to_vec();
+        if let Some(&level) = levels.last().filter(|&&level| level > outline.blocks) {
+            return Err(CaptureError::NoLevel { level, blocks: outline.blocks });
+        }
+        let set = read(config, &checkpoint, &outline)?;
+        let row_bytes = levels.len() * outline.hidden_size * size_of::<f32>();
+        // Where a text has more rows than a part would hold, parts hold as many: it is then computed twice at most.
+        let most = set.sequences.iter().map(|sequence| sequence.positions.len()).max().unwrap_or(0);
+        let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(most);
         let batching = config.batching(place.device, outline.hidden_size);
+        let per_batch = samples_per_part * batching.parts;
+        let (count, groups) = (rows::count(&set.sequences), rows::groups(&set.sequences, per_batch));
         let work = Work {
-            samples: set.samples.len(),
-            tokens: set.samples.iter().map(|sample| sample.prefix().len()).sum(),
-            tokens_at_once: workers::tokens_at_once(
-                place.device,
-                set.samples.chunks(samples_per_part * batching.parts),
-                batching.tokens,
-            ),
-            part_bytes: row_bytes * (samples_per_part * batching.parts).min(set.samples.len()),
+            samples: count,
+            levels: levels.len(),
+            tokens: groups.iter().flatten().map(|rows| rows.tokens()).sum(),
+            tokens_at_once: workers::tokens_at_once(place.device, &groups, batching.tokens),
+            part_bytes: row_bytes * per_batch.min(count),
             store_value_bytes: config.store_dtype.bytes(),
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, set, samples_per_part, batching, plan })
+        Ok(Self { place, checkpoint, outline, levels, set, count, samples_per_part, batching, plan })
     }
 
     /// What the threads that batch out of several parts work on.
     fn pieces<'a>(&'a self, wanted: &'a [usize]) -> Pieces<'a> {
         Pieces {
-            samples: &self.set.samples,
+            windows: rows::groups(&self.set.sequences, self.samples_per_part * self.batching.parts),
+            count: self.count,
             samples_per_part: self.samples_per_part,
             window: self.batching.parts,
             wanted,
             batch_tokens: self.batching.tokens,
             dtype: self.place.dtype,
+            levels: &self.levels,
+            texts: self.texts().is_some(),
         }
+    }
+
+    /// How many texts there are, where one may have several rows.
+    fn texts(&self) -> Option<usize> {
+        let several = |sequence: &Sequence| sequence.chunk > 0 || sequence.positions.len() > 1;
+        let sequences = &self.set.sequences;
+        let texts = sequences.chunk_by(|one, next| one.text_id == next.text_id).count();
+        sequences.iter().any(several).then_some(texts)
     }
 
     /// What goes into the manifest.
     fn inputs(&self, config: &Config) -> Result<CaptureInputs, CaptureError> {
-        let (Input::Sentences(path) | Input::Samples(path)) = &config.input;
+        let (name, chunk_tokens) = match &config.input {
+            Input::Texts(texts) => (texts.name(), Some(chunks::chunk_tokens(texts, self.outline.context)?)),
+            Input::Sentences(path) | Input::Samples(path) => {
+                (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), None)
+            }
+        };
         Ok(CaptureInputs {
             model: config.model.clone(),
             architecture: self.checkpoint.architecture()?.to_owned(),
@@ -231,9 +265,9 @@ impl Prepared {
             hidden_size: self.outline.hidden_size,
             blocks: self.outline.blocks,
             vocab_size: self.outline.vocab_size,
-            sentences: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            sentences: name,
             sentences_sha256: self.set.sha256.clone(),
-            samples: self.set.samples.len(),
+            samples: self.count,
             truncated: self.set.truncated,
             seed: config.seed,
             position_0: config.position_0,
@@ -243,6 +277,12 @@ impl Prepared {
             device: Some(if self.place.device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Cuda }),
             batch_tokens: Some(self.batching.tokens),
             batch_parts: Some(self.batching.parts).filter(|&parts| parts > 1),
+            positions: Some(config.positions)
+                .filter(|&some| some != Positions::ONE)
+                .map(|some| some.to_string()),
+            chunk_tokens,
+            texts: self.texts(),
+            levels: Some(self.levels.clone()).filter(|levels| levels.len() <= self.outline.blocks),
             onejump: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: env!("ONEJUMP_LIBTORCH").to_owned(),
         })

@@ -34,13 +34,14 @@ use std::time::{Duration, Instant};
 use onejump_core::observe::{Meter, Observer};
 use onejump_models::transformer::Transformer;
 use onejump_store::part::PartRows;
-use onejump_tensor::{rows, transfer};
+use onejump_tensor::rows::values;
+use onejump_tensor::transfer;
 use tch::{Kind, Tensor};
 
 use crate::CaptureError;
-use crate::batches;
-use crate::samples::Sample;
-use crate::workers::part_rows;
+use crate::batches::{self, numbers};
+use crate::rows::{self, Rows};
+use crate::workers::check_finite;
 
 /// Threads that launch batches.
 const FEEDERS: usize = 2;
@@ -53,57 +54,60 @@ const MOST_THREADS: usize = 16;
 
 /// What is captured, and in which pieces.
 pub(crate) struct Pieces<'a> {
-    pub samples: &'a [Sample],
+    /// The rows of each window: of the parts that batches are made of together.
+    pub windows: Vec<Vec<Rows<'a>>>,
+    /// How many rows there are in all.
+    pub count: usize,
     pub samples_per_part: usize,
-    /// Parts that batches are made of together.
+    /// Parts in a window.
     pub window: usize,
     /// The parts to write, ascending.
     pub wanted: &'a [usize],
     pub batch_tokens: usize,
     /// The type that the model computes in: states are copied in it.
     pub dtype: Kind,
+    /// The levels whose states are wanted, ascending.
+    pub levels: &'a [usize],
+    /// Whether parts say which text each row is of.
+    pub texts: bool,
 }
 
-impl Pieces<'_> {
-    /// Batches of samples of one window each, longest first, if a wanted part has any of them. They do not depend on
+impl<'a> Pieces<'a> {
+    /// Batches of rows of one window each, longest first, if a wanted part has any of them. They do not depend on
     /// which parts are wanted: neither do the states.
-    fn batches(&self) -> Vec<Vec<usize>> {
-        let per_window = self.window * self.samples_per_part;
+    fn batches(&self) -> Vec<Vec<Rows<'a>>> {
         let mut all = Vec::new();
-        for (window, samples) in self.samples.chunks(per_window).enumerate() {
-            let first = window * per_window;
-            let batches = batches::by_length(samples, self.batch_tokens, FEEDERS).into_iter().rev();
-            let numbers =
-                batches.map(|batch| batch.into_iter().map(|place| first + place).collect::<Vec<_>>());
-            all.extend(numbers.filter(|batch| batch.iter().any(|&sample| self.wants(self.part_of(sample)))));
+        for window in &self.windows {
+            let batches = batches::by_length(window, self.batch_tokens, FEEDERS).into_iter().rev();
+            all.extend(batches.filter(|batch| numbers(batch).any(|row| self.wants(self.part_of(row)))));
         }
         all
     }
 
-    fn part_of(&self, sample: usize) -> usize {
-        sample / self.samples_per_part
+    fn part_of(&self, row: usize) -> usize {
+        row / self.samples_per_part
     }
 
     fn wants(&self, part: usize) -> bool {
         self.wanted.binary_search(&part).is_ok()
     }
 
-    /// The wanted parts of a sample's window, with their places among all that are wanted.
-    fn wanted_beside(&self, sample: usize) -> impl Iterator<Item = (usize, usize)> {
-        let window = self.part_of(sample) / self.window;
+    /// The wanted parts of a row's window, with their places among all that are wanted.
+    fn wanted_beside(&self, row: usize) -> impl Iterator<Item = (usize, usize)> {
+        let window = self.part_of(row) / self.window;
         let first = self.wanted.partition_point(|&part| part / self.window < window);
         let wanted = self.wanted.iter().copied().enumerate().skip(first);
         wanted.take_while(move |(_, part)| part / self.window == window)
     }
 
-    /// The numbers of the samples of a part.
-    fn samples_of(&self, part: usize) -> std::ops::Range<usize> {
+    /// The numbers of the rows of a part.
+    fn rows_of(&self, part: usize) -> std::ops::Range<usize> {
         let first = part * self.samples_per_part;
-        first..(first + self.samples_per_part).min(self.samples.len())
+        first..(first + self.samples_per_part).min(self.count)
     }
 }
 
-/// The states of one batch on this processor, (K + 1, n, H), in the type that computed them.
+/// The states of one batch on this processor, (levels, n, H), in the type that computed them.
 struct Computed {
     batch: usize,
     states: Tensor,
@@ -112,7 +116,7 @@ struct Computed {
 /// A part that is being filled.
 struct Filling {
     levels: Vec<Vec<f32>>,
-    /// Samples that it lacks.
+    /// Rows that it lacks.
     missing: usize,
 }
 
@@ -138,7 +142,6 @@ pub(crate) fn run(
         batches: pieces.batches(),
         next: AtomicUsize::new(0),
         parts: pieces.wanted.iter().map(|_| Mutex::new(None)).collect(),
-        levels: model.blocks() + 1,
         hidden: model.hidden_size(),
         computing: Mutex::new(Duration::ZERO),
         started,
@@ -178,12 +181,11 @@ pub(crate) fn run(
 /// What the threads share.
 struct Shared<'a> {
     pieces: &'a Pieces<'a>,
-    batches: Vec<Vec<usize>>,
+    batches: Vec<Vec<Rows<'a>>>,
     /// The next batch to compute.
     next: AtomicUsize,
     /// The wanted parts, in the same order; none before its first states and after its last.
     parts: Vec<Mutex<Option<Filling>>>,
-    levels: usize,
     hidden: usize,
     /// When the last batch so far was computed and copied, from the start on.
     computing: Mutex<Duration>,
@@ -204,11 +206,10 @@ impl Shared<'_> {
         while !self.failure.is_there() {
             observer.check()?;
             let batch = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(samples) = self.batches.get(batch) else { break };
-            let sequences: Vec<_> =
-                samples.iter().map(|&sample| self.pieces.samples[sample].prefix()).collect();
+            let Some(rows) = self.batches.get(batch) else { break };
+            let sequences: Vec<_> = rows.iter().map(|rows| rows.sampled()).collect();
             // The type that computed them holds them without loss, in half the bytes of f32 where it is bf16 or f16.
-            let states = model.states_at_last(&sequences)?.f_to_kind(self.pieces.dtype)?;
+            let states = model.states_of(self.pieces.levels, &sequences)?.f_to_kind(self.pieces.dtype)?;
             let states = transfer::to_host(&states)?;
             transfer::wait(model.device());
             *lock(&self.computing) = self.started.elapsed();
@@ -228,19 +229,20 @@ impl Shared<'_> {
     ) -> Result<(), CaptureError> {
         tch::set_num_threads(1);
         while let Some(Computed { batch, states }) = next_of(computed) {
-            let samples = &self.batches[batch];
-            let values = rows::values(&states)?;
+            let values = values(&states)?;
             drop(states);
-            self.check_finite(samples, &values)?;
-            for (place, part) in self.pieces.wanted_beside(samples[0]) {
-                let of_part = |&row: &usize| self.pieces.part_of(samples[row]) == part;
-                let rows: Vec<_> = (0..samples.len()).filter(of_part).collect();
+            let batch = &self.batches[batch];
+            check_finite(batch, &values, self.hidden, self.pieces.levels)?;
+            let numbers: Vec<usize> = numbers(batch).collect();
+            for (place, part) in self.pieces.wanted_beside(numbers[0]) {
+                let of_part = |&row: &usize| self.pieces.part_of(numbers[row]) == part;
+                let rows: Vec<_> = (0..numbers.len()).filter(of_part).collect();
                 if rows.is_empty() {
                     continue;
                 }
                 meter.advance(rows.len() as u64);
-                if let Some(levels) = self.fill(place, part, samples, &rows, &values)
-                    && full.send((part, self.rows_of(part, levels))).is_err()
+                if let Some(levels) = self.fill(place, part, &numbers, &rows, &values)
+                    && full.send((part, self.part(part, levels))).is_err()
                 {
                     return Ok(());
                 }
@@ -249,30 +251,24 @@ impl Shared<'_> {
         Ok(())
     }
 
-    fn check_finite(&self, samples: &[usize], values: &[f32]) -> Result<(), CaptureError> {
-        let Some(place) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
-        let (level, row) = (place / (samples.len() * self.hidden), place / self.hidden % samples.len());
-        Err(CaptureError::NotFinite { sample: samples[row], level, value: values[place] })
-    }
-
     /// Copies some rows of a batch into a part; its levels, (N, H) each, where it is full then.
     fn fill(
         &self,
         place: usize,
         part: usize,
-        samples: &[usize],
+        numbers: &[usize],
         rows: &[usize],
         values: &[f32],
     ) -> Option<Vec<Vec<f32>>> {
-        let (hidden, of_part) = (self.hidden, self.pieces.samples_of(part));
+        let (hidden, of_part) = (self.hidden, self.pieces.rows_of(part));
         let mut slot = lock(&self.parts[place]);
         let filling = slot.get_or_insert_with(|| Filling {
-            levels: vec![vec![0.0; of_part.len() * hidden]; self.levels],
+            levels: vec![vec![0.0; of_part.len() * hidden]; self.pieces.levels.len()],
             missing: of_part.len(),
         });
-        for (level, values) in filling.levels.iter_mut().zip(values.chunks(samples.len() * hidden)) {
+        for (level, values) in filling.levels.iter_mut().zip(values.chunks(numbers.len() * hidden)) {
             for &row in rows {
-                let target = (samples[row] - of_part.start) * hidden;
+                let target = (numbers[row] - of_part.start) * hidden;
                 level[target..target + hidden].copy_from_slice(&values[row * hidden..(row + 1) * hidden]);
             }
         }
@@ -280,9 +276,10 @@ impl Shared<'_> {
         if filling.missing > 0 { None } else { slot.take().map(|filling| filling.levels) }
     }
 
-    fn rows_of(&self, part: usize, levels: Vec<Vec<f32>>) -> PartRows {
-        let numbers = self.pieces.samples_of(part);
-        part_rows(&self.pieces.samples[numbers.clone()], numbers.start, levels)
+    fn part(&self, part: usize, levels: Vec<Vec<f32>>) -> PartRows {
+        let Pieces { windows, window, texts, .. } = self.pieces;
+        let levels = self.pieces.levels.iter().copied().zip(levels).collect();
+        rows::part(&windows[part / window], self.pieces.rows_of(part), *texts, levels)
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn read(path: &Path) -> Result<String, CaptureError> {
 }
 
 /// What is wrong with bytes that are not UTF-8 from the first on.
-fn not_utf8(bytes: &[u8]) -> String {
+pub(crate) fn not_utf8(bytes: &[u8]) -> String {
     match bytes {
         // The code points from D800 to DFFF stand for nothing alone; Python writes them with `surrogatepass`.
         [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, ..] => {

@@ -70,6 +70,19 @@ pub struct CaptureInputs {
     /// Out of how many parts batches were made; none where out of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_parts: Option<usize>,
+    /// How many positions of a text were sampled, a number or `all`; none where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<String>,
+    /// How many tokens of a text were a sequence at most; none where a text was one sequence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk_tokens: Option<usize>,
+    /// How many texts the samples come from, where a text may have several: then the parts say which. None where each
+    /// sample is a text of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<usize>,
+    /// The levels whose states were stored, ascending; none where all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<Vec<usize>>,
     /// Onejump's version.
     pub onejump: String,
     /// libtorch's version.
@@ -87,6 +100,11 @@ pub enum DeviceKind {
 }
 
 impl CaptureInputs {
+    /// The levels whose states are stored, ascending.
+    pub fn stored_levels(&self) -> Vec<usize> {
+        self.levels.clone().unwrap_or_else(|| (0..=self.blocks).collect())
+    }
+
     /// The first input that the version which wrote the manifest did not record, in words.
     pub fn not_recorded(&self) -> Option<&'static str> {
         match (self.device, self.batch_tokens) {
@@ -157,6 +175,13 @@ impl HiddenManifest {
             .is_none_or(|listed| listed > inputs.samples || self.is_complete() && listed < inputs.samples)
         {
             return Some(format!("lists parts that do not add up to its {} samples", inputs.samples));
+        }
+        let ascending = |levels: &Vec<usize>| levels.windows(2).all(|pair| pair[0] < pair[1]);
+        let possible = |levels: &Vec<usize>| {
+            levels.last().is_some_and(|&last| last <= inputs.blocks) && ascending(levels)
+        };
+        if let Some(levels) = inputs.levels.as_ref().filter(|levels| !possible(levels)) {
+            return Some(format!("has states at levels {levels:?} of a model with {} blocks", inputs.blocks));
         }
         if inputs.hidden_size == 0 || inputs.blocks == 0 {
             return Some(format!("has H = {} and {} blocks", inputs.hidden_size, inputs.blocks));

@@ -27,7 +27,7 @@ pub(crate) fn averages(config: &Config, observer: &dyn Observer) -> Result<usize
     })?;
     let means: Vec<PerSample> = swept.iter().map(|levels| PerSample::mean(levels.iter())).collect();
     drop(swept);
-    let bootstrap = Bootstrap::new(states.count(), config.seed)?;
+    let bootstrap = Bootstrap::new(&states.hidden.text_ids()?, config.seed)?;
     let mut rows = Vec::with_capacity(means.len());
     for (entry, mean) in methods.entries.iter().zip(&means) {
         rows.push(row(&methods, entry, mean, &bootstrap, &states.positions)?);

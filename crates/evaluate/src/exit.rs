@@ -50,7 +50,7 @@ pub(crate) fn exit(config: &Config, observer: &dyn Observer) -> Result<usize, Ev
     let context =
         test.positions.iter().map(|&position| f64::from(position) + 1.0).sum::<f64>() / test.count() as f64;
     let operations = Operations::new(&Outline::of(&checkpoint)?, context);
-    let bootstrap = Bootstrap::new(test.count(), config.seed)?;
+    let bootstrap = Bootstrap::new(&test.hidden.text_ids()?, config.seed)?;
     let confidences = |title, states: &States| {
         sweep(title, states, &methods, observer, |outcomes| {
             outcomes.iter().map(Confidence::of).collect::<Vec<_>>()

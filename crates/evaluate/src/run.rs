@@ -123,6 +123,7 @@ pub(crate) fn open(
     let hidden = HiddenStates::open(&config.hidden)?;
     let train = config.train_hidden.clone().unwrap_or_else(|| config.hidden.with_file_name("train"));
     let train = HiddenStates::open(train)?;
+    hidden.check_levels(0..=hidden.blocks())?;
     let checkpoint = Checkpoint::open_observed(&config.model, observer)?;
     check_model(&checkpoint, &[&hidden, &train])?;
     Ok((hidden, train, checkpoint))

@@ -27,7 +27,7 @@ pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize
     let test = States::read_with_expected(hidden, "test", &head, &config.out, observer)?;
     let train =
         States::read_with_expected(train, &format!("train-first-{first}"), &head, &config.out, observer)?;
-    let bootstrap = Bootstrap::new(test.count(), config.seed)?;
+    let bootstrap = Bootstrap::new(&test.hidden.text_ids()?, config.seed)?;
     let (mut transfers, mut jumps, mut regrets, mut sets) = (vec![], vec![], vec![], vec![]);
     for path in &config.shortcuts {
         let methods = Methods::jumps(&test.hidden, path)?;

@@ -25,10 +25,10 @@ pub(crate) struct Attention {
     pub comparison: Comparison,
 }
 
-/// (cos, sin) of the rotary angles for all tokens, and for the last token of each sequence.
+/// (cos, sin) of the rotary angles for all tokens, and for the sampled tokens.
 pub(crate) struct PackAngles {
     pub all: Angles,
-    pub last: Angles,
+    pub sampled: Angles,
 }
 
 impl Attention {
@@ -57,8 +57,8 @@ impl Attention {
         self.o_proj.forward(&pack.causal_attention(&query, &key, &value, &self.comparison)?)
     }
 
-    /// (T, H) -> (N, H): the same for the last token of each sequence alone.
-    pub fn forward_last(
+    /// (T, H) -> (R, H): the same for the sampled tokens alone.
+    pub fn forward_sampled(
         &self,
         x: &Tensor,
         pack: &Pack,
@@ -66,14 +66,14 @@ impl Attention {
     ) -> Result<Tensor, ModelError> {
         let (heads, groups, width) = (self.heads, self.groups, self.width);
         let tokens = x.size2()?.0;
-        let last = x.f_index_select(0, &pack.last_rows)?;
-        let query = self.qkv_proj.forward_part(&last, 0, heads * width)?.f_view([-1, heads, width])?;
-        let query = self.query(&query, angles.map(|angles| &angles.last))?;
+        let sampled = x.f_index_select(0, &pack.sorted_rows)?;
+        let query = self.qkv_proj.forward_part(&sampled, 0, heads * width)?.f_view([-1, heads, width])?;
+        let query = self.query(&query, angles.map(|angles| &angles.sampled))?;
         let key_value = self.qkv_proj.forward_part(x, heads * width, 2 * groups * width)?;
         let key_value = key_value.f_view([tokens, 2 * groups, width])?;
         let key = self.key(&key_value.f_narrow(1, 0, groups)?, angles)?;
         let value = key_value.f_narrow(1, groups, groups)?;
-        self.o_proj.forward(&pack.last_attention(&query, &key, &value, &self.comparison)?)
+        self.o_proj.forward(&pack.sampled_attention(&query, &key, &value, &self.comparison)?)
     }
 
     fn query(&self, query: &Tensor, angles: Option<&Angles>) -> Result<Tensor, ModelError> {

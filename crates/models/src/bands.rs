@@ -41,17 +41,17 @@ pub(crate) struct Bands {
 }
 
 /// Sequences that lie side by side and attend together.
-struct Band {
+pub(crate) struct Band {
     /// Row of the first token.
     start: i64,
     /// How many tokens there are.
     tokens: i64,
     /// Place of the first sequence in sorted order.
-    first: i64,
+    pub first: i64,
     /// n.
-    sequences: i64,
+    pub sequences: i64,
     /// L: tokens in the longest.
-    length: i64,
+    pub length: i64,
     /// None where all are of the same length.
     padding: Option<Padding>,
 }
@@ -66,17 +66,23 @@ struct Padding {
     real: Tensor,
 }
 
+/// Runs that attend together: those of similar lengths.
+pub(crate) fn similar(runs: &[Run]) -> Vec<&[Run]> {
+    let mut groups = Vec::new();
+    let mut rest = runs;
+    while let Some(shortest) = rest.first() {
+        let most = shortest.length + SPREAD.max(shortest.length / SPREAD_DIVISOR);
+        let (group, others) = rest.split_at(rest.partition_point(|run| run.length <= most));
+        groups.push(group);
+        rest = others;
+    }
+    groups
+}
+
 impl Bands {
     /// Bands of the runs of a pack.
     pub fn of(runs: &[Run], device: Device) -> Result<Self, ModelError> {
-        let mut bands = Vec::new();
-        let mut rest = runs;
-        while let Some(shortest) = rest.first() {
-            let most = shortest.length + SPREAD.max(shortest.length / SPREAD_DIVISOR);
-            let (band, others) = rest.split_at(rest.partition_point(|run| run.length <= most));
-            bands.push(Band::of(band, device)?);
-            rest = others;
-        }
+        let bands = similar(runs).into_iter().map(|band| Band::of(band, device)).collect::<Result<_, _>>()?;
         Ok(Self { bands, longest: runs.last().map_or(0, |run| run.length) })
     }
 
@@ -105,7 +111,7 @@ impl Bands {
         })
     }
 
-    /// As [`crate::pack::Pack::last_attention`] without a window.
+    /// Attention of the last token of each sequence over the whole sequence, without a window.
     pub fn last_attention(
         &self,
         query: &Tensor,
@@ -131,7 +137,8 @@ impl Bands {
 }
 
 impl Band {
-    fn of(runs: &[Run], device: Device) -> Result<Self, ModelError> {
+    /// Of runs side by side, at least one.
+    pub fn of(runs: &[Run], device: Device) -> Result<Self, ModelError> {
         let [shortest, .., longest] = runs else {
             let run = &runs[0];
             let (sequences, length) = (run.sequences, run.length);
@@ -161,7 +168,7 @@ impl Band {
     }
 
     /// (T, G, d) -> (n, heads, L, d): each of G groups serves heads / G heads.
-    fn split(&self, tensor: &Tensor, heads: i64) -> Result<Tensor, TchError> {
+    pub fn split(&self, tensor: &Tensor, heads: i64) -> Result<Tensor, TchError> {
         let (_, groups, width) = tensor.size3()?;
         let (n, length) = (self.sequences, self.length);
         let padded = match &self.padding {
@@ -228,7 +235,7 @@ mod tests {
             ] {
                 let both = [&plain, &padded].map(|pack| {
                     let all = pack.causal_attention(&query, &key, &value, &comparison).unwrap();
-                    (all, pack.last_attention(&last, &key, &value, &comparison).unwrap())
+                    (all, pack.sampled_attention(&last, &key, &value, &comparison).unwrap())
                 });
                 let [(all, last), (padded_all, padded_last)] = both;
                 assert_eq!((all.size(), last.size()), (padded_all.size(), padded_last.size()));

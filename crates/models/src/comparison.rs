@@ -4,6 +4,9 @@ use tch::{Kind, Tensor};
 
 use crate::ModelError;
 
+/// How many values a mask has, about, at most. libtorch makes an f32 of each.
+pub(crate) const MASK_VALUES: i64 = 1 << 22;
+
 /// How the queries of a block compare with its keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Comparison {

@@ -166,11 +166,16 @@ impl Block {
         self.feed_forward(self.attention.forward(&entering, pack, self.angles(angles))?, x)
     }
 
-    /// (T, H) -> (N, H): of the last block only the sampled rows are needed.
-    pub fn forward_last(&self, x: &Tensor, pack: &Pack, angles: &[PackAngles]) -> Result<Tensor, ModelError> {
+    /// (T, H) -> (R, H): of the last block only the sampled rows are needed.
+    pub fn forward_sampled(
+        &self,
+        x: &Tensor,
+        pack: &Pack,
+        angles: &[PackAngles],
+    ) -> Result<Tensor, ModelError> {
         let entering = self.attention_norms.entering(x)?;
-        let attended = self.attention.forward_last(&entering, pack, self.angles(angles))?;
-        self.feed_forward(attended, &x.f_index_select(0, &pack.last_rows)?)
+        let attended = self.attention.forward_sampled(&entering, pack, self.angles(angles))?;
+        self.feed_forward(attended, &x.f_index_select(0, &pack.sorted_rows)?)
     }
 
     fn angles<'a>(&self, angles: &'a [PackAngles]) -> Option<&'a PackAngles> {

@@ -170,6 +170,14 @@ pub enum ModelError {
         /// The longest that the model takes.
         context: i64,
     },
+    /// The wanted positions of a sequence make no sense.
+    #[error(
+        "a sequence of {length} tokens: the wanted positions must ascend, and lie in it; there is at least one"
+    )]
+    Positions {
+        /// Its length.
+        length: usize,
+    },
     /// A session has no room for more tokens.
     #[error("a text of {found} tokens; the session has room for {capacity}")]
     SessionFull {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | find and open a checkpoint | [`checkpoint::Checkpoint`] |
 //! | hidden states of sampled tokens at every level | [`transformer::Transformer::states_at_last`] |
+//! | the same of several tokens of each sequence, from one pass | [`transformer::Transformer::states_of`] |
 //! | hidden states of all tokens | [`transformer::Transformer::states`] |
 //! | one block after another, as far as need be | [`walk::Walk`] |
 //! | a text that grows token by token, on the CPU | [`session::Session`] |
@@ -45,9 +46,11 @@ pub mod norm;
 mod olmo;
 mod pack;
 mod phi3;
+mod picks;
 mod qwen;
 mod rotary;
 mod rotary_kinds;
+mod sampled;
 pub mod session;
 mod smollm3;
 pub mod tf32;

@@ -8,7 +8,9 @@ use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
 use crate::bands::{Bands, Run};
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, MASK_VALUES};
+use crate::picks::Picks;
+use crate::sampled::Sampled;
 
 /// A batch of sequences: T tokens in all, sorted by length.
 pub(crate) struct Pack {
@@ -16,24 +18,23 @@ pub(crate) struct Pack {
     pub tokens: Tensor,
     /// Each token's position in its sequence, (T) int64.
     pub positions: Tensor,
-    /// The row of each sequence's last token, (N) int64, in sorted order.
-    pub last_rows: Tensor,
-    /// For each sequence as it was given, its place in sorted order, (N) int64.
+    /// The rows of the R sampled tokens, (R) int64, in sorted order: sequence by sequence, by position in each.
+    pub sorted_rows: Tensor,
+    /// For each sampled token as the sequences were given, its place in sorted order, (R) int64.
     pub restore: Tensor,
-    /// The row of the last token of each sequence as it was given, (N) int64.
+    /// The row of each sampled token as the sequences were given, (R) int64.
     pub sampled_rows: Tensor,
     /// Sequences of equal length, in sorted order.
     pub runs: Vec<Run>,
     /// Sequences of similar lengths that attend together, where they do.
     pub bands: Option<Bands>,
+    /// Where sampled tokens stand; none where each is the last one of its sequence.
+    picks: Option<Picks>,
 }
 
 /// How many queries with a mask attend together at most: enough for efficient products, few beside the keys that
 /// they see with the usual windows of some thousand tokens.
 const WINDOW_QUERIES: i64 = 512;
-
-/// How many values a mask has, about, at most. libtorch makes an f32 of each.
-const MASK_VALUES: i64 = 1 << 22;
 
 /// Some queries of each sequence in a run, and the keys that they attend to.
 struct Scope {
@@ -92,37 +93,56 @@ impl Scope {
 }
 
 impl Pack {
-    /// Packs sequences, none of them empty; `padded` where similar lengths attend together.
+    /// Packs sequences, none of them empty, of which the last token is sampled; `padded` where similar lengths attend
+    /// together.
     pub fn new(sequences: &[&[i64]], device: Device, padded: bool) -> Result<Self, ModelError> {
+        let last: Vec<[usize; 1]> = sequences.iter().map(|tokens| [tokens.len().saturating_sub(1)]).collect();
+        let sampled = sequences.iter().zip(&last).map(|(tokens, positions)| Sampled { tokens, positions });
+        Self::of(&sampled.collect::<Vec<_>>(), device, padded)
+    }
+
+    /// Packs sequences, each with sampled tokens, the last one among them.
+    pub fn of(sequences: &[Sampled], device: Device, padded: bool) -> Result<Self, ModelError> {
         let mut order: Vec<usize> = (0..sequences.len()).collect();
-        order.sort_by_key(|&index| sequences[index].len());
+        order.sort_by_key(|&index| sequences[index].tokens.len());
         let mut tokens = Vec::new();
         let mut positions = Vec::new();
-        let mut last_rows = Vec::new();
-        let mut restore = vec![0; sequences.len()];
+        let mut sorted_rows = Vec::new();
+        let mut first_places = vec![0; sequences.len()];
         let mut runs: Vec<Run> = Vec::new();
         for (place, &index) in order.iter().enumerate() {
             let sequence = sequences[index];
-            let length = sequence.len() as i64;
+            let (start, length) = (tokens.len() as i64, sequence.tokens.len() as i64);
             match runs.last_mut() {
                 Some(run) if run.length == length => run.sequences += 1,
-                _ => runs.push(Run { start: tokens.len() as i64, first: place as i64, sequences: 1, length }),
+                _ => runs.push(Run { start, first: place as i64, sequences: 1, length }),
             }
-            tokens.extend_from_slice(sequence);
+            tokens.extend_from_slice(sequence.tokens);
             positions.extend(0..length);
-            last_rows.push(tokens.len() as i64 - 1);
-            restore[index] = place as i64;
+            first_places[index] = sorted_rows.len() as i64;
+            sorted_rows.extend(sequence.positions.iter().map(|&position| start + position as i64));
         }
+        let places = sequences.iter().zip(&first_places);
+        let restore: Vec<i64> =
+            places.flat_map(|(sequence, &first)| first..first + sequence.positions.len() as i64).collect();
+        let only_last = sequences.iter().all(|sequence| sequence.positions == [sequence.tokens.len() - 1]);
+        let picks = if only_last {
+            None
+        } else {
+            let sorted: Vec<_> = order.iter().map(|&index| sequences[index].positions).collect();
+            Some(Picks::of(&runs, &sorted, device, padded)?)
+        };
         let tensor = |values: &[i64]| to_device(&Tensor::f_from_slice(values)?, device);
-        let (last_rows, restore) = (tensor(&last_rows)?, tensor(&restore)?);
+        let (sorted_rows, restore) = (tensor(&sorted_rows)?, tensor(&restore)?);
         Ok(Self {
             tokens: tensor(&tokens)?,
             positions: tensor(&positions)?,
-            sampled_rows: last_rows.f_index_select(0, &restore)?,
-            last_rows,
+            sampled_rows: sorted_rows.f_index_select(0, &restore)?,
+            sorted_rows,
             restore,
             bands: if padded { Some(Bands::of(&runs, device)?) } else { None },
             runs,
+            picks,
         })
     }
 
@@ -147,16 +167,19 @@ impl Pack {
         self.attend(query, key, value, comparison, |run| (run.start, run.length), scopes)
     }
 
-    /// Attention of the last token of each sequence over the whole sequence.
+    /// Attention of the sampled tokens over their sequences up to themselves.
     ///
-    /// `query` (N, A, d) in sorted order, `key` and `value` (T, G, d); returns (N, A·d).
-    pub fn last_attention(
+    /// `query` (R, A, d) in sorted order, `key` and `value` (T, G, d); returns (R, A·d).
+    pub fn sampled_attention(
         &self,
         query: &Tensor,
         key: &Tensor,
         value: &Tensor,
         comparison: &Comparison,
     ) -> Result<Tensor, ModelError> {
+        if let Some(picks) = &self.picks {
+            return picks.attention(query, key, value, comparison);
+        }
         if let Some(bands) = self.bands.as_ref().filter(|bands| bands.fit(comparison)) {
             return bands.last_attention(query, key, value, comparison);
         }
@@ -241,7 +264,7 @@ mod tests {
         let values = |tensor: &Tensor| Vec::<i64>::try_from(tensor).unwrap();
         assert_eq!(values(&pack.tokens), [3, 6, 1, 2, 4, 5]);
         assert_eq!(values(&pack.positions), [0, 0, 0, 1, 0, 1]);
-        assert_eq!(values(&pack.last_rows), [0, 1, 3, 5]);
+        assert_eq!(values(&pack.sorted_rows), [0, 1, 3, 5]);
         assert_eq!(values(&pack.restore), [2, 0, 3, 1]);
         assert_eq!(values(&pack.sampled_rows), [3, 0, 5, 1]);
         let run = |start, first, sequences, length| Run { start, first, sequences, length };

@@ -264,6 +264,12 @@ impl Rotary {
         }
     }
 
+    /// The position from which on a sampled token has other angles, and the tokens before it too; none where angles do
+    /// not depend on the sequence's length.
+    pub fn change(&self) -> Option<usize> {
+        self.long.as_ref().map(|(longest, _)| *longest as usize)
+    }
+
     /// The frequencies in a text of some length, and what multiplies cosines and sines.
     pub fn waves(&self, length: i64) -> (&[f32], f64) {
         let long = self.long.as_ref().filter(|(longest, _)| length > *longest);

@@ -4,11 +4,12 @@ use tch::{Device, Tensor};
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Decoder, Dimensions};
+use crate::decoder::{Decoder, Dimensions, Positions};
 use crate::device::Place;
 use crate::family::Family;
 use crate::head::EMBEDDINGS;
 use crate::pack::Pack;
+pub use crate::sampled::Sampled;
 use crate::walk::{Walk, Wanted};
 
 /// What is known of a model before it is loaded.
@@ -126,6 +127,50 @@ impl Transformer {
         Walk::start(&self.model, self.pack(&[tokens])?, Wanted::Every)?.states_until(level)
     }
 
+    /// The hidden states at the wanted positions of each sequence, at the given levels (ascending): (levels, R, H) f32,
+    /// sequence by sequence. Blocks behind the last of the levels are not computed, and each sequence is computed once.
+    ///
+    /// They are those of [`Transformer::states_at_last`] for the beginnings that end at the wanted positions, up to
+    /// rounding: the same sums in another order. Where rotary angles depend on the length of the sequence, its wanted
+    /// positions on either side of the change are computed as two sequences.
+    ///
+    /// # Errors
+    /// [`ModelError`] if there is no such level, a position is missing or outside its sequence, or as
+    /// [`Transformer::states_at_last`].
+    pub fn states_of(&self, levels: &[usize], sequences: &[Sampled]) -> Result<Tensor, ModelError> {
+        levels.iter().try_for_each(|&level| self.check_level(level))?;
+        let sequences = self.pieces(sequences)?;
+        self.check(sequences.iter().map(|sequence| sequence.tokens))?;
+        let pack = Pack::of(&sequences, self.place.device, self.padded)?;
+        Walk::start(&self.model, pack, Wanted::Sampled)?.states_at(levels)
+    }
+
+    /// Each sequence up to its last wanted position; in several pieces where the angles of its wanted positions differ.
+    fn pieces<'a>(&self, sequences: &[Sampled<'a>]) -> Result<Vec<Sampled<'a>>, ModelError> {
+        let mut changes: Vec<usize> = match &self.model.positions {
+            Positions::Learned(_) => Vec::new(),
+            Positions::Rotary(kinds) => kinds.iter().filter_map(|rotary| rotary.change()).collect(),
+        };
+        changes.sort_unstable();
+        changes.push(usize::MAX);
+        let mut pieces = Vec::with_capacity(sequences.len());
+        for &Sampled { tokens, positions } in sequences {
+            let ascending = positions.windows(2).all(|pair| pair[0] < pair[1]);
+            if !ascending || positions.last().is_none_or(|&last| last >= tokens.len()) {
+                return Err(ModelError::Positions { length: tokens.len() });
+            }
+            let mut rest = positions;
+            for &change in &changes {
+                let (before, others) = rest.split_at(rest.partition_point(|&position| position < change));
+                if let Some(&last) = before.last() {
+                    pieces.push(Sampled { tokens: &tokens[..=last], positions: before });
+                }
+                rest = others;
+            }
+        }
+        Ok(pieces)
+    }
+
     /// Starts a walk through the blocks, for a caller that decides on the way how far to go.
     ///
     /// ```no_run
@@ -142,7 +187,7 @@ impl Transformer {
     /// # Errors
     /// As [`Transformer::states_at_last`].
     pub fn start(&self, sequences: &[&[i64]]) -> Result<Walk<'_>, ModelError> {
-        Walk::start(&self.model, self.pack(sequences)?, Wanted::Last)
+        Walk::start(&self.model, self.pack(sequences)?, Wanted::Sampled)
     }
 
     fn check_level(&self, level: usize) -> Result<(), ModelError> {
@@ -151,15 +196,20 @@ impl Transformer {
     }
 
     fn pack(&self, sequences: &[&[i64]]) -> Result<Pack, ModelError> {
+        self.check(sequences.iter().copied())?;
+        Pack::new(sequences, self.place.device, self.padded)
+    }
+
+    fn check<'a>(&self, mut sequences: impl Iterator<Item = &'a [i64]>) -> Result<(), ModelError> {
         let Dimensions { context, vocab_size, .. } = self.model.dimensions;
-        for sequence in sequences {
+        sequences.try_for_each(|sequence| {
             if sequence.is_empty() || sequence.len() > context as usize {
                 return Err(ModelError::SequenceLength { found: sequence.len(), context });
             }
-            if let Some(&id) = sequence.iter().find(|id| !(0..vocab_size).contains(*id)) {
-                return Err(ModelError::TokenId { id, vocab_size });
+            match sequence.iter().find(|id| !(0..vocab_size).contains(*id)) {
+                Some(&id) => Err(ModelError::TokenId { id, vocab_size }),
+                None => Ok(()),
             }
-        }
-        Pack::new(sequences, self.place.device, self.padded)
+        })
     }
 }

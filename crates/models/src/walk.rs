@@ -10,8 +10,8 @@ use crate::pack::Pack;
 /// Which tokens' states are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// The last token's of each sequence.
-    Last,
+    /// The sampled tokens'.
+    Sampled,
     /// Every token's.
     Every,
 }
@@ -25,7 +25,7 @@ pub struct Walk<'a> {
     angles: Vec<PackAngles>,
     wanted: Wanted,
     level: usize,
-    /// The residual stream, (T, H); (N, H) where the last block has left only what is wanted.
+    /// The residual stream, (T, H); (R, H) where the last block has left only what is wanted.
     stream: Tensor,
 }
 
@@ -47,8 +47,8 @@ impl<'a> Walk<'a> {
                     .iter()
                     .map(|rotary| {
                         let all = rotary.at(&pack)?;
-                        let last = all.rows(&pack.last_rows)?;
-                        Ok(PackAngles { all, last })
+                        let sampled = all.rows(&pack.sorted_rows)?;
+                        Ok(PackAngles { all, sampled })
                     })
                     .collect::<Result<_, ModelError>>()?,
             };
@@ -61,8 +61,8 @@ impl<'a> Walk<'a> {
         self.level
     }
 
-    /// The hidden states at this level: of the last token of each sequence, in the order in which the sequences were
-    /// given, (N, H) f32.
+    /// The hidden states at this level: of the sampled tokens of each sequence, which is the last one unless told, in the
+    /// order in which the sequences were given, (R, H) f32.
     ///
     /// # Errors
     /// [`ModelError::Torch`] if libtorch refuses.
@@ -70,10 +70,10 @@ impl<'a> Walk<'a> {
         tch::no_grad(|| {
             let states = match self.wanted {
                 Wanted::Every => self.stream.shallow_clone(),
-                Wanted::Last if self.level == self.model.blocks.len() => {
+                Wanted::Sampled if self.level == self.model.blocks.len() => {
                     self.stream.f_index_select(0, &self.pack.restore)?
                 }
-                Wanted::Last => self.stream.f_index_select(0, &self.pack.sampled_rows)?,
+                Wanted::Sampled => self.stream.f_index_select(0, &self.pack.sampled_rows)?,
             };
             Ok(states.f_to_kind(Kind::Float)?)
         })
@@ -89,14 +89,26 @@ impl<'a> Walk<'a> {
         let block = blocks.get(self.level).ok_or_else(no_level)?;
         let is_last = self.level + 1 == blocks.len();
         self.stream = tch::no_grad(|| {
-            if is_last && self.wanted == Wanted::Last {
-                block.forward_last(&self.stream, &self.pack, &self.angles)
+            if is_last && self.wanted == Wanted::Sampled {
+                block.forward_sampled(&self.stream, &self.pack, &self.angles)
             } else {
                 block.forward(&self.stream, &self.pack, &self.angles)
             }
         })?;
         self.level += 1;
         Ok(())
+    }
+
+    /// The states at some levels, ascending; no block behind the last of them is computed.
+    pub(crate) fn states_at(mut self, levels: &[usize]) -> Result<Tensor, ModelError> {
+        let mut states = Vec::with_capacity(levels.len());
+        for &level in levels {
+            while self.level < level {
+                self.advance()?;
+            }
+            states.push(self.state()?);
+        }
+        Ok(Tensor::f_stack(&states, 0)?)
     }
 
     /// The states at this level and those up to `level`.

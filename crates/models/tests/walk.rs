@@ -8,7 +8,7 @@ use std::path::Path;
 use onejump_models::ModelError;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
-use onejump_models::transformer::Transformer;
+use onejump_models::transformer::{Sampled, Transformer};
 use tch::Tensor;
 
 /// Sums over a few dozen values in another order: a few roundings of f32 (6e-8) per block.
@@ -81,6 +81,54 @@ fn all_positions_are_the_last_ones_of_each_beginning() {
         assert!(difference(&all, &expected) < TOLERANCE, "{name}: {}", difference(&all, &expected));
         let some = model.states(tokens, 1).unwrap();
         assert_eq!(some, all.narrow(0, 0, 2), "{name}");
+    });
+}
+
+/// More tokens than the windows and the first angles of any case reach, several of one length, and as many, fewer or more
+/// wanted positions than its neighbours.
+#[test]
+fn wanted_positions_have_the_states_of_beginnings_that_end_there() {
+    let tokens = |length: i64, first: i64| (0..length).map(|i| (first + 7 * i) % 96).collect::<Vec<_>>();
+    let texts = [tokens(30, 5), tokens(9, 11), tokens(30, 2), tokens(1, 90), tokens(26, 3), tokens(9, 4)];
+    let positions: [&[usize]; 6] =
+        [&[0, 3, 15, 16, 17, 28], &[8], &[2], &[0], &[0, 1, 2, 3, 9, 10, 11, 21, 25], &[5, 6]];
+    let sequences: Vec<_> =
+        texts.iter().zip(positions).map(|(tokens, positions)| Sampled { tokens, positions }).collect();
+    let beginnings = sequences.iter().flat_map(|sequence| {
+        sequence.positions.iter().map(|&position| &sequence.tokens[..=position]).collect::<Vec<_>>()
+    });
+    let beginnings: Vec<&[i64]> = beginnings.collect();
+    each_case(|name, model| {
+        let levels: Vec<usize> = (0..=model.blocks()).collect();
+        for padded in [false, true] {
+            let model = model.shallow_clone().with_padding(padded);
+            let expected = model.states_at_last(&beginnings).unwrap(); // (K + 1, R, H)
+            let ours = model.states_of(&levels, &sequences).unwrap();
+            assert_eq!(ours.size(), expected.size());
+            for level in 0..levels.len() as i64 {
+                let error = difference(&ours.get(level), &expected.get(level));
+                assert!(error < TOLERANCE, "{name}, level {level}, padded {padded}: {error}");
+            }
+            let some = model.states_of(&[0, 2], &sequences).unwrap();
+            assert_eq!(some.get(0), ours.get(0), "{name}");
+            assert_eq!(some.get(1), ours.get(2), "{name}");
+        }
+    });
+}
+
+#[test]
+fn last_positions_alone_are_computed_as_ever() {
+    let last: Vec<[usize; 1]> = SEQUENCES.iter().map(|tokens| [tokens.len() - 1]).collect();
+    let sequences: Vec<_> =
+        SEQUENCES.iter().zip(&last).map(|(tokens, positions)| Sampled { tokens, positions }).collect();
+    each_case(|name, model| {
+        let levels: Vec<usize> = (0..=model.blocks()).collect();
+        let expected = model.states_at_last(&SEQUENCES).unwrap();
+        assert_eq!(model.states_of(&levels, &sequences).unwrap(), expected, "{name}");
+        for positions in [&[][..], &[1, 1], &[2, 1], &[4]] {
+            let refused = model.states_of(&levels, &[Sampled { tokens: SEQUENCES[0], positions }]);
+            assert!(matches!(refused, Err(ModelError::Positions { length: 4 })), "{name}");
+        }
     });
 }
 

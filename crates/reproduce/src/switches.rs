@@ -16,6 +16,10 @@ pub struct Switches {
     /// Whether a beginning-of-sequence token comes first: auto (as the tokenizer does), always, never
     #[arg(long, default_value = Self::BOS)]
     pub bos: String,
+    /// Positions of a sentence that are sampled: a number, or all
+    #[arg(long, value_name = "N|all", default_value = Self::POSITIONS)]
+    #[serde(skip_serializing_if = "is_one")] // Runs from before there was a choice go on.
+    pub positions: String,
     /// Never sample position 0
     #[arg(long)]
     pub no_position_0: bool,
@@ -41,6 +45,7 @@ impl Switches {
     const DTYPE: &str = "f32";
     const STORE_DTYPE: &str = "f32";
     const BOS: &str = "auto";
+    const POSITIONS: &str = "1";
     const TARGET: &str = "pre-norm";
     const CONVENTION: LevelConvention = LevelConvention::Exit;
 
@@ -50,6 +55,9 @@ impl Switches {
             ["--dtype", &self.dtype, "--store-dtype", &self.store_dtype, "--bos", &self.bos]
                 .map(Into::into)
                 .into();
+        if !is_one(&self.positions) {
+            arguments.extend(["--positions".to_owned(), self.positions.clone()]);
+        }
         if self.no_position_0 {
             arguments.push("--no-position-0".to_owned());
         }
@@ -79,18 +87,40 @@ impl Switches {
     }
 }
 
+fn is_one(positions: &str) -> bool {
+    positions == Switches::POSITIONS
+}
+
 impl Default for Switches {
     fn default() -> Self {
         Self {
             dtype: Self::DTYPE.into(),
             store_dtype: Self::STORE_DTYPE.into(),
             bos: Self::BOS.into(),
+            positions: Self::POSITIONS.into(),
             no_position_0: false,
             target: Self::TARGET.into(),
             convention: Self::CONVENTION,
             epochs: None,
             batch_size: None,
             learning_rate: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_said_where_there_are_several() {
+        let with = |positions: &str| Switches { positions: positions.into(), ..Switches::default() };
+        assert!(!with("1").capture().contains(&"--positions".to_owned()));
+        assert!(with("8").capture().ends_with(&["--positions".to_owned(), "8".to_owned()]));
+        let text = |positions| toml::to_string(&with(positions)).unwrap();
+        assert!(!text("1").contains("positions = "));
+        for positions in ["1", "8", "all"] {
+            assert_eq!(toml::from_str::<Switches>(&text(positions)).unwrap(), with(positions));
         }
     }
 }

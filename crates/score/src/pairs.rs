@@ -30,6 +30,7 @@ pub fn scores(
     jumps: &ShortcutFile,
     observer: &dyn Observer,
 ) -> Result<Vec<Score>, ScoreError> {
+    hidden.check_levels(0..=hidden.blocks())?;
     let jumps = Jumps::stack(jumps)?;
     if jumps.first.depth() != hidden.hidden_size() {
         return Err(ScoreError::Jump(format!(

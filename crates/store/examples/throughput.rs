@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use onejump_program::say;
+use onejump_store::StoreError;
 use onejump_store::dtype::StoreDtype;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::part::{PartRows, read_level, write_part};
@@ -31,7 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         sentences: vec![None; samples],
         token_ids: vec![vec![0]; samples],
         positions: vec![0; samples],
-        levels: (0..levels).map(|level| hidden.level(level)).collect::<Result<_, _>>()?,
+        texts: None,
+        levels: (0..levels)
+            .map(|level| Ok((level, hidden.level(level)?)))
+            .collect::<Result<_, StoreError>>()?,
     };
     for dtype in [StoreDtype::F32, StoreDtype::F16, StoreDtype::Bf16] {
         let path = scratch.join(format!("{}.parquet", dtype.name()));

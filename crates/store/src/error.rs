@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::FileError;
+use onejump_core::levels::Levels;
 
 use crate::dtype::StoreDtype;
 
@@ -76,6 +77,20 @@ pub enum StoreError {
         level: usize,
         /// K, the last level.
         blocks: usize,
+    },
+    /// The folder was captured with the states of other levels.
+    #[error(
+        "{}: has the states of levels {stored} alone, and {missing} are needed here; run onejump-capture into another folder without \
+         --levels, or with these too",
+        dir.display()
+    )]
+    MissingLevels {
+        /// The folder.
+        dir: PathBuf,
+        /// The levels that it has.
+        stored: Levels,
+        /// Those that it would need beside.
+        missing: Levels,
     },
     /// The states have another width than the model's.
     #[error("{}: column '{column}' has {found} values a row, expected H = {expected}", path.display())]

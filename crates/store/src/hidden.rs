@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
+use onejump_core::levels::Levels;
 use onejump_core::manifest::{HiddenManifest, Part};
 use rayon::prelude::*;
 
@@ -114,6 +115,25 @@ impl HiddenStates {
         self.manifest.inputs.blocks
     }
 
+    /// The levels whose states are stored, ascending: 0..=K, unless fewer were captured.
+    pub fn levels(&self) -> Vec<usize> {
+        self.manifest.inputs.stored_levels()
+    }
+
+    /// Refuses a folder that lacks the states of some levels: what needs all of them asks before it begins.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingLevels`], which names them.
+    pub fn check_levels(&self, needed: impl IntoIterator<Item = usize>) -> Result<(), StoreError> {
+        let stored = self.levels();
+        let missing = Levels::new(needed.into_iter().filter(|level| !stored.contains(level)));
+        if missing.as_slice().is_empty() {
+            return Ok(());
+        }
+        let (dir, stored) = (self.dir.clone(), Levels::new(stored));
+        Err(StoreError::MissingLevels { dir, stored, missing })
+    }
+
     /// The states of one level, (N, H) row-major, in the order of the samples.
     ///
     /// # Errors
@@ -134,6 +154,7 @@ impl HiddenStates {
         if level > self.blocks() {
             return Err(StoreError::NoLevel { dir: self.dir.clone(), level, blocks: self.blocks() });
         }
+        self.check_levels([level])?;
         let hidden_size = self.hidden_size();
         self.read_rows(samples, hidden_size, |path| part::read_level(path, level, hidden_size))
     }
@@ -144,6 +165,22 @@ impl HiddenStates {
     /// [`StoreError`] if a part is damaged.
     pub fn positions(&self) -> Result<Vec<u32>, StoreError> {
         self.read_rows(0..self.samples(), 1, part::read_positions)
+    }
+
+    /// Which text each sample is of, in the order of the samples, in which the samples of a text lie side by side. No
+    /// states are read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a part is damaged.
+    pub fn text_ids(&self) -> Result<Vec<u64>, StoreError> {
+        if self.manifest.inputs.texts.is_some() {
+            return self.read_rows(0..self.samples(), 1, part::read_text_ids);
+        }
+        let samples = self.samples() as u64;
+        Ok(self
+            .kept
+            .as_ref()
+            .map_or_else(|| (0..samples).collect(), |kept| kept.iter().map(|&row| row as u64).collect()))
     }
 
     /// How many tokens the sentence of each sample has, in the order of the samples.
@@ -233,7 +270,8 @@ mod tests {
     #[test]
     fn some_rows_of_a_level_are_those_of_the_whole_level() {
         let dir = folder(|number, rows| {
-            rows.levels[1] = (0..rows.levels[1].len()).map(|place| (number * 10 + place) as f32).collect();
+            let count = rows.levels[&1].len();
+            rows.levels.insert(1, (0..count).map(|place| (number * 10 + place) as f32).collect());
             rows.positions[0] = u32::from(number > 0);
         });
         let all = HiddenStates::open(dir.path()).unwrap();

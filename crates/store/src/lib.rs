@@ -20,7 +20,8 @@
 //!     sentences: vec![Some("One jump.".into()), None],
 //!     token_ids: vec![vec![5, 6, 7], vec![8]],
 //!     positions: vec![2, 0],
-//!     levels: vec![vec![0.5; 2 * 4], vec![-1.0; 2 * 4]], // K + 1 = 2 levels, each (N = 2, H = 4)
+//!     texts: None,
+//!     levels: [(0, vec![0.5; 2 * 4]), (1, vec![-1.0; 2 * 4])].into(), // levels 0 and 1, each (N = 2, H = 4)
 //! };
 //! write_part(&path, &rows, 4, StoreDtype::F32)?;
 //! assert_eq!(read_level(&path, 1, 4)?, vec![-1.0; 8]);

@@ -1,5 +1,6 @@
 //! One Parquet part of hidden states: one row per sample, one column per level.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::StoreError;
 use crate::dtype::StoreDtype;
 use crate::table::{self, column, full_column, wrong_type};
 
-/// The rows of a part: N samples, K + 1 levels.
+/// The rows of a part: N samples, at the levels that are stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartRows {
     /// The samples' numbers in the whole folder.
@@ -32,8 +33,19 @@ pub struct PartRows {
     pub token_ids: Vec<Vec<i32>>,
     /// The sampled positions.
     pub positions: Vec<u32>,
-    /// The states at each level 0..=K, (N, H) row-major.
-    pub levels: Vec<Vec<f32>>,
+    /// Which text each row is of; none where each is of another.
+    pub texts: Option<TextRows>,
+    /// The states at each level that is stored, (N, H) row-major.
+    pub levels: BTreeMap<usize, Vec<f32>>,
+}
+
+/// Which text each row of a part is of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TextRows {
+    /// The texts' numbers in the input.
+    pub text_ids: Vec<u64>,
+    /// Which piece of its text a row is of, from 0: long texts are cut.
+    pub chunks: Vec<u32>,
 }
 
 /// Writes a part, whole or not at all, compressed with Zstandard.
@@ -56,7 +68,12 @@ pub fn write_part(
         Arc::new(token_ids),
         Arc::new(UInt32Array::from(rows.positions.clone())),
     ];
-    for (level, states) in rows.levels.iter().enumerate() {
+    if let Some(texts) = &rows.texts {
+        arrays.push(Arc::new(UInt64Array::from(texts.text_ids.clone())));
+        arrays.push(Arc::new(UInt32Array::from(texts.chunks.clone())));
+    }
+    let levels: Vec<usize> = rows.levels.keys().copied().collect();
+    for (&level, states) in &rows.levels {
         let name = level_column(level);
         let values: ArrayRef = match dtype {
             StoreDtype::F32 => Arc::new(Float32Array::from(states.clone())),
@@ -67,13 +84,14 @@ pub fn write_part(
             .map_err(StoreError::arrow(path))?;
         arrays.push(Arc::new(list));
     }
-    let fields = columns(rows.levels.len(), hidden_size, dtype).into_iter().map(|(name, data_type)| {
+    let columns = columns(rows.texts.is_some(), &levels, hidden_size, dtype);
+    let fields = columns.into_iter().map(|(name, data_type)| {
         let nullable = name == "sentence";
         Field::new(name, data_type, nullable)
     });
     let schema = Schema::new(fields.collect::<Vec<_>>());
     let batch = RecordBatch::try_new(Arc::new(schema), arrays).map_err(StoreError::arrow(path))?;
-    table::write(path, &batch, properties(rows.levels.len(), dtype))
+    table::write(path, &batch, properties(&levels, dtype))
 }
 
 fn item(data_type: DataType) -> Arc<Field> {
@@ -111,10 +129,10 @@ fn half_states(path: &Path, column: &str, states: &[f32]) -> Result<Float16Array
     Ok(Float16Array::from(half))
 }
 
-fn properties(levels: usize, dtype: StoreDtype) -> WriterProperties {
+fn properties(levels: &[usize], dtype: StoreDtype) -> WriterProperties {
     let zstd = Compression::ZSTD(ZstdLevel::default());
     let mut builder = WriterProperties::builder().set_compression(zstd);
-    for level in 0..levels {
+    for &level in levels {
         let path = ColumnPath::new(vec![level_column(level), "list".to_owned(), "item".to_owned()]);
         builder = builder
             .set_column_dictionary_enabled(path.clone(), false)
@@ -181,9 +199,23 @@ fn all_finite(values: &[f32]) -> bool {
 /// # Errors
 /// [`StoreError`] if the column is missing or of another type.
 pub fn read_sample_ids(path: &Path) -> Result<Vec<u64>, StoreError> {
-    let batch = table::read(path, &["sample_id"])?;
-    let ids: &UInt64Array = full_column(path, &batch, "sample_id", "uint64")?;
-    Ok(ids.values().to_vec())
+    read_u64(path, "sample_id")
+}
+
+/// Reads which text each row of a part is of; a part whose rows are of a text each has no such column.
+///
+/// # Errors
+/// [`StoreError`] if the column is missing or of another type.
+pub fn read_text_ids(path: &Path) -> Result<Vec<u64>, StoreError> {
+    read_u64(path, "text_id")
+}
+
+/// Reads which piece of its text each row of a part is of, where parts say so.
+///
+/// # Errors
+/// [`StoreError`] if the column is missing or of another type.
+pub fn read_chunks(path: &Path) -> Result<Vec<u32>, StoreError> {
+    read_u32(path, "chunk")
 }
 
 /// Reads the sampled positions of a part.
@@ -191,9 +223,19 @@ pub fn read_sample_ids(path: &Path) -> Result<Vec<u64>, StoreError> {
 /// # Errors
 /// [`StoreError`] if the column is missing or of another type.
 pub fn read_positions(path: &Path) -> Result<Vec<u32>, StoreError> {
-    let batch = table::read(path, &["position"])?;
-    let positions: &UInt32Array = full_column(path, &batch, "position", "uint32")?;
-    Ok(positions.values().to_vec())
+    read_u32(path, "position")
+}
+
+fn read_u64(path: &Path, name: &str) -> Result<Vec<u64>, StoreError> {
+    let batch = table::read(path, &[name])?;
+    let values: &UInt64Array = full_column(path, &batch, name, "uint64")?;
+    Ok(values.values().to_vec())
+}
+
+fn read_u32(path: &Path, name: &str) -> Result<Vec<u32>, StoreError> {
+    let batch = table::read(path, &[name])?;
+    let values: &UInt32Array = full_column(path, &batch, name, "uint32")?;
+    Ok(values.values().to_vec())
 }
 
 /// Reads the token ids of a part.
@@ -213,16 +255,25 @@ pub fn read_token_ids(path: &Path) -> Result<Vec<Vec<i32>>, StoreError> {
     (0..batch.num_rows()).map(row).collect()
 }
 
-/// The names and types of a part's columns, in their order.
-pub(crate) fn columns(levels: usize, hidden_size: usize, dtype: StoreDtype) -> Vec<(String, DataType)> {
+/// The names and types of a part's columns, in their order; with those that say which text a row is of, or without.
+pub(crate) fn columns(
+    texts: bool,
+    levels: &[usize],
+    hidden_size: usize,
+    dtype: StoreDtype,
+) -> Vec<(String, DataType)> {
     let mut columns = vec![
         ("sample_id".to_owned(), DataType::UInt64),
         ("sentence".to_owned(), DataType::Utf8),
         ("token_ids".to_owned(), DataType::List(item(DataType::Int32))),
         ("position".to_owned(), DataType::UInt32),
     ];
+    if texts {
+        columns.push(("text_id".to_owned(), DataType::UInt64));
+        columns.push(("chunk".to_owned(), DataType::UInt32));
+    }
     let level = DataType::FixedSizeList(item(dtype.arrow()), hidden_size as i32);
-    columns.extend((0..levels).map(|number| (level_column(number), level.clone())));
+    columns.extend(levels.iter().map(|&number| (level_column(number), level.clone())));
     columns
 }
 
@@ -238,7 +289,11 @@ mod tests {
             sentences: (0..n).map(|i| (i % 2 == 0).then(|| format!("Sentence {i}."))).collect(),
             token_ids: (0..n).map(|i| (0..i as i32 + 1).collect()).collect(),
             positions: (0..n as u32).collect(),
-            levels: vec![states.clone(), states.iter().map(|x| -x).collect()],
+            texts: (n % 2 == 1).then(|| TextRows {
+                text_ids: (0..n as u64).map(|row| row / 3).collect(),
+                chunks: (0..n as u32).map(|row| row % 3).collect(),
+            }),
+            levels: BTreeMap::from([(0, states.clone()), (1, states.iter().map(|x| -x).collect())]),
         }
     }
 
@@ -257,10 +312,12 @@ mod tests {
             for level in 0..2 {
                 let read = read_level(&path, level, hidden_size).unwrap();
                 let bits = |states: &[f32]| states.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-                prop_assert_eq!(bits(&read), bits(&rows.levels[level]));
+                prop_assert_eq!(bits(&read), bits(&rows.levels[&level]));
             }
             prop_assert_eq!(read_positions(&path).unwrap(), rows.positions.clone());
             prop_assert_eq!(read_token_ids(&path).unwrap(), rows.token_ids);
+            let texts = read_text_ids(&path).ok().zip(read_chunks(&path).ok());
+            prop_assert_eq!(texts.map(|(text_ids, chunks)| TextRows { text_ids, chunks }), rows.texts);
         }
     }
 

@@ -98,18 +98,19 @@ impl Check<'_> {
             return problems;
         }
         self.samples(&path).unwrap_or_else(&mut add);
-        for level in 0..=self.manifest.inputs.blocks {
+        for level in self.manifest.inputs.stored_levels() {
             self.level(&path, level).unwrap_or_else(&mut add);
         }
         problems
     }
 
     fn schema(&self, path: &Path) -> Result<(), StoreError> {
-        let CaptureInputs { blocks, hidden_size, .. } = self.manifest.inputs;
+        let inputs = &self.manifest.inputs;
+        let CaptureInputs { hidden_size, texts, .. } = *inputs;
         let builder = table::open(path)?;
         let found: Vec<_> =
             builder.schema().fields().iter().map(|field| (field.name(), field.data_type())).collect();
-        let expected = part::columns(blocks + 1, hidden_size, self.dtype);
+        let expected = part::columns(texts.is_some(), &inputs.stored_levels(), hidden_size, self.dtype);
         for (name, data_type) in &expected {
             match found.iter().find(|(found, _)| *found == name) {
                 None => return Err(StoreError::content(path, format!("has no column '{name}'"))),
@@ -138,6 +139,16 @@ impl Check<'_> {
         }
         if let Some((row, id)) = (first..).zip(&ids).find(|(expected, id)| expected != *id) {
             return wrong(format!("has sample {id} where {row} should be"));
+        }
+        if self.manifest.inputs.texts.is_some() {
+            let (texts, chunks) = (part::read_text_ids(path)?, part::read_chunks(path)?);
+            let rows: Vec<_> = texts.into_iter().zip(chunks).collect();
+            if let Some(row) = rows.windows(2).position(|pair| pair[0] > pair[1]) {
+                return wrong(format!(
+                    "sample {}: its text comes before that of the sample before it",
+                    ids[row + 1]
+                ));
+            }
         }
         let (positions, tokens) = (part::read_positions(path)?, part::read_token_ids(path)?);
         for ((id, &position), tokens) in ids.iter().zip(&positions).zip(&tokens) {
@@ -185,8 +196,8 @@ pub(crate) mod tests {
     use onejump_core::manifest::FORMAT;
 
     use super::*;
-    use crate::hidden::HiddenStates;
-    use crate::part::{PartRows, write_part};
+    use crate::hidden::{HiddenStates, Selection};
+    use crate::part::{PartRows, TextRows, write_part};
 
     pub(crate) const H: usize = 2;
     pub(crate) const SAMPLES: usize = 5;
@@ -203,7 +214,8 @@ pub(crate) mod tests {
                 sentences: vec![None; samples],
                 token_ids: vec![vec![1, 2]; samples],
                 positions: vec![1; samples],
-                levels: vec![vec![number as f32; samples * H]; 2],
+                texts: None,
+                levels: (0..2).map(|level| (level, vec![number as f32; samples * H])).collect(),
             };
             change(number, &mut rows);
             let path = dir.path().join(part_file(number));
@@ -239,14 +251,42 @@ pub(crate) mod tests {
     fn a_whole_folder_has_no_problems_and_everything_wrong_is_named() {
         finds(folder(|_, _| {}).path(), &[]);
         let wrong = folder(|number, rows| match number {
-            0 => rows.levels[1][3] = f32::NAN,
+            0 => rows.levels.get_mut(&1).unwrap()[3] = f32::NAN,
             1 => rows.sample_ids[1] = 7,
             _ => rows.positions[0] = 2,
         });
         let expected = ["level_01' is NaN in row 1", "sample 7 where 3", "sample 4: position 2 is outside"];
         finds(wrong.path(), &expected);
         finds(folder(|_, rows| rows.token_ids[0][0] = 3).path(), &["token id 3"; 3]);
-        finds(folder(|_, rows| drop(rows.levels.pop())).path(), &["no column 'level_01'"; 3]);
+        finds(folder(|_, rows| drop(rows.levels.pop_last())).path(), &["no column 'level_01'"; 3]);
+    }
+
+    /// A folder whose manifest says that parts name their texts.
+    fn of_texts(text_ids: impl Fn(usize) -> [u64; 2]) -> tempfile::TempDir {
+        let dir = folder(|number, rows| {
+            let rows_of_part = rows.sample_ids.len();
+            let text_ids = text_ids(number)[..rows_of_part].to_vec();
+            rows.texts = Some(TextRows { text_ids, chunks: vec![0; rows_of_part] });
+        });
+        let mut manifest = HiddenManifest::read(dir.path()).unwrap();
+        manifest.inputs.texts = Some(2);
+        manifest.write(dir.path()).unwrap();
+        dir
+    }
+
+    #[test]
+    fn texts_are_read_by_themselves_and_come_in_order() {
+        let dir = of_texts(|number| [[0, 0], [0, 7], [7, 7]][number]);
+        finds(dir.path(), &[]);
+        let states = HiddenStates::open(dir.path()).unwrap();
+        assert_eq!(states.text_ids().unwrap(), [0, 0, 0, 7, 7]);
+        let first = Selection { first: Some(4), without_position_0: false };
+        assert_eq!(states.select(first).unwrap().text_ids().unwrap(), [0, 0, 0, 7]);
+        let wrong = of_texts(|number| [[0, 0], [7, 0], [7, 7]][number]);
+        finds(wrong.path(), &["sample 3: its text comes before that of the sample before it"]);
+        // Where each sample is a text of its own, its number is the text's.
+        let states = HiddenStates::open(folder(|_, _| {}).path()).unwrap();
+        assert_eq!(states.text_ids().unwrap(), [0, 1, 2, 3, 4]);
     }
 
     #[test]
@@ -256,7 +296,7 @@ pub(crate) mod tests {
         let open = || HiddenStates::open(dir.path()).unwrap_err().to_string();
         assert_eq!(HiddenStates::open(dir.path()).unwrap().samples(), SAMPLES);
         // The part of another run has the same shape and other states.
-        let other = folder(|_, rows| rows.levels[0][0] = 0.5);
+        let other = folder(|_, rows| rows.levels.get_mut(&0).unwrap()[0] = 0.5);
         std::fs::copy(other.path().join(part_file(1)), part(1)).unwrap();
         assert!(open().contains("part-00001.parquet") && open().contains("SHA-256"), "{}", open());
         std::fs::write(part(0), "cut").unwrap();

@@ -26,6 +26,7 @@ use crate::trained::{Set, TrainedSet};
 /// [`TrainError`] if the states cannot be read, the arguments make no sense, or training diverges.
 pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, TrainError> {
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
+    hidden.check_levels(0..=hidden.blocks())?;
     let rank = config.validated_rank(&hidden)?;
     if config.kind == ShortcutKind::OneJump {
         return train_one_jump(config, &hidden, rank, observer);
@@ -52,6 +53,7 @@ pub fn train_together(
     observer: &dyn Observer,
 ) -> Result<Vec<ShortcutFile>, TrainError> {
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
+    hidden.check_levels(0..=hidden.blocks())?;
     let of_set = |set: &Set| Config { kind: set.kind, rank: Some(set.rank), ..config.clone() };
     let configs: Vec<_> = sets.iter().map(of_set).collect();
     for config in &configs {

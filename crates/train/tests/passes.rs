@@ -48,7 +48,8 @@ fn write_states(dir: &Path) {
             sentences: vec![None; samples],
             token_ids: vec![vec![1, 2]; samples],
             positions: vec![1; samples],
-            levels: levels.iter().map(rows).collect(),
+            texts: None,
+            levels: levels.iter().map(rows).enumerate().collect(),
         };
         let file = part_file(number);
         let path = dir.join(&file);
