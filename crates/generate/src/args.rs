@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -8,7 +9,10 @@ use clap::{CommandFactory, Parser};
 use onejump_core::files::FileError;
 use onejump_generate::{Config, GenerateError, Mode, Sampling};
 
-/// Go on with a text: in full, or with drafts from an early level, which the model verifies.
+/// [`Ngram::LENGTH`](onejump_generate::Ngram::LENGTH), as clap wants it.
+const NGRAM: &str = "3";
+
+/// Go on with a text: in full, or with drafts from an early level or the text so far, which the model verifies.
 ///
 /// The text goes to stdout as it comes, what it took to stderr. Speculative text is the same as in full, byte for byte.
 #[derive(Parser)]
@@ -56,7 +60,7 @@ pub struct Args {
     /// Go on behind the model's end tokens
     #[arg(long)]
     ignore_eos: bool,
-    /// full, or speculative: an early level drafts tokens, which the model verifies
+    /// full, or speculative: an early level or the text so far drafts tokens, which the model verifies
     #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
     mode: Mode,
     /// The jump that drafts, from onejump-score or onejump-train; the model's own head without
@@ -65,7 +69,10 @@ pub struct Args {
     /// The level that drafts
     #[arg(long, value_name = "K")]
     level: Option<usize>,
-    /// How many tokens to draft at a time at most
+    /// Look the last N tokens up in the text so far, and draft what came behind them; before --level does
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = NGRAM)]
+    ngram: Option<NonZeroUsize>,
+    /// How many tokens to draft at a time at most; by default 1 for --level, 5 for --ngram
     #[arg(long, value_name = "N")]
     draft_max: Option<usize>,
     /// Also run in full, compare, and say how long that took
@@ -106,23 +113,26 @@ impl Args {
             ignore_ends: self.ignore_eos,
             mode: self.mode,
             jump: self.jump,
-            level: self.level.unwrap_or(plain.level),
-            most_drafts: self.draft_max.unwrap_or(plain.most_drafts),
+            level: self.level,
+            ngram: self.ngram.map(NonZeroUsize::get),
+            most_drafts: self.draft_max,
             check: self.check,
             ..plain
         })
     }
 
-    /// What is for drafts alone must not be ignored in silence, and what drafts must be told its level.
+    /// What is for drafts alone must not be ignored in silence, and something must draft.
     fn check_usage(&self) {
+        let drafter = self.level.is_some() || self.ngram.is_some();
         let reason = match self.mode {
-            Mode::Full
-                if self.jump.is_some() || self.level.is_some() || self.draft_max.is_some() || self.check =>
-            {
-                "--jump, --level, --draft-max and --check are for --mode speculative"
+            Mode::Full if drafter || self.jump.is_some() || self.draft_max.is_some() || self.check => {
+                "--jump, --level, --ngram, --draft-max and --check are for --mode speculative"
             }
-            Mode::Speculative if self.level.is_none() => {
-                "--mode speculative needs --level K: the level that drafts"
+            Mode::Speculative if !drafter => {
+                "--mode speculative needs --level K, the level that drafts, or --ngram"
+            }
+            Mode::Speculative if self.jump.is_some() && self.level.is_none() => {
+                "--jump needs --level K: the level that drafts"
             }
             _ => return,
         };

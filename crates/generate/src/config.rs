@@ -14,7 +14,8 @@ use crate::sampling::Sampling;
 pub enum Mode {
     /// Every token goes through all blocks by itself.
     Full,
-    /// An early level drafts tokens, which go through the other blocks together and are verified. The text is the same.
+    /// An early level, or the text so far, drafts tokens, which go through the blocks together and are verified. The
+    /// text is the same.
     Speculative,
 }
 
@@ -42,9 +43,12 @@ pub struct Config {
     /// The file of the jump that drafts; the model's own head reads the early level without.
     pub jump: Option<PathBuf>,
     /// The level that drafts.
-    pub level: usize,
-    /// How many tokens are drafted at a time at most.
-    pub most_drafts: usize,
+    pub level: Option<usize>,
+    /// How many of the last tokens are looked up in the text so far; what came behind them drafts.
+    pub ngram: Option<usize>,
+    /// How many tokens are drafted at a time at most; [`Jump::MOST`](crate::Jump::MOST) and
+    /// [`Ngram::MOST`](crate::Ngram::MOST) without.
+    pub most_drafts: Option<usize>,
     /// Also runs in full and compares.
     pub check: bool,
 }
@@ -54,8 +58,6 @@ impl Config {
     pub const TOKENS: usize = 128;
     /// The most room that is made for a text, if nothing else is said.
     pub const CONTEXT: usize = 4096;
-    /// How many tokens are drafted at a time: with a third of the drafts accepted a second one is not worth its blocks.
-    pub const DRAFTS: usize = 1;
 
     /// The most likely tokens, in full.
     pub fn new(model: &str, prompt: &str) -> Self {
@@ -70,8 +72,9 @@ impl Config {
             ignore_ends: false,
             mode: Mode::Full,
             jump: None,
-            level: 1,
-            most_drafts: Self::DRAFTS,
+            level: None,
+            ngram: None,
+            most_drafts: None,
             check: false,
         }
     }

@@ -12,8 +12,8 @@ pub struct Decoder<'a> {
     session: Session,
     head: &'a Head,
     sampling: Sampling,
-    /// What drafts, and how many tokens at most.
-    drafter: Option<(&'a Drafter, usize)>,
+    /// What drafts: the first that has something.
+    drafters: &'a [Drafter],
     ends: &'a [i64],
     blocks: usize,
     /// The whole text. Its last token is not in the session yet.
@@ -38,7 +38,7 @@ impl<'a> Decoder<'a> {
         head: &'a Head,
         prompt: &[i64],
         sampling: Sampling,
-        drafter: Option<(&'a Drafter, usize)>,
+        drafters: &'a [Drafter],
         ends: &'a [i64],
     ) -> Result<Self, GenerateError> {
         let before = prompt.len().saturating_sub(1);
@@ -46,7 +46,7 @@ impl<'a> Decoder<'a> {
         session.push(&prompt[..before])?;
         session.advance(blocks, before)?;
         let text = prompt.to_vec();
-        Ok(Self { session, head, sampling, drafter, ends, blocks, text, drafts: Drafts::default() })
+        Ok(Self { session, head, sampling, drafters, ends, blocks, text, drafts: Drafts::default() })
     }
 
     /// What became of the drafts so far.
@@ -82,18 +82,15 @@ impl<'a> Decoder<'a> {
         Ok(&self.text[known..])
     }
 
-    /// Drafts some tokens, which wait at the drafter's level; the last one stands at level 0.
+    /// Drafts some tokens with the first drafter that has any.
     fn draft(&mut self, most: usize) -> Result<Vec<i64>, GenerateError> {
-        let mut drafts = Vec::new();
-        let Some((drafter, count)) = self.drafter else { return Ok(drafts) };
-        let room = self.session.capacity() - self.session.len();
-        while drafts.len() < count.min(most).min(room) {
-            let length = self.session.len();
-            self.session.advance(drafter.level(), length)?;
-            let token = drafter.draft(&self.session, self.head, length - 1);
-            self.session.push(&[token])?;
-            drafts.push(token);
+        let most = most.min(self.session.capacity() - self.session.len());
+        for drafter in self.drafters {
+            let drafts = drafter.draft(&mut self.session, self.head, &self.text, most)?;
+            if !drafts.is_empty() {
+                return Ok(drafts);
+            }
         }
-        Ok(drafts)
+        Ok(Vec::new())
     }
 }

@@ -1,11 +1,11 @@
-//! Goes on with a text: in full, or with drafts from an early level, which the model verifies.
+//! Goes on with a text: in full, or with drafts from an early level or the text so far, which the model verifies.
 //!
 //! | task | where |
 //! |---|---|
 //! | a text from a prompt | [`generate`], [`Config`] |
 //! | tokens from tokens | [`Decoder`] |
 //! | how a token is chosen from logits | [`Sampling`] |
-//! | what drafts a token at an early level | [`Drafter`] |
+//! | what drafts tokens: an early level, the text so far | [`Drafter`], [`Jump`], [`Ngram`] |
 //!
 //! ```no_run
 //! use onejump_core::observe::Silent;
@@ -36,7 +36,7 @@ mod text;
 
 pub use config::{Config, Mode};
 pub use decoder::{Decoder, Step};
-pub use drafter::Drafter;
+pub use drafter::{Drafter, Jump, Ngram};
 pub use error::GenerateError;
 pub use outcome::{Drafts, End, Outcome, Times};
 pub use run::generate;

@@ -17,7 +17,7 @@ use tokenizers::Tokenizer;
 use crate::GenerateError;
 use crate::config::{Config, Mode};
 use crate::decoder::{Decoder, Step};
-use crate::drafter::Drafter;
+use crate::drafter::{Drafter, Jump, Ngram};
 use crate::outcome::{End, Outcome, Times};
 use crate::text::Stops;
 
@@ -59,7 +59,7 @@ struct Loaded {
     context: usize,
     model: Arc<Model>,
     head: Head,
-    drafter: Option<Drafter>,
+    drafters: Vec<Drafter>,
     ends: Vec<i64>,
 }
 
@@ -79,18 +79,18 @@ impl Loaded {
         if prompt.len() >= context {
             return Err(GenerateError::LongPrompt { tokens: prompt.len(), context });
         }
-        if config.mode == Mode::Speculative && config.level >= outline.blocks {
-            return Err(GenerateError::Level { level: config.level, blocks: outline.blocks });
+        if let Some(level) = config.level.filter(|&level| level >= outline.blocks) {
+            return Err(GenerateError::Level { level, blocks: outline.blocks });
         }
         let model = Arc::new(Model::load(&mut checkpoint)?);
         observer.check()?;
         let head = head::Head::load(&mut checkpoint, Place::CPU)?;
-        let drafter = match config.mode {
-            Mode::Full => None,
-            Mode::Speculative => Some(drafter(config, &checkpoint, &model, &head)?),
+        let drafters = match config.mode {
+            Mode::Full => Vec::new(),
+            Mode::Speculative => drafters(config, &checkpoint, &model, &head)?,
         };
         let head = Head::new(&head, &model)?;
-        Ok(Self { checkpoint, tokenizer, prompt, context, model, head, drafter, ends })
+        Ok(Self { checkpoint, tokenizer, prompt, context, model, head, drafters, ends })
     }
 
     fn refused(&self, error: tokenizers::Error) -> GenerateError {
@@ -107,9 +107,8 @@ impl Loaded {
         let (prompt, context) = (&self.prompt, self.context);
         let start = Instant::now();
         let session = Session::new(&self.model, context, config.threads)?;
-        let drafter = self.drafter.as_ref().filter(|_| mode == Mode::Speculative);
-        let drafter = drafter.map(|drafter| (drafter, config.most_drafts));
-        let mut decoder = Decoder::new(session, &self.head, prompt, config.sampling, drafter, &self.ends)?;
+        let drafters = if mode == Mode::Full { &[] } else { &self.drafters[..] };
+        let mut decoder = Decoder::new(session, &self.head, prompt, config.sampling, drafters, &self.ends)?;
         let prompt_ms = Times::ms(start.elapsed());
 
         let start = Instant::now();
@@ -174,16 +173,28 @@ fn refused(checkpoint: &Checkpoint, error: tokenizers::Error) -> GenerateError {
     GenerateError::Tokenizer { path: checkpoint.path().to_owned(), reason: error.to_string() }
 }
 
-/// What drafts: the jump behind the model's head, or the head alone.
-fn drafter(
+/// What drafts: the text so far, and where that has nothing, the jump behind the model's head, or the head alone.
+fn drafters(
     config: &Config,
     checkpoint: &Checkpoint,
     model: &Model,
     head: &head::Head,
-) -> Result<Drafter, GenerateError> {
-    let level = config.level;
-    let Some(path) = &config.jump else { return Ok(Drafter::new(SessionHead::new(None, head)?, level)) };
-    let jump = ShortcutFile::read(path)?;
-    jump.check_model(path, &checkpoint.sha256()?, model.hidden_size(), model.blocks())?;
-    Ok(Drafter::new(SessionHead::new(Some(jump.map_at(level)?), head)?, level))
+) -> Result<Vec<Drafter>, GenerateError> {
+    let mut drafters = Vec::new();
+    if let Some(length) = config.ngram {
+        drafters.push(Drafter::Ngram(Ngram::new(length, config.most_drafts.unwrap_or(Ngram::MOST))));
+    }
+    if let Some(level) = config.level {
+        let most = config.most_drafts.unwrap_or(Jump::MOST);
+        let head = match &config.jump {
+            None => SessionHead::new(None, head)?,
+            Some(path) => {
+                let jump = ShortcutFile::read(path)?;
+                jump.check_model(path, &checkpoint.sha256()?, model.hidden_size(), model.blocks())?;
+                SessionHead::new(Some(jump.map_at(level)?), head)?
+            }
+        };
+        drafters.push(Drafter::Jump(Jump::new(head, level, most)));
+    }
+    Ok(drafters)
 }
