@@ -6,6 +6,7 @@
 //! | name a shortcut, count its parameters | [`shortcut`] |
 //! | name a file of shortcuts, or tell what it holds | [`set_name::SetName`] |
 //! | an enum with one spelling in files, tables and on the command line | [`words`] |
+//! | read a set of levels from the command line | [`levels::Levels`] |
 //! | find a file of a run | [`layout::RunLayout`] |
 //! | describe a folder of hidden states | [`manifest::HiddenManifest`] |
 //! | write or read `results/summary.json` | [`results::Summary`] |
@@ -34,6 +35,7 @@ mod file_error;
 pub mod files;
 pub mod guard;
 pub mod layout;
+pub mod levels;
 pub mod lock;
 pub mod manifest;
 pub mod memory;
