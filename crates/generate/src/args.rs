@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{CommandFactory, Parser};
 use onejump_core::files::FileError;
-use onejump_generate::{Config, GenerateError, Mode, Sampling};
+use onejump_generate::{Config, GenerateError, KeyValues, Level, Mode, Sampling, Sureness};
 
 /// [`Ngram::LENGTH`](onejump_generate::Ngram::LENGTH), as clap wants it.
 const NGRAM: &str = "3";
@@ -60,21 +60,32 @@ pub struct Args {
     /// Go on behind the model's end tokens
     #[arg(long)]
     ignore_eos: bool,
-    /// full, or speculative: an early level or the text so far drafts tokens, which the model verifies
+    /// full; speculative: an early level or the text so far drafts tokens, which the model verifies; or exit: a token
+    /// leaves at the first level that is sure, and the text may differ from that in full
     #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
     mode: Mode,
-    /// The jump that drafts, from onejump-score or onejump-train; the model's own head without
+    /// The jump that reads early levels, from onejump-score or onejump-train; the model's own head without
     #[arg(long, value_name = "FILE")]
     jump: Option<PathBuf>,
-    /// The level that drafts
-    #[arg(long, value_name = "K")]
-    level: Option<usize>,
+    /// The level that drafts; for exit those at which a token may leave, such as 4,8 or 2..28/4, by default five
+    #[arg(long, value_name = "K|auto")]
+    level: Option<Level>,
     /// Look the last N tokens up in the text so far, and draft what came behind them; before --level does
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = NGRAM)]
     ngram: Option<NonZeroUsize>,
     /// How many tokens to draft at a time at most; by default 1 for --level, 5 for --ngram
     #[arg(long, value_name = "N")]
     draft_max: Option<usize>,
+    /// For exit: leave where the most likely token is more probable than this; nowhere if it is 1 or more
+    #[arg(long, value_name = "P", conflicts_with = "agreement")]
+    threshold: Option<f64>,
+    /// For exit: be as sure as keeps this share of the tokens that the model writes itself, by default 0.95; measured first
+    #[arg(long, value_name = "SHARE")]
+    agreement: Option<f64>,
+    /// For exit: blocks that a token skips get keys and values when a later token goes there (deferred, exact), or from
+    /// the state at which it left (propagate) [default: deferred]
+    #[arg(long, value_name = "HOW")]
+    kv: Option<KeyValues>,
     /// Also run in full, compare, and say how long that took
     #[arg(long)]
     check: bool,
@@ -114,6 +125,11 @@ impl Args {
             mode: self.mode,
             jump: self.jump,
             level: self.level,
+            sureness: self.threshold.map_or_else(
+                || self.agreement.map_or(plain.sureness, Sureness::Agreement),
+                Sureness::Threshold,
+            ),
+            key_values: self.kv.unwrap_or(plain.key_values),
             ngram: self.ngram.map(NonZeroUsize::get),
             most_drafts: self.draft_max,
             check: self.check,
@@ -121,12 +137,17 @@ impl Args {
         })
     }
 
-    /// What is for drafts alone must not be ignored in silence, and something must draft.
+    /// What is for one mode alone must not be ignored in silence, and something must draft.
     fn check_usage(&self) {
+        let early = self.jump.is_some() || self.level.is_some() || self.check;
+        let drafts = self.ngram.is_some() || self.draft_max.is_some();
+        let exits = self.threshold.is_some() || self.agreement.is_some() || self.kv.is_some();
         let drafter = self.level.is_some() || self.ngram.is_some();
         let reason = match self.mode {
-            Mode::Full if drafter || self.jump.is_some() || self.draft_max.is_some() || self.check => {
-                "--jump, --level, --ngram, --draft-max and --check are for --mode speculative"
+            Mode::Full if early => "--jump, --level and --check are for --mode speculative and exit",
+            Mode::Full | Mode::Exit if drafts => "--ngram and --draft-max are for --mode speculative",
+            Mode::Full | Mode::Speculative if exits => {
+                "--threshold, --agreement and --kv are for --mode exit"
             }
             Mode::Speculative if !drafter => {
                 "--mode speculative needs --level K, the level that drafts, or --ngram"

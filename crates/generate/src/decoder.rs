@@ -3,7 +3,8 @@
 use onejump_models::session::{Head, Session};
 
 use crate::GenerateError;
-use crate::drafter::Drafter;
+use crate::drafter::{Draft, Drafter};
+use crate::early::{Exits, Left};
 use crate::outcome::Drafts;
 use crate::sampling::Sampling;
 
@@ -12,13 +13,36 @@ pub struct Decoder<'a> {
     session: Session,
     head: &'a Head,
     sampling: Sampling,
-    /// What drafts: the first that has something.
-    drafters: &'a [Drafter],
+    way: Way<'a>,
     ends: &'a [i64],
     blocks: usize,
     /// The whole text. Its last token is not in the session yet.
     text: Vec<i64>,
     drafts: Drafts,
+    /// Of each token that was added.
+    moves: Vec<Move>,
+}
+
+/// How a token is found.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// All blocks say it, with drafts of the first drafter that has some: in full where there is none.
+    Verify(&'a [Drafter]),
+    /// The first level that is sure says it.
+    Exit(&'a Exits),
+}
+
+/// How a token was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Move {
+    /// The level that said it.
+    pub level: usize,
+    /// How many early looks were made at where it comes from.
+    pub looks: usize,
+    /// The probability that the last of them gave its most likely token.
+    pub confidence: Option<f64>,
+    /// What was drafted in its place.
+    pub draft: Option<i64>,
 }
 
 /// How far a step may go.
@@ -38,7 +62,7 @@ impl<'a> Decoder<'a> {
         head: &'a Head,
         prompt: &[i64],
         sampling: Sampling,
-        drafters: &'a [Drafter],
+        way: Way<'a>,
         ends: &'a [i64],
     ) -> Result<Self, GenerateError> {
         let before = prompt.len().saturating_sub(1);
@@ -46,7 +70,17 @@ impl<'a> Decoder<'a> {
         session.push(&prompt[..before])?;
         session.advance(blocks, before)?;
         let text = prompt.to_vec();
-        Ok(Self { session, head, sampling, drafters, ends, blocks, text, drafts: Drafts::default() })
+        Ok(Self {
+            session,
+            head,
+            sampling,
+            way,
+            ends,
+            blocks,
+            text,
+            drafts: Drafts::default(),
+            moves: Vec::new(),
+        })
     }
 
     /// What became of the drafts so far.
@@ -54,23 +88,62 @@ impl<'a> Decoder<'a> {
         self.drafts
     }
 
+    /// The prompt and what was added to it.
+    pub fn text(&self) -> &[i64] {
+        &self.text
+    }
+
+    /// How many tokens there is room for behind the text.
+    pub fn room(&self) -> usize {
+        self.session.capacity() - self.text.len()
+    }
+
+    /// The mean level that said the tokens which were added; K before there are any.
+    pub fn mean_level(&self) -> f64 {
+        let levels: usize = self.moves.iter().map(|found| found.level).sum();
+        if self.moves.is_empty() { self.blocks as f64 } else { levels as f64 / self.moves.len() as f64 }
+    }
+
+    /// How each token was found that was added.
+    pub fn moves(&self) -> &[Move] {
+        &self.moves
+    }
+
     /// Adds one or more tokens, up to an end token; returns them.
-    ///
-    /// The last token and the drafts behind it go through the blocks together. The model's own choice is made behind each
-    /// of them, until it is not the draft; what was computed for further drafts is taken back.
     ///
     /// # Errors
     /// [`GenerateError::Model`] if the session is full, [`GenerateError::NotFinite`] if the logits are not numbers.
     pub fn step(&mut self, step: Step) -> Result<&[i64], GenerateError> {
         let known = self.text.len();
         self.session.push(&self.text[self.session.len()..])?;
-        let drafts = self.draft(step.most - 1)?;
+        match self.way {
+            Way::Verify(drafters) => self.verify(drafters, step.most - 1)?,
+            Way::Exit(exits) => {
+                let Left { mut logits, level, looks, confidence } =
+                    exits.leave(&mut self.session, self.head)?;
+                self.text.push(self.sampling.choose(&mut logits, &self.text)?);
+                self.moves.push(Move { level, looks, confidence, draft: None });
+            }
+        }
+        self.drafts.steps += 1;
+        Ok(&self.text[known..])
+    }
+
+    /// The last token and the drafts behind it go through the blocks together. The model's own choice is made behind each
+    /// of them, until it is not the draft; what was computed for further drafts is taken back.
+    fn verify(&mut self, drafters: &[Drafter], most: usize) -> Result<(), GenerateError> {
+        let known = self.text.len();
+        let drafts = self.draft(drafters, most)?;
         self.session.advance(self.blocks, self.session.len())?;
         let mut logits = self.session.logits(self.head, known - 1..self.session.len());
         for (index, logits) in logits.chunks_exact_mut(self.head.vocab_size()).enumerate() {
             let token = self.sampling.choose(logits, &self.text)?;
             self.text.push(token);
-            let accepted = drafts.get(index) == Some(&token);
+            let (draft, confidence) =
+                (drafts.get(index), drafts.get(index).and_then(|draft| draft.confidence));
+            let (looks, draft) = (usize::from(confidence.is_some()), draft.map(|draft| draft.token));
+            self.moves.push(Move { level: self.blocks, looks, confidence, draft });
+            let accepted = draft == Some(token);
             self.drafts.accepted += usize::from(accepted);
             if !accepted || self.ends.contains(&token) {
                 break;
@@ -78,14 +151,13 @@ impl<'a> Decoder<'a> {
         }
         self.session.truncate(self.text.len() - 1);
         self.drafts.drafted += drafts.len();
-        self.drafts.steps += 1;
-        Ok(&self.text[known..])
+        Ok(())
     }
 
     /// Drafts some tokens with the first drafter that has any.
-    fn draft(&mut self, most: usize) -> Result<Vec<i64>, GenerateError> {
+    fn draft(&mut self, drafters: &[Drafter], most: usize) -> Result<Vec<Draft>, GenerateError> {
         let most = most.min(self.session.capacity() - self.session.len());
-        for drafter in self.drafters {
+        for drafter in drafters {
             let drafts = drafter.draft(&mut self.session, self.head, &self.text, most)?;
             if !drafts.is_empty() {
                 return Ok(drafts);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use onejump_core::files::FileError;
+use onejump_core::levels::Levels;
 use onejump_core::observe::Stopped;
 use onejump_exit::ExitError;
 use onejump_models::ModelError;
@@ -52,14 +53,25 @@ pub enum GenerateError {
         /// How many there is room for.
         context: usize,
     },
-    /// A level that cannot draft.
-    #[error("level {level} cannot draft: the model has {blocks} blocks; give a level from 0 to {}", blocks - 1)]
+    /// A level that nothing comes behind.
+    #[error("level {level} is not an early one: the model has {blocks} blocks; give a level from 0 to {}", blocks - 1)]
     Level {
         /// What was asked for.
         level: usize,
         /// K.
         blocks: usize,
     },
+    /// One level drafts.
+    #[error("--mode speculative drafts at one level, and {levels} are given")]
+    SeveralLevels {
+        /// What was given.
+        levels: Levels,
+    },
+    /// Nothing says which level pays.
+    #[error(
+        "--level auto needs a card of this machine: make one with onejump-generate tune, and give it with --card"
+    )]
+    NoCard,
     /// A number that makes no sense.
     #[error("{what} is {found}; {expected}")]
     Range {

@@ -5,6 +5,7 @@
 //! | a text from a prompt | [`generate`], [`Config`] |
 //! | tokens from tokens | [`Decoder`] |
 //! | how a token is chosen from logits | [`Sampling`] |
+//! | tokens that leave at an early level | [`Exits`], [`Gate`]; [`Calibration`] for how sure they must be |
 //! | what drafts tokens: an early level, the text so far | [`Drafter`], [`Jump`], [`Ngram`] |
 //!
 //! ```no_run
@@ -25,18 +26,25 @@
 //!
 //! This crate knows nothing of stored states or of how a jump was trained.
 
+mod check;
 mod config;
 mod decoder;
 mod drafter;
+mod early;
 mod error;
+mod loaded;
 mod outcome;
+mod prompts;
 mod run;
 mod sampling;
 mod text;
+mod way;
 
-pub use config::{Config, Mode};
-pub use decoder::{Decoder, Step};
+pub use check::Check;
+pub use config::{Config, Level, Mode, Sureness};
+pub use decoder::{Decoder, Move, Step, Way};
 pub use drafter::{Drafter, Jump, Ngram};
+pub use early::{Amount, Calibration, Effect, Exits, Gate, KeyValues, Seen};
 pub use error::GenerateError;
 pub use outcome::{Drafts, End, Outcome, Times};
 pub use run::generate;

@@ -1,12 +1,13 @@
 //! `onejump-generate`: see `--help`.
 
 mod args;
+mod tell;
 
 use std::process::ExitCode;
 
 use args::Args;
-use onejump_generate::{GenerateError, Outcome, generate};
-use onejump_program::{Terminal, remark, say, say_piece};
+use onejump_generate::{GenerateError, generate};
+use onejump_program::{Terminal, say, say_piece};
 
 fn main() -> ExitCode {
     onejump_program::run(run)
@@ -27,34 +28,6 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
     if json {
         say!("{}", serde_json::to_string(&outcome)?);
     }
-    tell(&outcome);
+    tell::outcome(&outcome);
     Ok(())
-}
-
-/// What it took.
-fn tell(outcome: &Outcome) {
-    let Outcome { times, drafts, .. } = outcome;
-    let (added, prompt) = (outcome.tokens.len(), outcome.prompt_tokens);
-    remark!("load:       {:8.0} ms", times.load_ms);
-    remark!("prompt:     {:8.0} ms, {prompt} tokens", times.prompt_ms);
-    remark!(
-        "generation: {:8.0} ms, {added} tokens, {:.1} tokens/s",
-        times.generation_ms,
-        outcome.tokens_per_second()
-    );
-    if drafts.drafted > 0 {
-        let share = drafts.accepted as f64 / drafts.drafted as f64 * 100.0;
-        remark!(
-            "drafts:     {} of {} accepted ({share:.0} %), {} steps",
-            drafts.accepted,
-            drafts.drafted,
-            drafts.steps
-        );
-    }
-    if let Some(full) = outcome.full_ms {
-        remark!(
-            "in full:    {full:8.0} ms, the same {added} tokens; {:.2} times as fast",
-            full / times.generation_ms
-        );
-    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::check::Check;
 use crate::config::Mode;
 
 /// A text, and what it took.
@@ -23,8 +24,12 @@ pub struct Outcome {
     pub drafts: Drafts,
     /// How long it took.
     pub times: Times,
-    /// How long the same tokens took in full, where that was checked.
-    pub full_ms: Option<f64>,
+    /// The mean level that said its tokens.
+    pub mean_level: f64,
+    /// How sure a look had to be, where tokens could leave early.
+    pub threshold: Option<f64>,
+    /// What the full model says to it, where that was asked for.
+    pub check: Option<Check>,
 }
 
 /// Why a text ends.

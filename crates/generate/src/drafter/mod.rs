@@ -17,6 +17,14 @@ pub enum Drafter {
     Ngram(Ngram),
 }
 
+/// A token that may come next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Draft {
+    pub token: i64,
+    /// The probability that a look gave it; none without a look.
+    pub confidence: Option<f64>,
+}
+
 impl Drafter {
     /// Drafts at most `most` tokens and appends them to the session, which has all of `text`. None if nothing comes
     /// to its mind. `head` is the model's own.
@@ -26,13 +34,13 @@ impl Drafter {
         head: &Head,
         text: &[i64],
         most: usize,
-    ) -> Result<Vec<i64>, ModelError> {
+    ) -> Result<Vec<Draft>, ModelError> {
         match self {
             Self::Jump(jump) => jump.draft(session, head, most),
             Self::Ngram(ngram) => {
                 let drafts = ngram.continuation(text, most);
                 session.push(&drafts)?;
-                Ok(drafts)
+                Ok(drafts.into_iter().map(|token| Draft { token, confidence: None }).collect())
             }
         }
     }

@@ -1,0 +1,83 @@
+//! How a configuration wants its tokens found.
+
+use onejump_core::levels::Levels;
+use onejump_core::observe::Observer;
+
+use crate::GenerateError;
+use crate::config::{Config, Level, Mode, Sureness};
+use crate::decoder::Way;
+use crate::drafter::{Drafter, Jump, Ngram};
+use crate::early::{Amount, Calibration, Exits};
+use crate::loaded::{Loaded, Opened};
+use crate::prompts;
+
+/// What a [`Way`] borrows.
+pub(crate) enum Means {
+    Verify(Vec<Drafter>),
+    Exit(Exits),
+}
+
+impl Means {
+    /// All blocks and nothing else.
+    pub const FULL: Way<'static> = Way::Verify(&[]);
+
+    pub fn way(&self) -> Way<'_> {
+        match self {
+            Self::Verify(drafters) => Way::Verify(drafters),
+            Self::Exit(exits) => Way::Exit(exits),
+        }
+    }
+
+    /// What a configuration asks for.
+    pub fn new(config: &Config, loaded: &Loaded, observer: &dyn Observer) -> Result<Self, GenerateError> {
+        match config.mode {
+            Mode::Full => Ok(Self::Verify(Vec::new())),
+            Mode::Speculative => Ok(Self::Verify(drafters(config, loaded)?)),
+            Mode::Exit => Ok(Self::Exit(exits(config, loaded, observer)?)),
+        }
+    }
+}
+
+/// The levels that are read, before anything is loaded.
+pub(crate) fn levels(config: &Config, opened: &Opened) -> Result<Levels, GenerateError> {
+    let blocks = opened.outline.blocks;
+    let levels = match &config.level {
+        Some(Level::At(levels)) => levels.clone(),
+        Some(Level::Auto) => return Err(GenerateError::NoCard),
+        None if config.mode == Mode::Exit => {
+            Levels::new((1..=Config::GATES).map(|index| index * blocks / (Config::GATES + 1)))
+        }
+        None => Levels::new([]),
+    };
+    levels.as_slice().iter().try_for_each(|&level| opened.check_level(level))?;
+    if config.mode == Mode::Speculative && levels.as_slice().len() > 1 {
+        return Err(GenerateError::SeveralLevels { levels });
+    }
+    Ok(levels)
+}
+
+/// The text so far, and where that has nothing, a level.
+fn drafters(config: &Config, loaded: &Loaded) -> Result<Vec<Drafter>, GenerateError> {
+    let mut drafters = Vec::new();
+    if let Some(length) = config.ngram {
+        drafters.push(Drafter::Ngram(Ngram::new(length, config.most_drafts.unwrap_or(Ngram::MOST))));
+    }
+    let levels = levels(config, &loaded.opened)?;
+    for gate in loaded.gates(config.jump.as_deref(), levels.as_slice())? {
+        drafters.push(Drafter::Jump(Jump::new(gate, config.most_drafts.unwrap_or(Jump::MOST))));
+    }
+    Ok(drafters)
+}
+
+fn exits(config: &Config, loaded: &Loaded, observer: &dyn Observer) -> Result<Exits, GenerateError> {
+    let gates = loaded.gates(config.jump.as_deref(), levels(config, &loaded.opened)?.as_slice())?;
+    let threshold = match config.sureness {
+        Sureness::Threshold(threshold) => threshold,
+        Sureness::Agreement(agreement) => {
+            let prompts = prompts::encoded(&loaded.opened)?;
+            let amount = Amount { prompts: &prompts, tokens: prompts::TOKENS, threads: config.threads };
+            Calibration::measure(&loaded.model, &loaded.head, &gates, amount, observer)?.threshold(agreement)
+        }
+    };
+    Ok(Exits { gates, threshold, key_values: config.key_values })
+}
