@@ -1,13 +1,13 @@
 //! The command line.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{CommandFactory, Parser};
 use onejump_core::files::FileError;
-use onejump_generate::{Config, GenerateError, KeyValues, Level, Mode, Sampling, Sureness};
+use onejump_generate::{Chat, Config, GenerateError, KeyValues, Level, Mode, Sampling, Sureness};
 
 /// [`Ngram::LENGTH`](onejump_generate::Ngram::LENGTH), as clap wants it.
 const NGRAM: &str = "3";
@@ -27,6 +27,12 @@ pub struct Args {
     /// A file with what the text begins with, in UTF-8
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Say the prompt to the model in a conversation, in the checkpoint's own form; several turns on a terminal without one
+    #[arg(long)]
+    chat: bool,
+    /// What the model is told before the conversation
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
     /// How many tokens to add at most
     #[arg(short = 'n', long, value_name = "N", default_value_t = Config::TOKENS)]
     tokens: usize,
@@ -95,10 +101,18 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether it is a conversation of several turns, typed on a terminal.
+    pub fn is_conversation(&self) -> bool {
+        let typed = self.prompt.is_none() && self.file.is_none() && std::io::stdin().is_terminal();
+        self.chat && typed && !self.json && !self.check
+    }
+
     /// What is wanted; reads the prompt.
     pub fn config(self) -> Result<Config, GenerateError> {
         self.check_usage();
+        let typed = self.is_conversation();
         let prompt = match (self.prompt, &self.file) {
+            (None, None) if typed => String::new(),
             (Some(prompt), _) => prompt,
             (None, Some(path)) => std::fs::read_to_string(path).map_err(FileError::reading(path))?,
             (None, None) => {
@@ -109,6 +123,7 @@ impl Args {
         };
         let plain = Config::new(&self.model, &prompt);
         Ok(Config {
+            chat: self.chat.then(|| Chat { system: self.system.clone() }),
             tokens: self.tokens,
             context: self.context,
             threads: self.threads,

@@ -51,6 +51,13 @@ pub enum Sureness {
     Agreement(f64),
 }
 
+/// A prompt that is something said in a conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chat {
+    /// What the model is told before it.
+    pub system: Option<String>,
+}
+
 /// A text that is wanted.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -58,6 +65,8 @@ pub struct Config {
     pub model: String,
     /// What the text begins with.
     pub prompt: String,
+    /// Whether that is said to the model in a conversation, in the checkpoint's own form.
+    pub chat: Option<Chat>,
     /// How many tokens to add at most.
     pub tokens: usize,
     /// Room for the whole text in tokens; [`Config::CONTEXT`] or the model's own context, whichever is less, without.
@@ -105,6 +114,7 @@ impl Config {
         Self {
             model: model.into(),
             prompt: prompt.into(),
+            chat: None,
             tokens: Self::TOKENS,
             context: None,
             threads: 0,

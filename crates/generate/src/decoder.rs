@@ -58,34 +58,42 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`GenerateError::Model`] if the session has no room for the prompt.
     pub fn new(
-        mut session: Session,
+        session: Session,
         head: &'a Head,
         prompt: &[i64],
         sampling: Sampling,
         way: Way<'a>,
         ends: &'a [i64],
     ) -> Result<Self, GenerateError> {
+        let (blocks, text, drafts, moves) = (session.blocks(), Vec::new(), Drafts::default(), Vec::new());
+        let mut decoder = Self { session, head, sampling, way, ends, blocks, text, drafts, moves };
+        decoder.restart(prompt)?;
+        Ok(decoder)
+    }
+
+    /// Begins with another prompt of one or more tokens. What it has in common with the text is not computed again.
+    ///
+    /// # Errors
+    /// [`GenerateError::Model`] if the session has no room for the prompt.
+    pub fn restart(&mut self, prompt: &[i64]) -> Result<(), GenerateError> {
         let before = prompt.len().saturating_sub(1);
-        let blocks = session.blocks();
-        session.push(&prompt[..before])?;
-        session.advance(blocks, before)?;
-        let text = prompt.to_vec();
-        Ok(Self {
-            session,
-            head,
-            sampling,
-            way,
-            ends,
-            blocks,
-            text,
-            drafts: Drafts::default(),
-            moves: Vec::new(),
-        })
+        let same = prompt[..before].iter().zip(&self.text).take_while(|(new, old)| new == old).count();
+        self.session.truncate(same);
+        self.session.push(&prompt[self.session.len()..before])?;
+        self.session.advance(self.blocks, before)?;
+        self.text = prompt.to_vec();
+        (self.drafts, self.moves) = (Drafts::default(), Vec::new());
+        Ok(())
     }
 
     /// What became of the drafts so far.
     pub fn drafts(&self) -> Drafts {
         self.drafts
+    }
+
+    /// How sure a look must be, where tokens can leave early.
+    pub fn threshold(&self) -> Option<f64> {
+        if let Way::Exit(exits) = self.way { Some(exits.threshold) } else { None }
     }
 
     /// The prompt and what was added to it.

@@ -3,6 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | a text from a prompt | [`generate`], [`Config`] |
+//! | several turns of a conversation | [`converse`], [`Chat`] |
 //! | tokens from tokens | [`Decoder`] |
 //! | how a token is chosen from logits | [`Sampling`] |
 //! | tokens that leave at an early level | [`Exits`], [`Gate`]; [`Calibration`] for how sure they must be |
@@ -28,6 +29,7 @@
 
 mod check;
 mod config;
+mod conversation;
 mod decoder;
 mod drafter;
 mod early;
@@ -41,7 +43,8 @@ mod text;
 mod way;
 
 pub use check::Check;
-pub use config::{Config, Level, Mode, Sureness};
+pub use config::{Chat, Config, Level, Mode, Sureness};
+pub use conversation::converse;
 pub use decoder::{Decoder, Move, Step, Way};
 pub use drafter::{Drafter, Jump, Ngram};
 pub use early::{Amount, Calibration, Effect, Exits, Gate, KeyValues, Seen};

@@ -6,7 +6,7 @@ mod tell;
 use std::process::ExitCode;
 
 use args::Args;
-use onejump_generate::{GenerateError, generate};
+use onejump_generate::{GenerateError, converse, generate};
 use onejump_program::{Terminal, say, say_piece};
 
 fn main() -> ExitCode {
@@ -14,8 +14,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
-    let json = args.json;
+    let (json, conversation) = (args.json, args.is_conversation());
     let config = args.config()?;
+    if conversation {
+        converse(&config, terminal, tell::ask, say_piece, tell::turn)?;
+        return Ok(());
+    }
     let mut begun = false;
     let outcome = generate(&config, terminal, |piece| {
         begun |= !json;

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::check::Check;
 use crate::config::Mode;
+use crate::decoder::Decoder;
+use crate::run::Written;
 
 /// A text, and what it took.
 #[derive(Debug, Clone, Serialize)]
@@ -77,6 +79,19 @@ impl Times {
 }
 
 impl Outcome {
+    pub(crate) fn new(
+        written: Written,
+        decoder: &Decoder<'_>,
+        mode: Mode,
+        prompt_tokens: usize,
+        times: Times,
+    ) -> Self {
+        let Written { text, tokens, end } = written;
+        let (drafts, mean_level) = (decoder.drafts(), decoder.mean_level());
+        let threshold = decoder.threshold();
+        Self { text, tokens, end, mode, prompt_tokens, drafts, mean_level, threshold, times, check: None }
+    }
+
     /// Tokens added in a second.
     pub fn tokens_per_second(&self) -> f64 {
         self.tokens.len() as f64 / self.times.generation_ms * 1e3

@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use onejump_core::observe::Observer;
+use onejump_models::chat::{Ending, Message, Role};
 use onejump_models::session::Session;
 
 use crate::GenerateError;
 use crate::check::{Check, Verdict};
 use crate::config::{Config, Mode};
+use crate::conversation;
 use crate::decoder::{Decoder, Step, Way};
 use crate::loaded::{Loaded, Opened};
 use crate::outcome::{End, Outcome, Times};
@@ -28,7 +30,7 @@ pub fn generate(
     let start = Instant::now();
     // What is wrong with the configuration is said before weights are read.
     let opened = Opened::new(&config.model, observer)?;
-    let (prompt, context) = (opened.prompt(&config.prompt)?, opened.room(config.context)?);
+    let (prompt, context) = (first_prompt(config, &opened)?, opened.room(config.context)?);
     if prompt.len() >= context {
         return Err(GenerateError::LongPrompt { tokens: prompt.len(), context });
     }
@@ -43,6 +45,13 @@ pub fn generate(
         outcome.check = Some(run.check(&outcome, observer)?);
     }
     Ok(outcome)
+}
+
+/// A prompt as it is, or said in a conversation.
+fn first_prompt(config: &Config, opened: &Opened) -> Result<Vec<i64>, GenerateError> {
+    let Some(chat) = &config.chat else { return opened.prompt(&config.prompt) };
+    let messages = [conversation::opening(chat), vec![Message::new(Role::User, &*config.prompt)]].concat();
+    opened.encode(&opened.checkpoint.chat_template()?.render(&messages, Ending::Answer)?, false)
 }
 
 /// A text that is wanted of a model.
@@ -70,19 +79,8 @@ impl Run<'_> {
         let start = Instant::now();
         let written = write(&mut decoder, loaded, config, observer, take)?;
         let generation_ms = Times::ms(start.elapsed());
-        let Written { text, tokens, end } = written;
-        Ok(Outcome {
-            text,
-            tokens,
-            end,
-            mode,
-            prompt_tokens: prompt.len(),
-            drafts: decoder.drafts(),
-            mean_level: decoder.mean_level(),
-            threshold: if let Way::Exit(exits) = way { Some(exits.threshold) } else { None },
-            times: Times { load_ms: 0.0, prompt_ms, generation_ms },
-            check: None,
-        })
+        let times = Times { load_ms: 0.0, prompt_ms, generation_ms };
+        Ok(Outcome::new(written, &decoder, mode, prompt.len(), times))
     }
 
     /// Runs in full, and lets the full model judge the text. What is lossless must be the same.

@@ -1,7 +1,24 @@
 //! What a text took, for people.
 
 use onejump_generate::{Mode, Outcome};
-use onejump_program::remark;
+use onejump_program::{remark, say_piece};
+use std::io::{self, BufRead, Write};
+
+/// The next line that somebody types; none at its end (Ctrl-D) or where it cannot be read.
+pub fn ask() -> Option<String> {
+    let _ = write!(io::stderr(), "> ");
+    let mut line = String::new();
+    match io::stdin().lock().read_line(&mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line.trim_end_matches(['\n', '\r']).to_owned()),
+    }
+}
+
+/// The end of an answer.
+pub fn turn(outcome: &Outcome) {
+    say_piece("\n");
+    remark!("[{} tokens, {:.1} tokens/s]", outcome.tokens.len(), outcome.tokens_per_second());
+}
 
 /// Times, drafts, levels and what the full model says.
 pub fn outcome(outcome: &Outcome) {
