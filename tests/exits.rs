@@ -148,7 +148,10 @@ fn an_agreement_sets_the_threshold_and_is_checked() {
     assert_eq!(lossy["mean_level"], 20.0);
     assert!(lossy["check"]["agreement"].as_f64().unwrap() < 1.0, "{lossy}");
     assert!(lossy["check"]["surprisal"].as_f64() > full["check"]["surprisal"].as_f64(), "{lossy}");
-    let measured = json(&["--level", "26,28", "--agreement", "0.9"]);
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.parquet").display().to_string();
+    let measured = json(&["--level", "26,28", "--agreement", "0.9", "--trace", &trace]);
+    assert!(fs::read(&trace).unwrap().ends_with(b"PAR1"));
     let threshold = measured["threshold"].as_f64().unwrap();
     assert!(threshold > 0.0 && threshold < 1.0, "{measured}");
 

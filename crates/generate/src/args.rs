@@ -95,6 +95,9 @@ pub struct Args {
     /// Also run in full, compare, and say how long that took
     #[arg(long)]
     check: bool,
+    /// Write how each token was found: its level, looks, their confidence, what was drafted
+    #[arg(long, value_name = "FILE.parquet")]
+    pub trace: Option<PathBuf>,
     /// Print JSON when all is done instead of the text as it comes
     #[arg(long)]
     pub json: bool,
@@ -104,7 +107,7 @@ impl Args {
     /// Whether it is a conversation of several turns, typed on a terminal.
     pub fn is_conversation(&self) -> bool {
         let typed = self.prompt.is_none() && self.file.is_none() && std::io::stdin().is_terminal();
-        self.chat && typed && !self.json && !self.check
+        self.chat && typed && !self.json && !self.check && self.trace.is_none()
     }
 
     /// What is wanted; reads the prompt.

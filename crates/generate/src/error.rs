@@ -8,6 +8,7 @@ use onejump_core::observe::Stopped;
 use onejump_exit::ExitError;
 use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
+use onejump_store::StoreError;
 
 /// A text that could not be generated.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub enum GenerateError {
     /// The jump.
     #[error(transparent)]
     Shortcut(#[from] ShortcutError),
+    /// A table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The jump is for another hidden size than the model's head.
     #[error("the jump is for H = {jump}, the head for H = {head}; they belong to different models")]
     HiddenSize {

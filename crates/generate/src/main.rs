@@ -7,14 +7,14 @@ use std::process::ExitCode;
 
 use args::Args;
 use onejump_generate::{GenerateError, converse, generate};
-use onejump_program::{Terminal, say, say_piece};
+use onejump_program::{Terminal, remark, say, say_piece};
 
 fn main() -> ExitCode {
     onejump_program::run(run)
 }
 
 fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
-    let (json, conversation) = (args.json, args.is_conversation());
+    let (json, trace, conversation) = (args.json, args.trace.clone(), args.is_conversation());
     let config = args.config()?;
     if conversation {
         converse(&config, terminal, tell::ask, say_piece, tell::turn)?;
@@ -33,5 +33,9 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
         say!("{}", serde_json::to_string(&outcome)?);
     }
     tell::outcome(&outcome);
+    if let Some(path) = trace {
+        outcome.write_trace(&path)?;
+        remark!("trace:      {}", path.display());
+    }
     Ok(())
 }

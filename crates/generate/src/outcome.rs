@@ -1,12 +1,16 @@
 //! What came of it.
 
+use std::path::Path;
 use std::time::Duration;
+
+use onejump_store::trace::{self, Found};
 
 use serde::Serialize;
 
+use crate::GenerateError;
 use crate::check::Check;
 use crate::config::Mode;
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Move};
 use crate::run::Written;
 
 /// A text, and what it took.
@@ -30,6 +34,9 @@ pub struct Outcome {
     pub mean_level: f64,
     /// How sure a look had to be, where tokens could leave early.
     pub threshold: Option<f64>,
+    /// How each of its tokens was found.
+    #[serde(skip)]
+    pub moves: Vec<Move>,
     /// What the full model says to it, where that was asked for.
     pub check: Option<Check>,
 }
@@ -88,8 +95,33 @@ impl Outcome {
     ) -> Self {
         let Written { text, tokens, end } = written;
         let (drafts, mean_level) = (decoder.drafts(), decoder.mean_level());
-        let threshold = decoder.threshold();
-        Self { text, tokens, end, mode, prompt_tokens, drafts, mean_level, threshold, times, check: None }
+        let (threshold, moves) = (decoder.threshold(), decoder.moves().to_vec());
+        Self {
+            text,
+            tokens,
+            end,
+            mode,
+            prompt_tokens,
+            drafts,
+            mean_level,
+            threshold,
+            times,
+            moves,
+            check: None,
+        }
+    }
+
+    /// Writes how each token was found as a Parquet file: [`onejump_store::trace`] has its columns.
+    ///
+    /// # Errors
+    /// [`GenerateError::Store`] if it cannot be written.
+    pub fn write_trace(&self, path: &Path) -> Result<(), GenerateError> {
+        let found = |(index, (&token, found)): (usize, (&i64, &Move))| {
+            let Move { level, looks, confidence, draft } = *found;
+            Found { position: self.prompt_tokens + index, token, level, looks, confidence, draft }
+        };
+        let rows: Vec<Found> = self.tokens.iter().zip(&self.moves).enumerate().map(found).collect();
+        Ok(trace::write(path, &rows)?)
     }
 
     /// Tokens added in a second.

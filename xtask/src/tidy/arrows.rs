@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("onejump-train", &["core", "store", "models", "shortcuts", "simd", "tensor", "program"]),
     ("onejump-score", &["core", "store", "shortcuts", "simd", "tensor", "program"]),
     ("onejump-evaluate", &["core", "store", "models", "shortcuts", "exit", "simd", "tensor", "program"]),
-    ("onejump-generate", &["core", "models", "shortcuts", "exit", "program"]),
+    ("onejump-generate", &["core", "store", "models", "shortcuts", "exit", "program"]),
     ("onejump-report", &["core", "store", "program"]),
     ("onejump-reproduce", &["core", "program"]),
     ("xtask", &["core", "program", "fetch"]),
