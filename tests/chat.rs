@@ -115,12 +115,16 @@ fn turns_follow_each_other() {
 
 #[test]
 fn what_cannot_be_is_said_in_a_line() {
-    let plain = checkpoint(&[]);
+    let tokenizer = json!({"version": "1.0", "added_tokens": [], "model": {
+        "type": "WordLevel", "vocab": {"x": 0}, "unk_token": "x"
+    }});
+    let tokenizer = || ("tokenizer.json", tokenizer.to_string());
+    let plain = checkpoint(&[tokenizer()]);
     let said = fail("onejump-generate", &["-m", &name(plain.path()), "-p", "x", "--chat"]);
     assert!(said.contains("has no chat template"), "{said}");
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
     for (template, reason) in [("{% if %}", "line 1"), ("{{ nothing() }}", "nothing"), (endless, "fuel")] {
-        let odd = checkpoint(&[("chat_template.jinja", template.to_owned())]);
+        let odd = checkpoint(&[tokenizer(), ("chat_template.jinja", template.to_owned())]);
         let said = fail("onejump-generate", &["-m", &name(odd.path()), "-p", "x", "--chat"]);
         assert!(said.contains("its chat template refuses") && said.contains(reason), "{said}");
     }

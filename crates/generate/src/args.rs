@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::commands::Command;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{CommandFactory, Parser};
 use onejump_core::files::FileError;
@@ -16,11 +17,13 @@ const NGRAM: &str = "3";
 ///
 /// The text goes to stdout as it comes, what it took to stderr. Speculative text is the same as in full, byte for byte.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Directory, GGUF file, hub id or built-in model
-    #[arg(short, long, value_name = "M")]
-    model: String,
+    #[arg(short, long, value_name = "M", required = true)]
+    model: Option<String>,
     /// What the text begins with; from stdin if neither this nor --file is given
     #[arg(short, long, value_name = "TEXT", conflicts_with = "file")]
     prompt: Option<String>,
@@ -73,12 +76,15 @@ pub struct Args {
     /// The jump that reads early levels, from onejump-score or onejump-train; the model's own head without
     #[arg(long, value_name = "FILE")]
     jump: Option<PathBuf>,
-    /// The level that drafts; for exit those at which a token may leave, such as 4,8 or 2..28/4, by default five
+    /// The level that drafts, or auto for what pays most by a card; for exit those at which a token may leave, such as 4,8 or 2..28/4, by default five
     #[arg(long, value_name = "K|auto")]
     level: Option<Level>,
     /// Look the last N tokens up in the text so far, and draft what came behind them; before --level does
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = NGRAM)]
     ngram: Option<NonZeroUsize>,
+    /// What onejump-generate tune measured, for --level auto
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
     /// How many tokens to draft at a time at most; by default 1 for --level, 5 for --ngram
     #[arg(long, value_name = "N")]
     draft_max: Option<usize>,
@@ -124,7 +130,7 @@ impl Args {
                 prompt
             }
         };
-        let plain = Config::new(&self.model, &prompt);
+        let plain = Config::new(self.model.as_deref().unwrap_or_default(), &prompt);
         Ok(Config {
             chat: self.chat.then(|| Chat { system: self.system.clone() }),
             tokens: self.tokens,
@@ -150,6 +156,7 @@ impl Args {
             key_values: self.kv.unwrap_or(plain.key_values),
             ngram: self.ngram.map(NonZeroUsize::get),
             most_drafts: self.draft_max,
+            card: self.card,
             check: self.check,
             ..plain
         })
@@ -157,12 +164,12 @@ impl Args {
 
     /// What is for one mode alone must not be ignored in silence, and something must draft.
     fn check_usage(&self) {
-        let early = self.jump.is_some() || self.level.is_some() || self.check;
+        let early = self.jump.is_some() || self.level.is_some() || self.check || self.card.is_some();
         let drafts = self.ngram.is_some() || self.draft_max.is_some();
         let exits = self.threshold.is_some() || self.agreement.is_some() || self.kv.is_some();
         let drafter = self.level.is_some() || self.ngram.is_some();
         let reason = match self.mode {
-            Mode::Full if early => "--jump, --level and --check are for --mode speculative and exit",
+            Mode::Full if early => "--jump, --level, --card and --check are for --mode speculative and exit",
             Mode::Full | Mode::Exit if drafts => "--ngram and --draft-max are for --mode speculative",
             Mode::Full | Mode::Speculative if exits => {
                 "--threshold, --agreement and --kv are for --mode exit"

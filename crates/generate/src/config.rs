@@ -94,6 +94,8 @@ pub struct Config {
     pub sureness: Sureness,
     /// What becomes of the keys and values of the blocks that it does not go through.
     pub key_values: KeyValues,
+    /// What drafting pays on this machine, for [`Level::Auto`].
+    pub card: Option<PathBuf>,
     /// Also runs in full and compares.
     pub check: bool,
 }
@@ -128,6 +130,7 @@ impl Config {
             most_drafts: None,
             sureness: Sureness::Agreement(Self::AGREEMENT),
             key_values: KeyValues::Deferred,
+            card: None,
             check: false,
         }
     }

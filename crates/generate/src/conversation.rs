@@ -41,7 +41,8 @@ pub fn converse(
     let mut load_ms = Times::ms(start.elapsed());
     let ends = if config.ignore_ends { &[] } else { &loaded.opened.ends[..] };
     let session = Session::new(&loaded.model, context, config.threads)?;
-    let mut decoder = Decoder::new(session, &loaded.head, &[], config.sampling, means.way(), ends)?;
+    let mut decoder =
+        Decoder::new(session, &loaded.head, &[], config.sampling, means.way(), ends)?.paced(means.pace());
     let mut messages = config.chat.as_ref().map(opening).unwrap_or_default();
     let mut outcomes = Vec::new();
     while let Some(asked) = next() {

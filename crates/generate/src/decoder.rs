@@ -6,6 +6,7 @@ use crate::GenerateError;
 use crate::drafter::{Draft, Drafter};
 use crate::early::{Exits, Left};
 use crate::outcome::Drafts;
+use crate::pace::Pace;
 use crate::sampling::Sampling;
 
 /// A text that grows by some tokens at each step.
@@ -19,6 +20,8 @@ pub struct Decoder<'a> {
     /// The whole text. Its last token is not in the session yet.
     text: Vec<i64>,
     drafts: Drafts,
+    /// Leaves drafts out while they do not pay.
+    pace: Option<Pace>,
     /// Of each token that was added.
     moves: Vec<Move>,
 }
@@ -66,9 +69,16 @@ impl<'a> Decoder<'a> {
         ends: &'a [i64],
     ) -> Result<Self, GenerateError> {
         let (blocks, text, drafts, moves) = (session.blocks(), Vec::new(), Drafts::default(), Vec::new());
-        let mut decoder = Self { session, head, sampling, way, ends, blocks, text, drafts, moves };
+        let mut decoder =
+            Self { session, head, sampling, way, ends, blocks, text, drafts, pace: None, moves };
         decoder.restart(prompt)?;
         Ok(decoder)
+    }
+
+    /// Drafts only while that pays.
+    pub fn paced(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
+        self
     }
 
     /// Begins with another prompt of one or more tokens. What it has in common with the text is not computed again.
@@ -125,7 +135,17 @@ impl<'a> Decoder<'a> {
         let known = self.text.len();
         self.session.push(&self.text[self.session.len()..])?;
         match self.way {
-            Way::Verify(drafters) => self.verify(drafters, step.most - 1)?,
+            Way::Verify(drafters) => {
+                let drafts = self.pace.as_mut().is_none_or(Pace::drafts);
+                let made = self.drafts.drafted;
+                self.verify(if drafts { drafters } else { &[] }, step.most - 1)?;
+                // A step at the end, which had no room for drafts, says nothing about them.
+                if let Some(pace) = &mut self.pace
+                    && self.drafts.drafted > made
+                {
+                    pace.take(self.text.len() - known);
+                }
+            }
             Way::Exit(exits) => {
                 let Left { mut logits, level, looks, confidence } =
                     exits.leave(&mut self.session, self.head)?;

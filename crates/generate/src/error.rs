@@ -76,6 +76,14 @@ pub enum GenerateError {
         "--level auto needs a card of this machine: make one with onejump-generate tune, and give it with --card"
     )]
     NoCard,
+    /// A card of something else.
+    #[error("{}: is about another {what}; run onejump-generate tune with this one", path.display())]
+    OtherCard {
+        /// The card.
+        path: PathBuf,
+        /// What is another one.
+        what: &'static str,
+    },
     /// A number that makes no sense.
     #[error("{what} is {found}; {expected}")]
     Range {

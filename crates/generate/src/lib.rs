@@ -5,6 +5,8 @@
 //! | a text from a prompt | [`generate`], [`Config`] |
 //! | several turns of a conversation | [`converse`], [`Chat`] |
 //! | tokens from tokens | [`Decoder`] |
+//! | what drafting pays on a machine | [`tune`], [`Card`], [`Pace`] |
+//! | how fast it is | [`bench`] |
 //! | how a token is chosen from logits | [`Sampling`] |
 //! | tokens that leave at an early level | [`Exits`], [`Gate`]; [`Calibration`] for how sure they must be |
 //! | what drafts tokens: an early level, the text so far | [`Drafter`], [`Jump`], [`Ngram`] |
@@ -27,6 +29,8 @@
 //!
 //! This crate knows nothing of stored states or of how a jump was trained.
 
+mod bench;
+mod card;
 mod check;
 mod config;
 mod conversation;
@@ -36,12 +40,16 @@ mod early;
 mod error;
 mod loaded;
 mod outcome;
+mod pace;
 mod prompts;
 mod run;
 mod sampling;
 mod text;
+mod tune;
 mod way;
 
+pub use bench::{Bench, Rate, Rates, bench};
+pub use card::{Card, Costs, Reading};
 pub use check::Check;
 pub use config::{Chat, Config, Level, Mode, Sureness};
 pub use conversation::converse;
@@ -50,5 +58,7 @@ pub use drafter::{Drafter, Jump, Ngram};
 pub use early::{Amount, Calibration, Effect, Exits, Gate, KeyValues, Seen};
 pub use error::GenerateError;
 pub use outcome::{Drafts, End, Outcome, Times};
+pub use pace::Pace;
 pub use run::generate;
 pub use sampling::Sampling;
+pub use tune::{Tuning, tune};

@@ -1,6 +1,7 @@
 //! `onejump-generate`: see `--help`.
 
 mod args;
+mod commands;
 mod tell;
 
 use std::process::ExitCode;
@@ -14,6 +15,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
+    if let Some(command) = args.command {
+        return command.run(terminal);
+    }
     let (json, trace, conversation) = (args.json, args.trace.clone(), args.is_conversation());
     let config = args.config()?;
     if conversation {

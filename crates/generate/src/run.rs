@@ -10,7 +10,7 @@ use crate::GenerateError;
 use crate::check::{Check, Verdict};
 use crate::config::{Config, Mode};
 use crate::conversation;
-use crate::decoder::{Decoder, Step, Way};
+use crate::decoder::{Decoder, Step};
 use crate::loaded::{Loaded, Opened};
 use crate::outcome::{End, Outcome, Times};
 use crate::text::Stops;
@@ -39,7 +39,7 @@ pub fn generate(
     let means = Means::new(config, &loaded, observer)?;
     let load_ms = Times::ms(start.elapsed());
     let run = Run { loaded: &loaded, config, prompt: &prompt, context };
-    let mut outcome = run.write(means.way(), config.mode, observer, take)?;
+    let mut outcome = run.write(&means, config.mode, observer, take)?;
     outcome.times.load_ms = load_ms;
     if config.check {
         outcome.check = Some(run.check(&outcome, observer)?);
@@ -65,7 +65,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn write(
         &self,
-        way: Way<'_>,
+        means: &Means,
         mode: Mode,
         observer: &dyn Observer,
         take: impl FnMut(&str) -> bool,
@@ -74,7 +74,8 @@ impl Run<'_> {
         let start = Instant::now();
         let session = Session::new(&loaded.model, context, config.threads)?;
         let ends = if config.ignore_ends { &[] } else { &loaded.opened.ends[..] };
-        let mut decoder = Decoder::new(session, &loaded.head, prompt, config.sampling, way, ends)?;
+        let decoder = Decoder::new(session, &loaded.head, prompt, config.sampling, means.way(), ends)?;
+        let mut decoder = decoder.paced(means.pace());
         let prompt_ms = Times::ms(start.elapsed());
         let start = Instant::now();
         let written = write(&mut decoder, loaded, config, observer, take)?;
@@ -89,7 +90,7 @@ impl Run<'_> {
         let config = Config { tokens: wanted, ..self.config.clone() };
         let Self { loaded, prompt, context, .. } = *self;
         let full = Run { loaded, config: &config, prompt, context }.write(
-            Means::FULL,
+            &Means::FULL,
             Mode::Full,
             observer,
             |_| true,
