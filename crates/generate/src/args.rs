@@ -177,6 +177,9 @@ impl Args {
             Mode::Speculative if !drafter => {
                 "--mode speculative needs --level K, the level that drafts, or --ngram"
             }
+            Mode::Speculative if self.level == Some(Level::Auto) && self.ngram.is_some() => {
+                "--level auto is about a level alone; leave --ngram out, or give the level"
+            }
             Mode::Speculative if self.jump.is_some() && self.level.is_none() => {
                 "--jump needs --level K: the level that drafts"
             }

@@ -73,7 +73,7 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
         let gates = loaded.gates(jump.map(PathBuf::as_path), levels.as_slice())?;
         let amount = Amount { prompts: &prompts, tokens: tuning.tokens, threads: tuning.threads };
         let seen = Calibration::measure(&loaded.model, &loaded.head, &gates, amount, observer)?;
-        let look_share = look_ms(&loaded, gates.first(), tuning.threads)? / costs.token_ms;
+        let look_share = look_share(&loaded, gates.first(), tuning.threads)?;
         let jump_sha256 = jump.map(|path| files::sha256_file(path)).transpose()?;
         for (index, gate) in gates.iter().enumerate() {
             readings.push(costs.best(Reading {
@@ -126,16 +126,23 @@ fn costs(loaded: &Loaded, threads: usize, observer: &dyn Observer) -> Result<Cos
     })
 }
 
-/// What a look costs. All levels of a file have maps of one shape.
-fn look_ms(loaded: &Loaded, gate: Option<&Gate>, threads: usize) -> Result<f64, GenerateError> {
-    let session = filled(loaded, threads)?;
+/// What a look costs over a token, both timed in turn. All levels of a file have maps of one shape.
+fn look_share(loaded: &Loaded, gate: Option<&Gate>, threads: usize) -> Result<f64, GenerateError> {
+    let mut session = filled(loaded, threads)?;
     let Some(gate) = gate else { return Ok(0.0) };
-    let time = |_| {
+    let mut shares = Vec::with_capacity(REPEATS);
+    for _ in 0..REPEATS {
+        session.truncate(BEFORE);
         let start = Instant::now();
-        gate.head.logits(&session, &loaded.head, session.state(0));
-        start.elapsed().as_secs_f64() * 1e3
-    };
-    Ok(median((0..REPEATS).map(time).collect()))
+        session.push(&[0])?;
+        session.advance(session.blocks(), BEFORE + 1)?;
+        session.logits(&loaded.head, BEFORE..BEFORE + 1);
+        let token = start.elapsed();
+        let start = Instant::now();
+        gate.head.logits(&session, &loaded.head, session.state(BEFORE));
+        shares.push(start.elapsed().as_secs_f64() / token.as_secs_f64());
+    }
+    Ok(median(shares))
 }
 
 /// A session with some tokens in it.

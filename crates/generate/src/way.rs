@@ -81,11 +81,14 @@ fn drafters(config: &Config, loaded: &Loaded) -> Result<Means, GenerateError> {
     }
     if config.level == Some(Level::Auto) {
         let reading = reading(config, loaded)?;
-        loaded.opened.check_level(reading.level)?;
-        for gate in loaded.gates(config.jump.as_deref(), &[reading.level])? {
-            drafters.push(Drafter::Jump(Jump::new(gate, config.most_drafts.unwrap_or(reading.drafts))));
+        if reading.speedup > 1.0 {
+            loaded.opened.check_level(reading.level)?;
+            for gate in loaded.gates(config.jump.as_deref(), &[reading.level])? {
+                let most = config.most_drafts.unwrap_or(reading.drafts);
+                drafters.push(Drafter::Jump(Jump::new(gate, most)));
+            }
+            pace = Some(Pace::new(&reading));
         }
-        pace = Some(Pace::new(&reading));
     }
     Ok(Means::Verify { drafters, pace })
 }
