@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use onejump_core::levels::{Levels, NoLevels};
+use onejump_models::chat::{Message, Role};
 use serde::Serialize;
 use strum::{Display, EnumString};
 
@@ -56,6 +57,13 @@ pub enum Sureness {
 pub struct Chat {
     /// What the model is told before it.
     pub system: Option<String>,
+}
+
+impl Chat {
+    /// What comes before the first thing that is said.
+    pub(crate) fn opening(&self) -> Vec<Message> {
+        self.system.iter().map(|system| Message::new(Role::System, system)).collect()
+    }
 }
 
 /// A text that is wanted.

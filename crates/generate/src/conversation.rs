@@ -14,11 +14,6 @@ use crate::outcome::{Outcome, Times};
 use crate::run::write;
 use crate::way::{self, Means};
 
-/// What comes before the first thing that is said.
-pub(crate) fn opening(chat: &Chat) -> Vec<Message> {
-    chat.system.iter().map(|system| Message::new(Role::System, system)).collect()
-}
-
 /// Answers what `next` asks, until it has nothing more. `take` gets each answer as it comes, as in
 /// [`generate`](crate::generate), and `told` what it took. States of what was said before are kept.
 ///
@@ -43,7 +38,7 @@ pub fn converse(
     let session = Session::new(&loaded.model, context, config.threads)?;
     let mut decoder =
         Decoder::new(session, &loaded.head, &[], config.sampling, means.way(), ends)?.paced(means.pace());
-    let mut messages = config.chat.as_ref().map(opening).unwrap_or_default();
+    let mut messages = config.chat.as_ref().map(Chat::opening).unwrap_or_default();
     let mut outcomes = Vec::new();
     while let Some(asked) = next() {
         messages.push(Message::new(Role::User, asked));

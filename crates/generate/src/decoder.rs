@@ -1,11 +1,11 @@
 //! Tokens from tokens.
 
 use onejump_models::session::{Head, Session};
+use serde::Serialize;
 
 use crate::GenerateError;
 use crate::drafter::{Draft, Drafter};
 use crate::early::{Exits, Left};
-use crate::outcome::Drafts;
 use crate::pace::Pace;
 use crate::sampling::Sampling;
 
@@ -46,6 +46,17 @@ pub struct Move {
     pub confidence: Option<f64>,
     /// What was drafted in its place.
     pub draft: Option<i64>,
+}
+
+/// What became of drafts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Drafts {
+    /// How many were made.
+    pub drafted: usize,
+    /// How many the model would have said too.
+    pub accepted: usize,
+    /// How often all blocks were run.
+    pub steps: usize,
 }
 
 /// How far a step may go.

@@ -10,8 +10,7 @@ use serde::Serialize;
 use crate::GenerateError;
 use crate::check::Check;
 use crate::config::Mode;
-use crate::decoder::{Decoder, Move};
-use crate::run::Written;
+use crate::decoder::{Decoder, Drafts, Move};
 
 /// A text, and what it took.
 #[derive(Debug, Clone, Serialize)]
@@ -57,15 +56,11 @@ pub enum End {
     Taker,
 }
 
-/// What became of drafts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Drafts {
-    /// How many were made.
-    pub drafted: usize,
-    /// How many the model would have said too.
-    pub accepted: usize,
-    /// How often all blocks were run.
-    pub steps: usize,
+/// What was added to a text.
+pub(crate) struct Written {
+    pub text: String,
+    pub tokens: Vec<i64>,
+    pub end: End,
 }
 
 /// How long each part took, in milliseconds.

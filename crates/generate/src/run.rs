@@ -9,10 +9,9 @@ use onejump_models::session::Session;
 use crate::GenerateError;
 use crate::check::{Check, Verdict};
 use crate::config::{Config, Mode};
-use crate::conversation;
 use crate::decoder::{Decoder, Step};
 use crate::loaded::{Loaded, Opened};
-use crate::outcome::{End, Outcome, Times};
+use crate::outcome::{End, Outcome, Times, Written};
 use crate::text::Stops;
 use crate::way::{self, Means};
 
@@ -50,7 +49,7 @@ pub fn generate(
 /// A prompt as it is, or said in a conversation.
 fn first_prompt(config: &Config, opened: &Opened) -> Result<Vec<i64>, GenerateError> {
     let Some(chat) = &config.chat else { return opened.prompt(&config.prompt) };
-    let messages = [conversation::opening(chat), vec![Message::new(Role::User, &*config.prompt)]].concat();
+    let messages = [chat.opening(), vec![Message::new(Role::User, &*config.prompt)]].concat();
     opened.encode(&opened.checkpoint.chat_template()?.render(&messages, Ending::Answer)?, false)
 }
 
@@ -114,13 +113,6 @@ impl Run<'_> {
             full_surprisal: theirs.surprisal,
         })
     }
-}
-
-/// What was added to a text.
-pub(crate) struct Written {
-    pub text: String,
-    pub tokens: Vec<i64>,
-    pub end: End,
 }
 
 /// Adds to a decoder's text until something ends it.

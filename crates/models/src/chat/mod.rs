@@ -13,6 +13,7 @@
 //! ```
 
 mod functions;
+mod marks;
 pub(crate) mod source;
 
 use std::collections::BTreeMap;
@@ -93,7 +94,7 @@ impl ChatTemplate {
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         functions::add(&mut environment);
         let refused = |error: minijinja::Error| Self::refused(&path, &error);
-        environment.add_template_owned(NAME, source::without_marks(source)).map_err(refused)?;
+        environment.add_template_owned(NAME, marks::without(source)).map_err(refused)?;
         Ok(Self { path, environment, tokens })
     }
 
