@@ -6,7 +6,7 @@
 //! | several turns of a conversation | [`converse`], [`Chat`] |
 //! | tokens from tokens | [`Decoder`] |
 //! | what drafting pays on a machine | [`tune`], [`Card`], [`Pace`] |
-//! | how fast it is | [`bench`] |
+//! | how fast it is | [`bench()`] |
 //! | how a token is chosen from logits | [`Sampling`] |
 //! | tokens that leave at an early level | [`Exits`], [`Gate`]; [`Calibration`] for how sure they must be |
 //! | what drafts tokens: an early level, the text so far | [`Drafter`], [`Jump`], [`Ngram`] |
