@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use onejump_exit::SessionHead;
-use onejump_generate::{Decoder, Drafter, Sampling, Step};
+use onejump_generate::{Decoder, Drafter, Gate, Jump, Ngram, Sampling, Step, Way};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head;
@@ -28,11 +28,11 @@ fn tokens(
     model: &Arc<Model>,
     head: &Head,
     sampling: Sampling,
-    drafter: Option<(&Drafter, usize)>,
+    way: Way,
     threads: usize,
 ) -> (Vec<i64>, usize, usize) {
     let session = Session::new(model, 4 + ADDED, threads).unwrap();
-    let mut decoder = Decoder::new(session, head, &[5, 1, 4, 1], sampling, drafter, &[]).unwrap();
+    let mut decoder = Decoder::new(session, head, &[5, 1, 4, 1], sampling, way, &[]).unwrap();
     let mut tokens = Vec::new();
     while tokens.len() < ADDED {
         tokens.extend(decoder.step(Step { most: ADDED - tokens.len() }).unwrap());
@@ -61,18 +61,25 @@ fn speculative_is_full_for_every_family() {
             ..most_likely
         };
         for sampling in [most_likely, drawn] {
-            let (full, steps, _) = tokens(&model, &head, sampling, None, 1);
+            let (full, steps, _) = tokens(&model, &head, sampling, Way::Verify(&[]), 1);
             assert_eq!((full.len(), steps), (ADDED, ADDED));
             let map = Map::LowRank { norm: None, a: random(h, 4), b: random(4, h) };
+            let mut check = |drafters: &[Drafter], what: String| {
+                let (ours, steps, right) = tokens(&model, &head, sampling, Way::Verify(drafters), 2);
+                assert_eq!(ours, full, "{name}, {what}, {sampling:?}");
+                assert_eq!(steps + right, ADDED, "a step adds one token and the accepted drafts");
+                accepted += right;
+            };
             for (level, map) in (0..model.blocks()).flat_map(|level| [(level, None), (level, Some(&map))]) {
-                let drafter = Drafter::new(SessionHead::new(map, &loaded).unwrap(), level);
                 for most in [1, 2, 5] {
-                    let (ours, steps, right) = tokens(&model, &head, sampling, Some((&drafter, most)), 2);
-                    assert_eq!(ours, full, "{name}, level {level}, {most} drafts, {sampling:?}");
-                    assert_eq!(steps + right, ADDED, "a step adds one token and the accepted drafts");
-                    accepted += right;
+                    let gate = || Gate { level, head: Arc::new(SessionHead::new(map, &loaded).unwrap()) };
+                    let jump = || Drafter::Jump(Jump::new(gate(), most));
+                    let ngram = Drafter::Ngram(Ngram::new(2, most));
+                    check(&[jump()], format!("level {level}, {most} drafts"));
+                    check(&[ngram, jump()], format!("two tokens looked up, level {level}, {most} drafts"));
                 }
             }
+            check(&[Drafter::Ngram(Ngram::new(1, 7))], "one token looked up".into());
         }
         families += 1;
     }
@@ -131,6 +138,18 @@ fn the_text_is_transformers() {
     }
 }
 
+/// A list that the model goes on copying: nearly every draft is right, and a step adds several tokens.
+#[test]
+fn a_text_that_repeats_itself_accepts_what_is_looked_up() {
+    let prompt = "red apple, green pear, yellow lemon, ".repeat(3) + "red apple,";
+    let arguments = ["-m", MODEL, "-p", &prompt, "-n", "48", "--mode", "speculative", "--ngram", "--check"];
+    let outcome: Value =
+        serde_json::from_str(&succeed("onejump-generate", &[&arguments[..], &["--json"]].concat())).unwrap();
+    let drafts = |name: &str| outcome["drafts"][name].as_u64().unwrap();
+    assert!(drafts("accepted") * 10 >= drafts("drafted") * 8, "{outcome}");
+    assert!(drafts("steps") <= 14 && drafts("steps") + drafts("accepted") == 48, "{outcome}");
+}
+
 #[test]
 fn a_text_ends_where_it_should() {
     let json = |more: &[&str]| -> Value {
@@ -168,15 +187,21 @@ fn what_cannot_be_is_said_in_a_line() {
         (vec!["-f", "missing.txt"], "missing.txt"),
         (
             vec!["-p", PROMPT, "--mode", "speculative", "--level", "30"],
-            "level 30 cannot draft: the model has 30 blocks; give a level from 0 to 29",
+            "level 30 is not an early one: the model has 30 blocks; give a level from 0 to 29",
         ),
     ] {
         let said = fail("onejump-generate", &[&["-m", MODEL][..], &arguments].concat());
         assert!(said.contains(line), "{arguments:?}: {said}");
     }
-    for arguments in
-        [vec!["--level", "3"], vec!["--mode", "speculative"], vec!["--stop", ""], vec!["-f", "x"]]
-    {
+    for arguments in [
+        vec!["--level", "3"],
+        vec!["--ngram"],
+        vec!["--mode", "speculative"],
+        vec!["--mode", "speculative", "--ngram", "--jump", "x"],
+        vec!["--mode", "speculative", "--ngram=0"],
+        vec!["--stop", ""],
+        vec!["-f", "x"],
+    ] {
         let output = run("onejump-generate", &[&["-m", MODEL, "-p", PROMPT][..], &arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }

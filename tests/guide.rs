@@ -92,7 +92,8 @@ fn every_option_in_the_pages_is_known() {
             let help = helps.entry(program.clone()).or_insert_with(|| help(&program));
             for option in options.iter().filter(|word| word.starts_with("--")) {
                 let name = option.split('=').next().unwrap();
-                let known = help.split(|at: char| !(at.is_alphanumeric() || at == '-')).any(|word| word == name);
+                let known =
+                    help.split(|at: char| !(at.is_alphanumeric() || at == '-')).any(|word| word == name);
                 assert!(known, "{}: {program} has no {name}", page.display());
             }
         }

@@ -21,6 +21,13 @@ impl Look {
         Self { token: top as i64, logit: largest, second, logsumexp: scan.logsumexp() }
     }
 
+    /// A look at logits that are there, (V).
+    pub fn at(logits: &[f32]) -> Self {
+        let mut scan = RowScan::new(0, f32::INFINITY);
+        scan.add(logits, 0);
+        Self::of(&scan)
+    }
+
     /// The probability of the most likely token.
     pub fn probability(&self) -> f64 {
         (f64::from(self.logit) - self.logsumexp).exp()
@@ -121,6 +128,7 @@ mod tests {
         let mut scan = RowScan::new(0, 0.0);
         scan.add(&[0.0, 3f32.ln(), 0.0], 0);
         let look = Look::of(&scan);
+        assert_eq!(look, Look::at(&[0.0, 3f32.ln(), 0.0]));
         // 3 of 3 + 1 + 1, and 1 of 5; f32 logarithms: 1e-6.
         assert_eq!(look.token, 1);
         assert!((look.probability() - 0.6).abs() < 1e-6 && (look.gap() - 0.4).abs() < 1e-6);

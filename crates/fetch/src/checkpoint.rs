@@ -19,6 +19,8 @@ pub const TOKENIZER: &str = "tokenizer.json";
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// How texts are generated, among it the tokens that end one.
 pub const GENERATION: &str = "generation_config.json";
+/// The form of conversations, where it is a file of its own.
+pub const CHAT_TEMPLATE: &str = "chat_template.jinja";
 /// The weights, where they are one file.
 pub const WEIGHTS: &str = "model.safetensors";
 /// The list of the weights' files, where they are several.
@@ -99,7 +101,7 @@ fn is_whole(folder: &Path) -> bool {
 
 /// The weights come last: what else is missing shows at once.
 fn download(repository: &Repository, observer: &dyn Observer) -> Result<(), FetchError> {
-    let small = [CONFIG, TOKENIZER, TOKENIZER_CONFIG, GENERATION];
+    let small = [CONFIG, TOKENIZER, TOKENIZER_CONFIG, GENERATION, CHAT_TEMPLATE];
     for name in small.into_iter().filter(|name| repository.has(name)) {
         repository.fetch(name, observer)?;
     }

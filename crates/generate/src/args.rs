@@ -1,28 +1,41 @@
 //! The command line.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::commands::Command;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{CommandFactory, Parser};
 use onejump_core::files::FileError;
-use onejump_generate::{Config, GenerateError, Mode, Sampling};
+use onejump_generate::{Chat, Config, GenerateError, KeyValues, Level, Mode, Sampling, Sureness};
 
-/// Go on with a text: in full, or with drafts from an early level, which the model verifies.
+/// [`Ngram::LENGTH`](onejump_generate::Ngram::LENGTH), as clap wants it.
+const NGRAM: &str = "3";
+
+/// Go on with a text: in full, or with drafts from an early level or the text so far, which the model verifies.
 ///
 /// The text goes to stdout as it comes, what it took to stderr. Speculative text is the same as in full, byte for byte.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Directory, GGUF file, hub id or built-in model
-    #[arg(short, long, value_name = "M")]
-    model: String,
+    #[arg(short, long, value_name = "M", required = true)]
+    model: Option<String>,
     /// What the text begins with; from stdin if neither this nor --file is given
     #[arg(short, long, value_name = "TEXT", conflicts_with = "file")]
     prompt: Option<String>,
     /// A file with what the text begins with, in UTF-8
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Say the prompt to the model in a conversation, in the checkpoint's own form; several turns on a terminal without one
+    #[arg(long)]
+    chat: bool,
+    /// What the model is told before the conversation
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
     /// How many tokens to add at most
     #[arg(short = 'n', long, value_name = "N", default_value_t = Config::TOKENS)]
     tokens: usize,
@@ -56,32 +69,60 @@ pub struct Args {
     /// Go on behind the model's end tokens
     #[arg(long)]
     ignore_eos: bool,
-    /// full, or speculative: an early level drafts tokens, which the model verifies
+    /// full; speculative: an early level or the text so far drafts tokens, which the model verifies; or exit: a token
+    /// leaves at the first level that is sure, and the text may differ from that in full
     #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
     mode: Mode,
-    /// The jump that drafts, from onejump-score or onejump-train, or owner/name[:file][@revision] on the hub; the model's own
-    /// head without
+    /// The jump that reads early levels, from onejump-score or onejump-train, or owner/name[:file][@revision] on the hub;
+    /// the model's own head without
     #[arg(long, value_name = "FILE")]
     jump: Option<PathBuf>,
-    /// The level that drafts
-    #[arg(long, value_name = "K")]
-    level: Option<usize>,
-    /// How many tokens to draft at a time at most
+    /// The level that drafts, or auto for what pays most by a card; for exit those at which a token may leave, such as 4,8 or 2..28/4, by default five
+    #[arg(long, value_name = "K|auto")]
+    level: Option<Level>,
+    /// Look the last N tokens up in the text so far, and draft what came behind them; before --level does
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = NGRAM)]
+    ngram: Option<NonZeroUsize>,
+    /// What onejump-generate tune measured, for --level auto
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
+    /// How many tokens to draft at a time at most; by default 1 for --level, 5 for --ngram
     #[arg(long, value_name = "N")]
     draft_max: Option<usize>,
+    /// For exit: leave where the most likely token is more probable than this; nowhere if it is 1 or more
+    #[arg(long, value_name = "P", conflicts_with = "agreement")]
+    threshold: Option<f64>,
+    /// For exit: be as sure as keeps this share of the tokens that the model writes itself, by default 0.95; measured first
+    #[arg(long, value_name = "SHARE")]
+    agreement: Option<f64>,
+    /// For exit: blocks that a token skips get keys and values when a later token goes there (deferred, exact), or from
+    /// the state at which it left (propagate) [default: deferred]
+    #[arg(long, value_name = "HOW")]
+    kv: Option<KeyValues>,
     /// Also run in full, compare, and say how long that took
     #[arg(long)]
     check: bool,
+    /// Write how each token was found: its level, looks, their confidence, what was drafted
+    #[arg(long, value_name = "FILE.parquet")]
+    pub trace: Option<PathBuf>,
     /// Print JSON when all is done instead of the text as it comes
     #[arg(long)]
     pub json: bool,
 }
 
 impl Args {
+    /// Whether it is a conversation of several turns, typed on a terminal.
+    pub fn is_conversation(&self) -> bool {
+        let typed = self.prompt.is_none() && self.file.is_none() && std::io::stdin().is_terminal();
+        self.chat && typed && !self.json && !self.check && self.trace.is_none()
+    }
+
     /// What is wanted; reads the prompt.
     pub fn config(self) -> Result<Config, GenerateError> {
         self.check_usage();
+        let typed = self.is_conversation();
         let prompt = match (self.prompt, &self.file) {
+            (None, None) if typed => String::new(),
             (Some(prompt), _) => prompt,
             (None, Some(path)) => std::fs::read_to_string(path).map_err(FileError::reading(path))?,
             (None, None) => {
@@ -90,8 +131,9 @@ impl Args {
                 prompt
             }
         };
-        let plain = Config::new(&self.model, &prompt);
+        let plain = Config::new(self.model.as_deref().unwrap_or_default(), &prompt);
         Ok(Config {
+            chat: self.chat.then(|| Chat { system: self.system.clone() }),
             tokens: self.tokens,
             context: self.context,
             threads: self.threads,
@@ -107,23 +149,40 @@ impl Args {
             ignore_ends: self.ignore_eos,
             mode: self.mode,
             jump: self.jump,
-            level: self.level.unwrap_or(plain.level),
-            most_drafts: self.draft_max.unwrap_or(plain.most_drafts),
+            level: self.level,
+            sureness: self.threshold.map_or_else(
+                || self.agreement.map_or(plain.sureness, Sureness::Agreement),
+                Sureness::Threshold,
+            ),
+            key_values: self.kv.unwrap_or(plain.key_values),
+            ngram: self.ngram.map(NonZeroUsize::get),
+            most_drafts: self.draft_max,
+            card: self.card,
             check: self.check,
             ..plain
         })
     }
 
-    /// What is for drafts alone must not be ignored in silence, and what drafts must be told its level.
+    /// What is for one mode alone must not be ignored in silence, and something must draft.
     fn check_usage(&self) {
+        let early = self.jump.is_some() || self.level.is_some() || self.check || self.card.is_some();
+        let drafts = self.ngram.is_some() || self.draft_max.is_some();
+        let exits = self.threshold.is_some() || self.agreement.is_some() || self.kv.is_some();
+        let drafter = self.level.is_some() || self.ngram.is_some();
         let reason = match self.mode {
-            Mode::Full
-                if self.jump.is_some() || self.level.is_some() || self.draft_max.is_some() || self.check =>
-            {
-                "--jump, --level, --draft-max and --check are for --mode speculative"
+            Mode::Full if early => "--jump, --level, --card and --check are for --mode speculative and exit",
+            Mode::Full | Mode::Exit if drafts => "--ngram and --draft-max are for --mode speculative",
+            Mode::Full | Mode::Speculative if exits => {
+                "--threshold, --agreement and --kv are for --mode exit"
             }
-            Mode::Speculative if self.level.is_none() => {
-                "--mode speculative needs --level K: the level that drafts"
+            Mode::Speculative if !drafter => {
+                "--mode speculative needs --level K, the level that drafts, or --ngram"
+            }
+            Mode::Speculative if self.level == Some(Level::Auto) && self.ngram.is_some() => {
+                "--level auto is about a level alone; leave --ngram out, or give the level"
+            }
+            Mode::Speculative if self.jump.is_some() && self.level.is_none() => {
+                "--jump needs --level K: the level that drafts"
             }
             _ => return,
         };

@@ -1,10 +1,12 @@
 //! Tokens from tokens.
 
 use onejump_models::session::{Head, Session};
+use serde::Serialize;
 
 use crate::GenerateError;
-use crate::drafter::Drafter;
-use crate::outcome::Drafts;
+use crate::drafter::{Draft, Drafter};
+use crate::early::{Exits, Left};
+use crate::pace::Pace;
 use crate::sampling::Sampling;
 
 /// A text that grows by some tokens at each step.
@@ -12,13 +14,49 @@ pub struct Decoder<'a> {
     session: Session,
     head: &'a Head,
     sampling: Sampling,
-    /// What drafts, and how many tokens at most.
-    drafter: Option<(&'a Drafter, usize)>,
+    way: Way<'a>,
     ends: &'a [i64],
     blocks: usize,
     /// The whole text. Its last token is not in the session yet.
     text: Vec<i64>,
     drafts: Drafts,
+    /// Leaves drafts out while they do not pay.
+    pace: Option<Pace>,
+    /// Of each token that was added.
+    moves: Vec<Move>,
+}
+
+/// How a token is found.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// All blocks say it, with drafts of the first drafter that has some: in full where there is none.
+    Verify(&'a [Drafter]),
+    /// The first level that is sure says it.
+    Exit(&'a Exits),
+}
+
+/// How a token was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Move {
+    /// The level that said it.
+    pub level: usize,
+    /// How many early looks were made at where it comes from.
+    pub looks: usize,
+    /// The probability that the last of them gave its most likely token.
+    pub confidence: Option<f64>,
+    /// What was drafted in its place.
+    pub draft: Option<i64>,
+}
+
+/// What became of drafts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Drafts {
+    /// How many were made.
+    pub drafted: usize,
+    /// How many the model would have said too.
+    pub accepted: usize,
+    /// How often all blocks were run.
+    pub steps: usize,
 }
 
 /// How far a step may go.
@@ -34,19 +72,39 @@ impl<'a> Decoder<'a> {
     /// # Errors
     /// [`GenerateError::Model`] if the session has no room for the prompt.
     pub fn new(
-        mut session: Session,
+        session: Session,
         head: &'a Head,
         prompt: &[i64],
         sampling: Sampling,
-        drafter: Option<(&'a Drafter, usize)>,
+        way: Way<'a>,
         ends: &'a [i64],
     ) -> Result<Self, GenerateError> {
+        let (blocks, text, drafts, moves) = (session.blocks(), Vec::new(), Drafts::default(), Vec::new());
+        let mut decoder =
+            Self { session, head, sampling, way, ends, blocks, text, drafts, pace: None, moves };
+        decoder.restart(prompt)?;
+        Ok(decoder)
+    }
+
+    /// Drafts only while that pays.
+    pub fn paced(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// Begins with another prompt of one or more tokens. What it has in common with the text is not computed again.
+    ///
+    /// # Errors
+    /// [`GenerateError::Model`] if the session has no room for the prompt.
+    pub fn restart(&mut self, prompt: &[i64]) -> Result<(), GenerateError> {
         let before = prompt.len().saturating_sub(1);
-        let blocks = session.blocks();
-        session.push(&prompt[..before])?;
-        session.advance(blocks, before)?;
-        let text = prompt.to_vec();
-        Ok(Self { session, head, sampling, drafter, ends, blocks, text, drafts: Drafts::default() })
+        let same = prompt[..before].iter().zip(&self.text).take_while(|(new, old)| new == old).count();
+        self.session.truncate(same);
+        self.session.push(&prompt[self.session.len()..before])?;
+        self.session.advance(self.blocks, before)?;
+        self.text = prompt.to_vec();
+        (self.drafts, self.moves) = (Drafts::default(), Vec::new());
+        Ok(())
     }
 
     /// What became of the drafts so far.
@@ -54,23 +112,77 @@ impl<'a> Decoder<'a> {
         self.drafts
     }
 
+    /// How sure a look must be, where tokens can leave early.
+    pub fn threshold(&self) -> Option<f64> {
+        if let Way::Exit(exits) = self.way { Some(exits.threshold) } else { None }
+    }
+
+    /// The prompt and what was added to it.
+    pub fn text(&self) -> &[i64] {
+        &self.text
+    }
+
+    /// How many tokens there is room for behind the text.
+    pub fn room(&self) -> usize {
+        self.session.capacity() - self.text.len()
+    }
+
+    /// The mean level that said the tokens which were added; K before there are any.
+    pub fn mean_level(&self) -> f64 {
+        let levels: usize = self.moves.iter().map(|found| found.level).sum();
+        if self.moves.is_empty() { self.blocks as f64 } else { levels as f64 / self.moves.len() as f64 }
+    }
+
+    /// How each token was found that was added.
+    pub fn moves(&self) -> &[Move] {
+        &self.moves
+    }
+
     /// Adds one or more tokens, up to an end token; returns them.
-    ///
-    /// The last token and the drafts behind it go through the blocks together. The model's own choice is made behind each
-    /// of them, until it is not the draft; what was computed for further drafts is taken back.
     ///
     /// # Errors
     /// [`GenerateError::Model`] if the session is full, [`GenerateError::NotFinite`] if the logits are not numbers.
     pub fn step(&mut self, step: Step) -> Result<&[i64], GenerateError> {
         let known = self.text.len();
         self.session.push(&self.text[self.session.len()..])?;
-        let drafts = self.draft(step.most - 1)?;
+        match self.way {
+            Way::Verify(drafters) => {
+                let drafts = self.pace.as_mut().is_none_or(Pace::drafts);
+                let made = self.drafts.drafted;
+                self.verify(if drafts { drafters } else { &[] }, step.most - 1)?;
+                // A step at the end, which had no room for drafts, says nothing about them.
+                if let Some(pace) = &mut self.pace
+                    && self.drafts.drafted > made
+                {
+                    pace.take(self.text.len() - known);
+                }
+            }
+            Way::Exit(exits) => {
+                let Left { mut logits, level, looks, confidence } =
+                    exits.leave(&mut self.session, self.head)?;
+                self.text.push(self.sampling.choose(&mut logits, &self.text)?);
+                self.moves.push(Move { level, looks, confidence, draft: None });
+            }
+        }
+        self.drafts.steps += 1;
+        Ok(&self.text[known..])
+    }
+
+    /// The last token and the drafts behind it go through the blocks together. The model's own choice is made behind each
+    /// of them, until it is not the draft; what was computed for further drafts is taken back.
+    fn verify(&mut self, drafters: &[Drafter], most: usize) -> Result<(), GenerateError> {
+        let known = self.text.len();
+        let drafts = self.draft(drafters, most)?;
         self.session.advance(self.blocks, self.session.len())?;
         let mut logits = self.session.logits(self.head, known - 1..self.session.len());
         for (index, logits) in logits.chunks_exact_mut(self.head.vocab_size()).enumerate() {
             let token = self.sampling.choose(logits, &self.text)?;
             self.text.push(token);
-            let accepted = drafts.get(index) == Some(&token);
+            let (draft, confidence) =
+                (drafts.get(index), drafts.get(index).and_then(|draft| draft.confidence));
+            let (looks, draft) = (usize::from(confidence.is_some()), draft.map(|draft| draft.token));
+            self.moves.push(Move { level: self.blocks, looks, confidence, draft });
+            let accepted = draft == Some(token);
             self.drafts.accepted += usize::from(accepted);
             if !accepted || self.ends.contains(&token) {
                 break;
@@ -78,22 +190,18 @@ impl<'a> Decoder<'a> {
         }
         self.session.truncate(self.text.len() - 1);
         self.drafts.drafted += drafts.len();
-        self.drafts.steps += 1;
-        Ok(&self.text[known..])
+        Ok(())
     }
 
-    /// Drafts some tokens, which wait at the drafter's level; the last one stands at level 0.
-    fn draft(&mut self, most: usize) -> Result<Vec<i64>, GenerateError> {
-        let mut drafts = Vec::new();
-        let Some((drafter, count)) = self.drafter else { return Ok(drafts) };
-        let room = self.session.capacity() - self.session.len();
-        while drafts.len() < count.min(most).min(room) {
-            let length = self.session.len();
-            self.session.advance(drafter.level(), length)?;
-            let token = drafter.draft(&self.session, self.head, length - 1);
-            self.session.push(&[token])?;
-            drafts.push(token);
+    /// Drafts some tokens with the first drafter that has any.
+    fn draft(&mut self, drafters: &[Drafter], most: usize) -> Result<Vec<Draft>, GenerateError> {
+        let most = most.min(self.session.capacity() - self.session.len());
+        for drafter in drafters {
+            let drafts = drafter.draft(&mut self.session, self.head, &self.text, most)?;
+            if !drafts.is_empty() {
+                return Ok(drafts);
+            }
         }
-        Ok(drafts)
+        Ok(Vec::new())
     }
 }

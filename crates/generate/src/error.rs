@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use onejump_core::files::FileError;
+use onejump_core::levels::Levels;
 use onejump_core::observe::Stopped;
 use onejump_exit::ExitError;
 use onejump_fetch::FetchError;
 use onejump_models::ModelError;
 use onejump_shortcuts::ShortcutError;
+use onejump_store::StoreError;
 
 /// A text that could not be generated.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,9 @@ pub enum GenerateError {
     /// The jump.
     #[error(transparent)]
     Shortcut(#[from] ShortcutError),
+    /// A table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The jump is for another hidden size than the model's head.
     #[error("the jump is for H = {jump}, the head for H = {head}; they belong to different models")]
     HiddenSize {
@@ -56,13 +61,32 @@ pub enum GenerateError {
         /// How many there is room for.
         context: usize,
     },
-    /// A level that cannot draft.
-    #[error("level {level} cannot draft: the model has {blocks} blocks; give a level from 0 to {}", blocks - 1)]
+    /// A level that nothing comes behind.
+    #[error("level {level} is not an early one: the model has {blocks} blocks; give a level from 0 to {}", blocks - 1)]
     Level {
         /// What was asked for.
         level: usize,
         /// K.
         blocks: usize,
+    },
+    /// One level drafts.
+    #[error("--mode speculative drafts at one level, and {levels} are given")]
+    SeveralLevels {
+        /// What was given.
+        levels: Levels,
+    },
+    /// Nothing says which level pays.
+    #[error(
+        "--level auto needs a card of this machine: make one with onejump-generate tune, and give it with --card"
+    )]
+    NoCard,
+    /// A card of something else.
+    #[error("{}: is about another {what}; run onejump-generate tune with this one", path.display())]
+    OtherCard {
+        /// The card.
+        path: PathBuf,
+        /// What is another one.
+        what: &'static str,
     },
     /// A number that makes no sense.
     #[error("{what} is {found}; {expected}")]

@@ -1,11 +1,15 @@
-//! Goes on with a text: in full, or with drafts from an early level, which the model verifies.
+//! Goes on with a text: in full, or with drafts from an early level or the text so far, which the model verifies.
 //!
 //! | task | where |
 //! |---|---|
 //! | a text from a prompt | [`generate`], [`Config`] |
+//! | several turns of a conversation | [`converse`], [`Chat`] |
 //! | tokens from tokens | [`Decoder`] |
+//! | what drafting pays on a machine | [`tune`], [`Card`], [`Pace`] |
+//! | how fast it is | [`bench()`] |
 //! | how a token is chosen from logits | [`Sampling`] |
-//! | what drafts a token at an early level | [`Drafter`] |
+//! | tokens that leave at an early level | [`Exits`], [`Gate`]; [`Calibration`] for how sure they must be |
+//! | what drafts tokens: an early level, the text so far | [`Drafter`], [`Jump`], [`Ngram`] |
 //!
 //! ```no_run
 //! use onejump_core::observe::Silent;
@@ -25,19 +29,36 @@
 //!
 //! This crate knows nothing of stored states or of how a jump was trained.
 
+mod bench;
+mod card;
+mod check;
 mod config;
+mod conversation;
 mod decoder;
 mod drafter;
+mod early;
 mod error;
+mod loaded;
 mod outcome;
+mod pace;
+mod prompts;
 mod run;
 mod sampling;
 mod text;
+mod tune;
+mod way;
 
-pub use config::{Config, Mode};
-pub use decoder::{Decoder, Step};
-pub use drafter::Drafter;
+pub use bench::{Bench, Rate, Rates, bench};
+pub use card::{Card, Costs, Reading};
+pub use check::Check;
+pub use config::{Chat, Config, Level, Mode, Sureness};
+pub use conversation::converse;
+pub use decoder::{Decoder, Drafts, Move, Step, Way};
+pub use drafter::{Drafter, Jump, Ngram};
+pub use early::{Amount, Calibration, Effect, Exits, Gate, KeyValues, Seen};
 pub use error::GenerateError;
-pub use outcome::{Drafts, End, Outcome, Times};
+pub use outcome::{End, Outcome, Times};
+pub use pace::Pace;
 pub use run::generate;
 pub use sampling::Sampling;
+pub use tune::{Tuning, tune};

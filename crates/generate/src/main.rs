@@ -1,11 +1,13 @@
 //! `onejump-generate`: see `--help`.
 
 mod args;
+mod commands;
+mod tell;
 
 use std::process::ExitCode;
 
 use args::Args;
-use onejump_generate::{GenerateError, Outcome, generate};
+use onejump_generate::{GenerateError, converse, generate};
 use onejump_program::{Terminal, remark, say, say_piece};
 
 fn main() -> ExitCode {
@@ -13,9 +15,16 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
-    let json = args.json;
+    if let Some(command) = args.command {
+        return command.run(terminal);
+    }
+    let (json, trace, conversation) = (args.json, args.trace.clone(), args.is_conversation());
     let mut config = args.config()?;
     config.jump = config.jump.map(|jump| onejump_fetch::shortcuts(&jump, terminal)).transpose()?;
+    if conversation {
+        converse(&config, terminal, tell::ask, say_piece, tell::turn)?;
+        return Ok(());
+    }
     let mut begun = false;
     let outcome = generate(&config, terminal, |piece| {
         begun |= !json;
@@ -28,34 +37,10 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
     if json {
         say!("{}", serde_json::to_string(&outcome)?);
     }
-    tell(&outcome);
+    tell::outcome(&outcome);
+    if let Some(path) = trace {
+        outcome.write_trace(&path)?;
+        remark!("trace:      {}", path.display());
+    }
     Ok(())
-}
-
-/// What it took.
-fn tell(outcome: &Outcome) {
-    let Outcome { times, drafts, .. } = outcome;
-    let (added, prompt) = (outcome.tokens.len(), outcome.prompt_tokens);
-    remark!("load:       {:8.0} ms", times.load_ms);
-    remark!("prompt:     {:8.0} ms, {prompt} tokens", times.prompt_ms);
-    remark!(
-        "generation: {:8.0} ms, {added} tokens, {:.1} tokens/s",
-        times.generation_ms,
-        outcome.tokens_per_second()
-    );
-    if drafts.drafted > 0 {
-        let share = drafts.accepted as f64 / drafts.drafted as f64 * 100.0;
-        remark!(
-            "drafts:     {} of {} accepted ({share:.0} %), {} steps",
-            drafts.accepted,
-            drafts.drafted,
-            drafts.steps
-        );
-    }
-    if let Some(full) = outcome.full_ms {
-        remark!(
-            "in full:    {full:8.0} ms, the same {added} tokens; {:.2} times as fast",
-            full / times.generation_ms
-        );
-    }
 }

@@ -1,10 +1,16 @@
 //! What came of it.
 
+use std::path::Path;
 use std::time::Duration;
+
+use onejump_store::trace::{self, Found};
 
 use serde::Serialize;
 
+use crate::GenerateError;
+use crate::check::Check;
 use crate::config::Mode;
+use crate::decoder::{Decoder, Drafts, Move};
 
 /// A text, and what it took.
 #[derive(Debug, Clone, Serialize)]
@@ -23,8 +29,15 @@ pub struct Outcome {
     pub drafts: Drafts,
     /// How long it took.
     pub times: Times,
-    /// How long the same tokens took in full, where that was checked.
-    pub full_ms: Option<f64>,
+    /// The mean level that said its tokens.
+    pub mean_level: f64,
+    /// How sure a look had to be, where tokens could leave early.
+    pub threshold: Option<f64>,
+    /// How each of its tokens was found.
+    #[serde(skip)]
+    pub moves: Vec<Move>,
+    /// What the full model says to it, where that was asked for.
+    pub check: Option<Check>,
 }
 
 /// Why a text ends.
@@ -43,15 +56,11 @@ pub enum End {
     Taker,
 }
 
-/// What became of drafts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Drafts {
-    /// How many were made.
-    pub drafted: usize,
-    /// How many the model would have said too.
-    pub accepted: usize,
-    /// How often all blocks were run.
-    pub steps: usize,
+/// What was added to a text.
+pub(crate) struct Written {
+    pub text: String,
+    pub tokens: Vec<i64>,
+    pub end: End,
 }
 
 /// How long each part took, in milliseconds.
@@ -72,6 +81,44 @@ impl Times {
 }
 
 impl Outcome {
+    pub(crate) fn new(
+        written: Written,
+        decoder: &Decoder<'_>,
+        mode: Mode,
+        prompt_tokens: usize,
+        times: Times,
+    ) -> Self {
+        let Written { text, tokens, end } = written;
+        let (drafts, mean_level) = (decoder.drafts(), decoder.mean_level());
+        let (threshold, moves) = (decoder.threshold(), decoder.moves().to_vec());
+        Self {
+            text,
+            tokens,
+            end,
+            mode,
+            prompt_tokens,
+            drafts,
+            mean_level,
+            threshold,
+            times,
+            moves,
+            check: None,
+        }
+    }
+
+    /// Writes how each token was found as a Parquet file: [`onejump_store::trace`] has its columns.
+    ///
+    /// # Errors
+    /// [`GenerateError::Store`] if it cannot be written.
+    pub fn write_trace(&self, path: &Path) -> Result<(), GenerateError> {
+        let found = |(index, (&token, found)): (usize, (&i64, &Move))| {
+            let Move { level, looks, confidence, draft } = *found;
+            Found { position: self.prompt_tokens + index, token, level, looks, confidence, draft }
+        };
+        let rows: Vec<Found> = self.tokens.iter().zip(&self.moves).enumerate().map(found).collect();
+        Ok(trace::write(path, &rows)?)
+    }
+
     /// Tokens added in a second.
     pub fn tokens_per_second(&self) -> f64 {
         self.tokens.len() as f64 / self.times.generation_ms * 1e3

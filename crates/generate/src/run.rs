@@ -1,25 +1,19 @@
 //! A text from a prompt.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use onejump_core::observe::Observer;
-use onejump_exit::SessionHead;
-use onejump_models::ModelError;
-use onejump_models::checkpoint::Checkpoint;
-use onejump_models::device::Place;
-use onejump_models::head;
-use onejump_models::session::{Head, Model, Session};
-use onejump_models::transformer::Outline;
-use onejump_shortcuts::file::ShortcutFile;
-use tokenizers::Tokenizer;
+use onejump_models::chat::{Ending, Message, Role};
+use onejump_models::session::Session;
 
 use crate::GenerateError;
+use crate::check::{Check, Verdict};
 use crate::config::{Config, Mode};
 use crate::decoder::{Decoder, Step};
-use crate::drafter::Drafter;
-use crate::outcome::{End, Outcome, Times};
+use crate::loaded::{Loaded, Opened};
+use crate::outcome::{End, Outcome, Times, Written};
 use crate::text::Stops;
+use crate::way::{self, Means};
 
 /// Goes on with a prompt. `take` gets the text that is added, whole characters as they come, and says whether it wants
 /// more.
@@ -31,159 +25,137 @@ pub fn generate(
     observer: &dyn Observer,
     take: impl FnMut(&str) -> bool,
 ) -> Result<Outcome, GenerateError> {
-    config.sampling.check()?;
+    config.check()?;
     let start = Instant::now();
-    let loaded = Loaded::new(config, observer)?;
+    // What is wrong with the configuration is said before weights are read.
+    let opened = Opened::new(&config.model, observer)?;
+    let (prompt, context) = (first_prompt(config, &opened)?, opened.room(config.context)?);
+    if prompt.len() >= context {
+        return Err(GenerateError::LongPrompt { tokens: prompt.len(), context });
+    }
+    way::levels(config, &opened)?;
+    let loaded = opened.load(observer)?;
+    let means = Means::new(config, &loaded, observer)?;
     let load_ms = Times::ms(start.elapsed());
-    let mut outcome = loaded.run(config, config.mode, observer, take)?;
+    let run = Run { loaded: &loaded, config, prompt: &prompt, context };
+    let mut outcome = run.write(&means, config.mode, observer, take)?;
     outcome.times.load_ms = load_ms;
     if config.check {
-        let wanted = outcome.tokens.len();
-        let full = Config { tokens: wanted, ..config.clone() };
-        let full = loaded.run(&full, Mode::Full, observer, |_| true)?;
-        let pairs = full.tokens.iter().zip(&outcome.tokens);
-        let same = pairs.take_while(|(full, ours)| full == ours).count();
-        if same < wanted || full.tokens.len() != wanted {
-            return Err(GenerateError::Differs { position: same });
-        }
-        outcome.full_ms = Some(full.times.generation_ms);
+        outcome.check = Some(run.check(&outcome, observer)?);
     }
     Ok(outcome)
 }
 
-/// What is loaded once.
-struct Loaded {
-    checkpoint: Checkpoint,
-    tokenizer: Tokenizer,
-    prompt: Vec<i64>,
-    context: usize,
-    model: Arc<Model>,
-    head: Head,
-    drafter: Option<Drafter>,
-    ends: Vec<i64>,
+/// A prompt as it is, or said in a conversation.
+fn first_prompt(config: &Config, opened: &Opened) -> Result<Vec<i64>, GenerateError> {
+    let Some(chat) = &config.chat else { return opened.prompt(&config.prompt) };
+    let messages = [chat.opening(), vec![Message::new(Role::User, &*config.prompt)]].concat();
+    opened.encode(&opened.checkpoint.chat_template()?.render(&messages, Ending::Answer)?, false)
 }
 
-impl Loaded {
-    fn new(config: &Config, observer: &dyn Observer) -> Result<Self, GenerateError> {
-        let mut checkpoint = Checkpoint::open_observed(&config.model, observer)?;
-        let tokenizer = checkpoint.tokenizer()?;
-        let ends = if config.ignore_ends { Vec::new() } else { checkpoint.end_ids()? };
-        // What is wrong with the configuration is said before weights are read.
-        let outline = Outline::of(&checkpoint)?;
-        let prompt = prompt(config, &checkpoint, &tokenizer)?;
-        let context = config.context.unwrap_or(outline.context.min(Config::CONTEXT));
-        if context > outline.context {
-            let found = context;
-            return Err(ModelError::SequenceLength { found, context: outline.context as i64 }.into());
-        }
-        if prompt.len() >= context {
-            return Err(GenerateError::LongPrompt { tokens: prompt.len(), context });
-        }
-        if config.mode == Mode::Speculative && config.level >= outline.blocks {
-            return Err(GenerateError::Level { level: config.level, blocks: outline.blocks });
-        }
-        let model = Arc::new(Model::load(&mut checkpoint)?);
-        observer.check()?;
-        let head = head::Head::load(&mut checkpoint, Place::CPU)?;
-        let drafter = match config.mode {
-            Mode::Full => None,
-            Mode::Speculative => Some(drafter(config, &checkpoint, &model, &head)?),
-        };
-        let head = Head::new(&head, &model)?;
-        Ok(Self { checkpoint, tokenizer, prompt, context, model, head, drafter, ends })
-    }
+/// A text that is wanted of a model.
+struct Run<'a> {
+    loaded: &'a Loaded,
+    config: &'a Config,
+    prompt: &'a [i64],
+    context: usize,
+}
 
-    fn refused(&self, error: tokenizers::Error) -> GenerateError {
-        refused(&self.checkpoint, error)
-    }
-
-    fn run(
+impl Run<'_> {
+    fn write(
         &self,
-        config: &Config,
+        means: &Means,
         mode: Mode,
         observer: &dyn Observer,
-        mut take: impl FnMut(&str) -> bool,
+        take: impl FnMut(&str) -> bool,
     ) -> Result<Outcome, GenerateError> {
-        let (prompt, context) = (&self.prompt, self.context);
+        let Self { loaded, config, prompt, context } = *self;
         let start = Instant::now();
-        let session = Session::new(&self.model, context, config.threads)?;
-        let drafter = self.drafter.as_ref().filter(|_| mode == Mode::Speculative);
-        let drafter = drafter.map(|drafter| (drafter, config.most_drafts));
-        let mut decoder = Decoder::new(session, &self.head, prompt, config.sampling, drafter, &self.ends)?;
+        let session = Session::new(&loaded.model, context, config.threads)?;
+        let ends = if config.ignore_ends { &[] } else { &loaded.opened.ends[..] };
+        let decoder = Decoder::new(session, &loaded.head, prompt, config.sampling, means.way(), ends)?;
+        let mut decoder = decoder.paced(means.pace());
         let prompt_ms = Times::ms(start.elapsed());
-
         let start = Instant::now();
-        let mut characters = self.tokenizer.decode_stream(true);
-        for &token in prompt {
-            characters.step(token as u32).map_err(|error| self.refused(error))?;
+        let written = write(&mut decoder, loaded, config, observer, take)?;
+        let generation_ms = Times::ms(start.elapsed());
+        let times = Times { load_ms: 0.0, prompt_ms, generation_ms };
+        Ok(Outcome::new(written, &decoder, mode, prompt.len(), times))
+    }
+
+    /// Runs in full, and lets the full model judge the text. What is lossless must be the same.
+    fn check(&self, outcome: &Outcome, observer: &dyn Observer) -> Result<Check, GenerateError> {
+        let wanted = outcome.tokens.len();
+        let config = Config { tokens: wanted, ..self.config.clone() };
+        let Self { loaded, prompt, context, .. } = *self;
+        let full = Run { loaded, config: &config, prompt, context }.write(
+            &Means::FULL,
+            Mode::Full,
+            observer,
+            |_| true,
+        )?;
+        if self.config.mode != Mode::Exit && full.tokens != outcome.tokens {
+            let pairs = full.tokens.iter().zip(&outcome.tokens);
+            let position = pairs.take_while(|(full, ours)| full == ours).count();
+            return Err(GenerateError::Differs { position });
         }
-        let (mut tokens, mut text, mut stops) = (Vec::new(), String::new(), Stops::new(&config.stop));
-        let end = 'text: loop {
-            let room = context - prompt.len() - tokens.len();
-            let most = room.min(config.tokens - tokens.len());
-            if most == 0 {
-                break if room == 0 { End::Context } else { End::Tokens };
-            }
-            observer.check()?;
-            for &token in decoder.step(Step { most })? {
-                tokens.push(token);
-                if self.ends.contains(&token) {
-                    break 'text End::EndToken;
-                }
-                let piece = characters.step(token as u32).map_err(|error| self.refused(error))?;
-                let shown = stops.push(&piece.unwrap_or_default());
-                text += &shown;
-                if !shown.is_empty() && !take(&shown) {
-                    break 'text End::Taker;
-                }
-                if stops.found {
-                    break 'text End::Stop;
-                }
-            }
+        let verdict = |tokens: &[i64]| {
+            let session = Session::new(&self.loaded.model, self.context, config.threads)?;
+            Verdict::of(session, &self.loaded.head, config.sampling, self.prompt, tokens, observer)
         };
-        let held = stops.finish();
-        if end != End::Taker && !held.is_empty() {
-            take(&held);
+        let (ours, theirs) = (verdict(&outcome.tokens)?, verdict(&full.tokens)?);
+        Ok(Check {
+            full_ms: full.times.generation_ms,
+            full_tokens: full.tokens.len(),
+            agreement: ours.agreement,
+            first_difference: ours.first_difference,
+            surprisal: ours.surprisal,
+            full_surprisal: theirs.surprisal,
+        })
+    }
+}
+
+/// Adds to a decoder's text until something ends it.
+pub(crate) fn write(
+    decoder: &mut Decoder<'_>,
+    loaded: &Loaded,
+    config: &Config,
+    observer: &dyn Observer,
+    mut take: impl FnMut(&str) -> bool,
+) -> Result<Written, GenerateError> {
+    let opened = &loaded.opened;
+    let mut characters = opened.tokenizer.decode_stream(true);
+    for &token in decoder.text() {
+        characters.step(token as u32).map_err(|error| opened.refused(error))?;
+    }
+    let (mut tokens, mut text, mut stops) = (Vec::new(), String::new(), Stops::new(&config.stop));
+    let end = 'text: loop {
+        let room = decoder.room();
+        let most = room.min(config.tokens - tokens.len());
+        if most == 0 {
+            break if room == 0 { End::Context } else { End::Tokens };
         }
-        text += &held;
-        let times = Times { load_ms: 0.0, prompt_ms, generation_ms: Times::ms(start.elapsed()) };
-        let (prompt_tokens, drafts) = (prompt.len(), decoder.drafts());
-        Ok(Outcome { text, tokens, end, mode, prompt_tokens, drafts, times, full_ms: None })
-    }
-}
-
-/// The prompt in tokens. The end token that some tokenizers put behind every text would end it, and goes.
-fn prompt(
-    config: &Config,
-    checkpoint: &Checkpoint,
-    tokenizer: &Tokenizer,
-) -> Result<Vec<i64>, GenerateError> {
-    let encode = |special| {
-        let encoding = tokenizer.encode(config.prompt.as_str(), special);
-        let encoding = encoding.map_err(|error| refused(checkpoint, error))?;
-        Ok::<Vec<i64>, GenerateError>(encoding.get_ids().iter().map(|&id| id.into()).collect())
+        observer.check()?;
+        for &token in decoder.step(Step { most })? {
+            tokens.push(token);
+            if !config.ignore_ends && opened.ends.contains(&token) {
+                break 'text End::EndToken;
+            }
+            let piece = characters.step(token as u32).map_err(|error| opened.refused(error))?;
+            let shown = stops.push(&piece.unwrap_or_default());
+            text += &shown;
+            if !shown.is_empty() && !take(&shown) {
+                break 'text End::Taker;
+            }
+            if stops.found {
+                break 'text End::Stop;
+            }
+        }
     };
-    let (mut tokens, plain, ends) = (encode(true)?, encode(false)?, checkpoint.end_ids()?);
-    if !tokens.ends_with(&plain) {
-        tokens.pop_if(|last| ends.contains(last));
+    let held = stops.finish();
+    if end != End::Taker && !held.is_empty() {
+        take(&held);
     }
-    if tokens.is_empty() { Err(GenerateError::EmptyPrompt) } else { Ok(tokens) }
-}
-
-fn refused(checkpoint: &Checkpoint, error: tokenizers::Error) -> GenerateError {
-    GenerateError::Tokenizer { path: checkpoint.path().to_owned(), reason: error.to_string() }
-}
-
-/// What drafts: the jump behind the model's head, or the head alone.
-fn drafter(
-    config: &Config,
-    checkpoint: &Checkpoint,
-    model: &Model,
-    head: &head::Head,
-) -> Result<Drafter, GenerateError> {
-    let level = config.level;
-    let Some(path) = &config.jump else { return Ok(Drafter::new(SessionHead::new(None, head)?, level)) };
-    let jump = ShortcutFile::read(path)?;
-    jump.check_model(path, &checkpoint.sha256()?, model.hidden_size(), model.blocks())?;
-    Ok(Drafter::new(SessionHead::new(Some(jump.map_at(level)?), head)?, level))
+    text += &held;
+    Ok(Written { text, tokens, end })
 }

@@ -15,6 +15,7 @@
 //!
 //! Dequantising is candle's. This crate knows nothing of torch and runs no model.
 
+mod chat;
 mod config;
 mod error;
 mod file;

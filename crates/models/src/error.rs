@@ -67,6 +67,24 @@ pub enum ModelError {
         /// What its configuration says that it is.
         architectures: Option<String>,
     },
+    /// A checkpoint has no form for conversations.
+    #[error(
+        "{}: has no chat template (chat_template.jinja, 'chat_template' of tokenizer_config.json, or a GGUF file's \
+         tokenizer.chat_template): it is no model for conversations",
+        path.display()
+    )]
+    NoChatTemplate {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// A chat template is not understood, or refuses a conversation.
+    #[error("{}: its chat template refuses: {reason}", path.display())]
+    ChatTemplate {
+        /// The template's file.
+        path: PathBuf,
+        /// What it says.
+        reason: String,
+    },
     /// A checkpoint holds quantised weights in a form that is not read.
     #[error(
         "{}: is quantised ({method}), and only floating-point weights are read; save it dequantised \

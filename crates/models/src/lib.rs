@@ -28,6 +28,7 @@
 
 mod attention;
 mod bands;
+pub mod chat;
 pub mod checkpoint;
 mod comparison;
 mod config_keys;

@@ -8,6 +8,7 @@
 //! | the tables of scores and metrics | [`tables`] |
 //! | the tables of the analyses beyond the paper | [`analyses`] |
 //! | the model's own predictions | [`truth`] |
+//! | how each token of a text was found | [`trace`] |
 //!
 //! ```
 //! use onejump_store::dtype::StoreDtype;
@@ -37,6 +38,7 @@ pub mod hidden;
 pub mod part;
 mod table;
 pub mod tables;
+pub mod trace;
 pub mod truth;
 pub mod verify;
 

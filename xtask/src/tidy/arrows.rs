@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
         "onejump-evaluate",
         &["core", "fetch", "store", "models", "shortcuts", "exit", "simd", "tensor", "program"],
     ),
-    ("onejump-generate", &["core", "fetch", "models", "shortcuts", "exit", "program"]),
+    ("onejump-generate", &["core", "fetch", "store", "models", "shortcuts", "exit", "program"]),
     ("onejump-report", &["core", "store", "program"]),
     ("onejump-reproduce", &["core", "fetch", "program"]),
     ("xtask", &["core", "program", "fetch"]),

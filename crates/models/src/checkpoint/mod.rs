@@ -18,6 +18,7 @@ use tch::Tensor;
 use tokenizers::Tokenizer;
 
 use crate::ModelError;
+use crate::chat::{self, ChatTemplate};
 use crate::config_keys::Keys;
 use crate::device::Place;
 use directory::Directory;
@@ -128,6 +129,17 @@ impl Checkpoint {
         ids.sort_unstable();
         ids.dedup();
         Ok(ids)
+    }
+
+    /// The form that the checkpoint gives conversations.
+    ///
+    /// # Errors
+    /// [`ModelError::NoChatTemplate`] if it has none, [`ModelError::ChatTemplate`] if it is not understood.
+    pub fn chat_template(&self) -> Result<ChatTemplate, ModelError> {
+        match &self.source {
+            Source::Directory(_) => chat::source::directory(&self.path),
+            Source::Gguf(gguf) => chat::source::gguf(&self.path, gguf),
+        }
     }
 
     /// How many values all tensors have together.

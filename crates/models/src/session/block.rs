@@ -81,6 +81,13 @@ impl Block {
         mlp.into_iter().chain([qkv_proj, o_proj]).map(|layer| layer.weights.bytes()).sum()
     }
 
+    /// Keeps the keys and values of tokens, whose states stay as they are.
+    pub fn keep(&self, stream: Stream<'_>, angles: Option<&Angles>, threads: &Threads) {
+        let Stream { start, states, keys, values, .. } = stream;
+        let entering = self.attention_norms.entering(states);
+        self.attention.remember(&entering, start, keys, values, angles, threads);
+    }
+
     /// Brings tokens through the block.
     pub fn run(&self, stream: Stream<'_>, angles: Option<&Angles>, threads: &Threads) {
         let Stream { start, rows, states, keys, values } = stream;

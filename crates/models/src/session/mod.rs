@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use crate::ModelError;
 use angles::Angles;
-use block::Stream;
+use block::{Block, Stream};
 pub use head::Head;
 pub use layer::Layer;
 pub use model::Model;
@@ -81,7 +81,7 @@ impl Session {
         if capacity == 0 || capacity > context as usize {
             return Err(ModelError::SequenceLength { found: capacity, context });
         }
-        let cache = |block: &block::Block| {
+        let cache = |block: &Block| {
             let size = capacity * block.key_width();
             Cache { keys: vec![0.0; size], values: vec![0.0; size] }
         };
@@ -153,6 +153,24 @@ impl Session {
     /// # Errors
     /// [`ModelError::NoLevel`] behind the last block, [`ModelError::SequenceLength`] if there are fewer tokens.
     pub fn advance(&mut self, level: usize, end: usize) -> Result<(), ModelError> {
+        self.climb(level, end, Block::run)
+    }
+
+    /// The same with the states that the tokens have, as if no block on the way added anything: each block keeps their
+    /// keys and values alone. An approximation, for tokens whose answer is known.
+    ///
+    /// # Errors
+    /// As [`Session::advance`].
+    pub fn propagate(&mut self, level: usize, end: usize) -> Result<(), ModelError> {
+        self.climb(level, end, Block::keep)
+    }
+
+    fn climb(
+        &mut self,
+        level: usize,
+        end: usize,
+        work: impl Fn(&Block, Stream<'_>, Option<&Angles>, &Threads) + Sync,
+    ) -> Result<(), ModelError> {
         let blocks = self.model.blocks();
         if level > blocks {
             return Err(ModelError::NoLevel { level, blocks });
@@ -160,25 +178,21 @@ impl Session {
         if end > self.len() {
             return Err(ModelError::SequenceLength { found: end, context: self.len() as i64 });
         }
+        let hidden = self.model.hidden_size();
         for index in 0..level {
             while self.reached[index + 1] < end {
                 let start = self.reached[index + 1];
                 let rows = start..end.min(start + MOST_TOGETHER);
                 self.reached[index + 1] = rows.end;
-                self.run(index, rows);
+                let block = &self.model.blocks[index];
+                let Cache { keys, values } = &mut self.caches[index];
+                let angles = block.rotary.and_then(|kind| self.angles.get(kind));
+                let states = &mut self.states[rows.start * hidden..rows.end * hidden];
+                let stream = Stream { start, rows: rows.len(), states, keys, values };
+                self.threads.run(|threads| work(block, stream, angles, threads));
             }
         }
         Ok(())
-    }
-
-    /// Runs a block for tokens that stand before it.
-    fn run(&mut self, index: usize, rows: Range<usize>) {
-        let (block, hidden) = (&self.model.blocks[index], self.model.hidden_size());
-        let Cache { keys, values } = &mut self.caches[index];
-        let angles = block.rotary.and_then(|kind| self.angles.get(kind));
-        let states = &mut self.states[rows.start * hidden..rows.end * hidden];
-        let stream = Stream { start: rows.start, rows: rows.len(), states, keys, values };
-        self.threads.run(|threads| block.run(stream, angles, threads));
     }
 
     /// The residual stream of a token at the level where it stands, (H).

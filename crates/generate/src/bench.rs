@@ -1,0 +1,130 @@
+//! How fast a model reads a prompt and writes a text.
+
+use std::time::Instant;
+
+use onejump_core::observe::Observer;
+use onejump_models::session::Session;
+use serde::Serialize;
+
+use crate::GenerateError;
+use crate::config::{Config, Mode};
+use crate::decoder::{Decoder, Step};
+use crate::loaded::{Loaded, Opened};
+use crate::way::{self, Means};
+
+/// What is timed.
+#[derive(Debug, Clone)]
+pub struct Bench {
+    /// The model, the mode and the text that is written; its end tokens do not count.
+    pub config: Config,
+    /// How many tokens are read at once.
+    pub prompt: usize,
+    /// How often.
+    pub repeats: usize,
+}
+
+/// Rates of some repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rate {
+    /// The mean, in tokens per second.
+    pub mean: f64,
+    /// The standard deviation.
+    pub sd: f64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rates {
+    /// The bytes of weights that a token reads.
+    pub bytes: usize,
+    /// A prompt.
+    pub prompt: Rate,
+    /// A text in full.
+    pub full: Rate,
+    /// A text in the mode that was asked for, if it is another.
+    pub mode: Option<Rate>,
+    /// How many times as fast that is: mean and standard deviation over pairs of runs, one after the other.
+    pub ratio: Option<Rate>,
+}
+
+impl Rate {
+    /// Of some values.
+    fn of(values: &[f64]) -> Self {
+        let count = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        Self { mean, sd: (squares / (count - 1.0).max(1.0)).sqrt() }
+    }
+}
+
+/// Times a prompt and a text, in full and in the mode that was asked for in turn.
+///
+/// # Errors
+/// [`GenerateError`] as for a text.
+pub fn bench(bench: &Bench, observer: &dyn Observer) -> Result<Rates, GenerateError> {
+    let config = &bench.config;
+    config.check()?;
+    let opened = Opened::new(&config.model, observer)?;
+    let (text, room) = (opened.prompt(&config.prompt)?, opened.room(config.context)?);
+    let tokens = (text.len() + config.tokens).max(bench.prompt);
+    if tokens > room {
+        return Err(GenerateError::LongPrompt { tokens, context: room });
+    }
+    way::levels(config, &opened)?;
+    let loaded = opened.load(observer)?;
+    let means = Means::new(config, &loaded, observer)?;
+    let (mut prompt, mut full, mut mode) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.repeats.max(1) {
+        observer.check()?;
+        prompt.push(read(&loaded, bench)?);
+        full.push(write(&loaded, config, &text, &Means::FULL)?);
+        if config.mode != Mode::Full {
+            mode.push(write(&loaded, config, &text, &means)?);
+        }
+    }
+    let ratios: Vec<f64> = mode.iter().zip(&full).map(|(mode, full)| mode / full).collect();
+    let other = |values: &[f64]| (!values.is_empty()).then(|| Rate::of(values));
+    Ok(Rates {
+        bytes: loaded.model.bytes() + loaded.head.bytes(),
+        prompt: Rate::of(&prompt),
+        full: Rate::of(&full),
+        mode: other(&mode),
+        ratio: other(&ratios),
+    })
+}
+
+/// Tokens per second of a prompt.
+fn read(loaded: &Loaded, bench: &Bench) -> Result<f64, GenerateError> {
+    let count = bench.prompt.max(1);
+    let mut session = Session::new(&loaded.model, count, bench.config.threads)?;
+    let vocab_size = loaded.head.vocab_size();
+    // Any tokens will do; these are spread over the vocabulary.
+    let tokens: Vec<i64> = (0..count).map(|index| (index * 7919 % vocab_size) as i64).collect();
+    let start = Instant::now();
+    session.push(&tokens)?;
+    session.advance(session.blocks(), count)?;
+    Ok(count as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Tokens per second of a text.
+fn write(loaded: &Loaded, config: &Config, text: &[i64], means: &Means) -> Result<f64, GenerateError> {
+    let session = Session::new(&loaded.model, text.len() + config.tokens, config.threads)?;
+    let decoder = Decoder::new(session, &loaded.head, text, config.sampling, means.way(), &[])?;
+    let mut decoder = decoder.paced(means.pace());
+    let (start, end) = (Instant::now(), text.len() + config.tokens);
+    while decoder.text().len() < end {
+        decoder.step(Step { most: end - decoder.text().len() })?;
+    }
+    Ok(config.tokens as f64 / start.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_means_with_their_spread() {
+        assert_eq!(Rate::of(&[1.0, 2.0, 3.0]), Rate { mean: 2.0, sd: 1.0 });
+        assert_eq!(Rate::of(&[4.0]), Rate { mean: 4.0, sd: 0.0 });
+    }
+}

@@ -1,0 +1,179 @@
+//! The subcommands: `bench` and `tune`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use onejump_core::levels::Levels;
+use onejump_generate::{
+    Bench, Card, Config, GenerateError, Level, Mode, Rate, Sureness, Tuning, bench, tune,
+};
+use onejump_program::{Terminal, say};
+
+/// What can be done beside a text.
+#[derive(Subcommand)]
+pub enum Command {
+    /// How many tokens per second a prompt and a text take, in full and in another mode in turn
+    Bench(BenchArgs),
+    /// Measure how often early levels are right on text that the model writes, and what drafts pay on this machine
+    Tune(TuneArgs),
+}
+
+/// What is timed.
+#[derive(Args)]
+pub struct BenchArgs {
+    /// Directory, GGUF file, hub id or built-in model
+    #[arg(short, long, value_name = "M")]
+    model: String,
+    /// How many tokens to read at once
+    #[arg(short, long, value_name = "N", default_value_t = 128)]
+    prompt: usize,
+    /// How many tokens to write
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 64)]
+    tokens: usize,
+    /// How often
+    #[arg(short, long, value_name = "N", default_value_t = 5)]
+    repeats: usize,
+    /// What the text begins with
+    #[arg(long, value_name = "TEXT", default_value = "The history of the railway began")]
+    text: String,
+    /// Threads; 0 is one for each processor
+    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// full, speculative or exit; beside full, which is always timed
+    #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
+    mode: Mode,
+    /// The jump that reads early levels
+    #[arg(long, value_name = "FILE")]
+    jump: Option<PathBuf>,
+    /// The level that drafts, or those at which a token may leave
+    #[arg(long, value_name = "K|auto")]
+    level: Option<Level>,
+    /// The card for --level auto
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
+    /// Look the last N tokens up in the text so far, and draft what came behind them
+    #[arg(long, value_name = "N")]
+    ngram: Option<usize>,
+    /// How many tokens to draft at a time at most
+    #[arg(long, value_name = "N")]
+    draft_max: Option<usize>,
+    /// For exit: leave where the most likely token is more probable than this
+    #[arg(long, value_name = "P")]
+    threshold: Option<f64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is measured.
+#[derive(Args)]
+pub struct TuneArgs {
+    /// Directory, GGUF file, hub id or built-in model
+    #[arg(short, long, value_name = "M")]
+    model: String,
+    /// A file of shortcuts; may be repeated; the model's own head without
+    #[arg(long = "jump", value_name = "FILE")]
+    jumps: Vec<PathBuf>,
+    /// The levels to try, such as 0..8; all without
+    #[arg(long, value_name = "LEVELS")]
+    levels: Option<Levels>,
+    /// What the model begins with, a line each; some prompts of our own without
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
+    /// How many tokens it adds to each
+    #[arg(short = 'n', long, value_name = "N", default_value_t = Tuning::TOKENS)]
+    tokens: usize,
+    /// Threads; 0 is one for each processor
+    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Where to write the card
+    #[arg(short, long, value_name = "FILE.json")]
+    out: PathBuf,
+}
+
+impl Command {
+    /// Does it.
+    pub fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
+        match self {
+            Self::Bench(args) => args.run(terminal),
+            Self::Tune(args) => args.run(terminal),
+        }
+    }
+}
+
+impl BenchArgs {
+    fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
+        let jump = self.jump.map(|jump| onejump_fetch::shortcuts(&jump, terminal)).transpose()?;
+        let plain = Config::new(&self.model, &self.text);
+        let config = Config {
+            tokens: self.tokens,
+            threads: self.threads,
+            mode: self.mode,
+            jump,
+            level: self.level,
+            ngram: self.ngram,
+            most_drafts: self.draft_max,
+            sureness: self.threshold.map_or(plain.sureness, Sureness::Threshold),
+            card: self.card,
+            ..plain
+        };
+        let wanted = Bench { config, prompt: self.prompt, repeats: self.repeats };
+        let rates = bench(&wanted, terminal)?;
+        if self.json {
+            say!("{}", serde_json::to_string(&rates)?);
+            return Ok(());
+        }
+        let row = |name: &str, count: usize, rate: Rate| {
+            say!("{name:<12} {count:>6} tokens {:>9.1} ± {:.1} tokens/s", rate.mean, rate.sd);
+        };
+        say!("{}, {:.0} MB of weights a token", self.model, rates.bytes as f64 / 1e6);
+        row("prompt", self.prompt, rates.prompt);
+        row("full", self.tokens, rates.full);
+        if let (Some(mode), Some(ratio)) = (rates.mode, rates.ratio) {
+            row(&self.mode.to_string(), self.tokens, mode);
+            say!("{:.2} ± {:.2} times as fast as full, in pairs of runs", ratio.mean, ratio.sd);
+        }
+        Ok(())
+    }
+}
+
+impl TuneArgs {
+    fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
+        let Self { model, jumps, levels, prompts, tokens, threads, out } = self;
+        let jumps =
+            jumps.iter().map(|jump| onejump_fetch::shortcuts(jump, terminal)).collect::<Result<_, _>>()?;
+        let card = tune(&Tuning { model, jumps, levels, prompts, tokens, threads }, terminal)?;
+        card.write(&out)?;
+        let Card { costs, readings, best, .. } = &card;
+        let rows: Vec<String> = costs.rows.iter().map(|rows| format!("{rows:.2}")).collect();
+        say!(
+            "a token takes {:.1} ms; 1 to {} rows cost {} of one",
+            costs.token_ms,
+            rows.len(),
+            rows.join(", ")
+        );
+        say!("level  right  a look costs  drafts  times as fast");
+        for reading in readings {
+            say!(
+                "{:>5} {:>5.1}% {:>12.3} {:>7} {:>14.2}  {}",
+                reading.level,
+                reading.acceptance * 100.0,
+                reading.look_share,
+                reading.drafts,
+                reading.speedup,
+                reading.jump.as_deref().unwrap_or("the model's own head")
+            );
+        }
+        match best {
+            Some(best) => say!(
+                "best: level {} with {} drafts, {:.2} times as fast",
+                best.level,
+                best.drafts,
+                best.speedup
+            ),
+            None => say!("nothing is faster than full: --level auto drafts nothing"),
+        }
+        say!("{}", out.display());
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! How sure looks are, and how often right, on text that the model writes itself.
+
+use std::sync::Arc;
+
+use onejump_core::observe::{Observer, Task};
+use onejump_exit::Look;
+use onejump_models::session::{Head, Model, Session};
+
+use super::Gate;
+use crate::GenerateError;
+use crate::sampling::Sampling;
+
+/// A look at a token's state.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// The probability of its most likely token.
+    pub confidence: f64,
+    /// Whether that is what the model says at the end.
+    pub right: bool,
+}
+
+/// What looks said at each gate, for each token that the model wrote.
+#[derive(Debug, Clone, Default)]
+pub struct Calibration {
+    /// The gates' levels, and K.
+    levels: Vec<usize>,
+    /// For each token what each gate saw.
+    tokens: Vec<Vec<Seen>>,
+}
+
+/// What a threshold would have done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effect {
+    /// The share of tokens that are those of the full model.
+    pub agreement: f64,
+    /// The mean level at which tokens leave.
+    pub mean_level: f64,
+}
+
+/// What the model writes is measured with so much of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Amount<'a> {
+    /// What it begins with, in tokens.
+    pub prompts: &'a [Vec<i64>],
+    /// How many tokens it adds to each.
+    pub tokens: usize,
+    /// Threads; 0 is one for each processor.
+    pub threads: usize,
+}
+
+impl Calibration {
+    /// Lets the model write, in full and always the most likely token, and looks at every gate.
+    ///
+    /// # Errors
+    /// [`GenerateError`] if the model refuses a prompt, or the observer asks to stop.
+    pub fn measure(
+        model: &Arc<Model>,
+        head: &Head,
+        gates: &[Gate],
+        amount: Amount<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self, GenerateError> {
+        let levels = gates.iter().map(|gate| gate.level).chain([model.blocks()]).collect();
+        let mut tokens = Vec::new();
+        let total = (amount.prompts.len() * amount.tokens) as u64;
+        let meter = observer.begin(Task { name: "calibrate", unit: "tokens", total });
+        for prompt in amount.prompts {
+            let mut session = Session::new(model, prompt.len() + amount.tokens, amount.threads)?;
+            let before = prompt.len().saturating_sub(1);
+            session.push(&prompt[..before])?;
+            session.advance(model.blocks(), before)?;
+            let mut text = prompt.clone();
+            for _ in 0..amount.tokens {
+                observer.check()?;
+                let last = session.len();
+                session.push(&text[last..])?;
+                let mut looks = Vec::with_capacity(gates.len());
+                for gate in gates {
+                    session.advance(gate.level, last + 1)?;
+                    let logits = gate.head.logits(&session, head, session.state(last));
+                    looks.push(Look::at(&logits));
+                }
+                session.advance(model.blocks(), last + 1)?;
+                let token = Sampling::default().choose(&mut session.logits(head, last..last + 1), &text)?;
+                let seen = |look: Look| Seen { confidence: look.probability(), right: look.token == token };
+                tokens.push(looks.into_iter().map(seen).collect());
+                text.push(token);
+                meter.advance(1);
+            }
+        }
+        Ok(Self { levels, tokens })
+    }
+
+    /// The share of tokens that a gate's look has right.
+    pub fn acceptance(&self, gate: usize) -> f64 {
+        self.tokens.iter().filter(|seen| seen[gate].right).count() as f64 / self.tokens.len().max(1) as f64
+    }
+
+    /// What a threshold does.
+    pub fn effect(&self, threshold: f64) -> Effect {
+        let (mut right, mut levels) = (0, 0);
+        for seen in &self.tokens {
+            let gate = seen.iter().position(|seen| threshold < 1.0 && seen.confidence > threshold);
+            right += usize::from(gate.is_none_or(|gate| seen[gate].right));
+            levels += self.levels[gate.unwrap_or(seen.len())];
+        }
+        let count = self.tokens.len().max(1) as f64;
+        Effect { agreement: right as f64 / count, mean_level: levels as f64 / count }
+    }
+
+    /// The lowest threshold from which on the agreement is never less than wanted; 1 if there is none below.
+    pub fn threshold(&self, agreement: f64) -> f64 {
+        let mut candidates: Vec<f64> = self.tokens.iter().flatten().map(|seen| seen.confidence).collect();
+        candidates.push(0.0);
+        candidates.sort_unstable_by(|a, b| b.total_cmp(a));
+        candidates.dedup();
+        let kept = candidates.into_iter().filter(|&threshold| threshold < 1.0);
+        kept.take_while(|&threshold| self.effect(threshold).agreement >= agreement).last().unwrap_or(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(confidence: f64, right: bool) -> Seen {
+        Seen { confidence, right }
+    }
+
+    #[test]
+    fn the_threshold_is_the_lowest_that_agrees_enough() {
+        let tokens = vec![
+            vec![seen(0.9, true), seen(0.95, true)],
+            vec![seen(0.8, false), seen(0.7, true)],
+            vec![seen(0.3, false), seen(0.85, true)],
+            vec![seen(0.2, false), seen(0.4, false)],
+        ];
+        let calibration = Calibration { levels: vec![2, 5, 9], tokens };
+        assert_eq!((calibration.acceptance(0), calibration.acceptance(1)), (0.25, 0.75));
+        // Never; one at level 2; wrong ones too; all at level 2.
+        for (threshold, agreement, mean_level) in
+            [(1.0, 1.0, 9.0), (0.88, 1.0, 7.25), (0.75, 0.75, 4.5), (0.0, 0.25, 2.0)]
+        {
+            assert_eq!(calibration.effect(threshold), Effect { agreement, mean_level }, "{threshold}");
+        }
+        for (agreement, threshold) in [(1.0, 0.8), (0.75, 0.4), (0.5, 0.3), (0.25, 0.0), (0.0, 0.0)] {
+            assert_eq!(calibration.threshold(agreement), threshold, "{agreement}");
+        }
+        let never = Calibration { levels: vec![2, 9], tokens: vec![vec![seen(1.0, false)]] };
+        assert_eq!(never.threshold(0.5), 1.0);
+    }
+}

@@ -1,0 +1,115 @@
+//! What is opened and loaded once.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use onejump_core::observe::Observer;
+use onejump_exit::SessionHead;
+use onejump_models::ModelError;
+use onejump_models::checkpoint::Checkpoint;
+use onejump_models::device::Place;
+use onejump_models::head;
+use onejump_models::session::{Head, Model};
+use onejump_models::transformer::Outline;
+use onejump_shortcuts::file::{Maps, ShortcutFile};
+use tokenizers::Tokenizer;
+
+use crate::GenerateError;
+use crate::config::Config;
+use crate::early::Gate;
+
+/// A checkpoint before its weights are read.
+pub(crate) struct Opened {
+    pub checkpoint: Checkpoint,
+    pub tokenizer: Tokenizer,
+    pub outline: Outline,
+    /// The tokens that end a text.
+    pub ends: Vec<i64>,
+}
+
+impl Opened {
+    pub fn new(model: &str, observer: &dyn Observer) -> Result<Self, GenerateError> {
+        let checkpoint = Checkpoint::open_observed(model, observer)?;
+        let tokenizer = checkpoint.tokenizer()?;
+        let (outline, ends) = (Outline::of(&checkpoint)?, checkpoint.end_ids()?);
+        Ok(Self { checkpoint, tokenizer, outline, ends })
+    }
+
+    /// A prompt in tokens, with those that the tokenizer puts before a text. The end token that some put behind every
+    /// text would end it, and goes.
+    pub fn prompt(&self, text: &str) -> Result<Vec<i64>, GenerateError> {
+        let (mut tokens, plain) = (self.encode(text, true)?, self.encode(text, false)?);
+        if !tokens.ends_with(&plain) {
+            tokens.pop_if(|last| self.ends.contains(last));
+        }
+        if tokens.is_empty() { Err(GenerateError::EmptyPrompt) } else { Ok(tokens) }
+    }
+
+    /// A text in tokens, with or without those that the tokenizer puts around it.
+    pub fn encode(&self, text: &str, around: bool) -> Result<Vec<i64>, GenerateError> {
+        let encoding = self.tokenizer.encode(text, around).map_err(|error| self.refused(error))?;
+        Ok(encoding.get_ids().iter().map(|&id| id.into()).collect())
+    }
+
+    pub fn refused(&self, error: tokenizers::Error) -> GenerateError {
+        GenerateError::Tokenizer { path: self.checkpoint.path().to_owned(), reason: error.to_string() }
+    }
+
+    /// How much room a text gets.
+    pub fn room(&self, wanted: Option<usize>) -> Result<usize, GenerateError> {
+        let context = self.outline.context;
+        match wanted.unwrap_or(context.min(Config::CONTEXT)) {
+            found if found > context => {
+                Err(ModelError::SequenceLength { found, context: context as i64 }.into())
+            }
+            room => Ok(room),
+        }
+    }
+
+    /// Refuses a level that has no block behind it.
+    pub fn check_level(&self, level: usize) -> Result<(), GenerateError> {
+        let blocks = self.outline.blocks;
+        if level < blocks { Ok(()) } else { Err(GenerateError::Level { level, blocks }) }
+    }
+
+    pub fn load(mut self, observer: &dyn Observer) -> Result<Loaded, GenerateError> {
+        let model = Arc::new(Model::load(&mut self.checkpoint)?);
+        observer.check()?;
+        let own = head::Head::load(&mut self.checkpoint, Place::CPU)?;
+        Ok(Loaded { head: Head::new(&own, &model)?, own, model, opened: self })
+    }
+}
+
+/// A model that is ready.
+pub(crate) struct Loaded {
+    pub opened: Opened,
+    pub model: Arc<Model>,
+    pub head: Head,
+    /// The head for maps before it.
+    own: head::Head,
+}
+
+impl Loaded {
+    /// What reads these levels: the maps of a file, or the head alone. Levels with one map share its head.
+    pub fn gates(&self, jump: Option<&Path>, levels: &[usize]) -> Result<Vec<Gate>, GenerateError> {
+        let gate = |&level: &usize, head: &Arc<SessionHead>| Gate { level, head: Arc::clone(head) };
+        let Some(path) = jump else {
+            let head = Arc::new(SessionHead::new(None, &self.own)?);
+            return Ok(levels.iter().map(|level| gate(level, &head)).collect());
+        };
+        let file = ShortcutFile::read(path)?;
+        let sha256 = self.opened.checkpoint.sha256()?;
+        file.check_model(path, &sha256, self.model.hidden_size(), self.model.blocks())?;
+        if let Maps::One(map) = &file.maps {
+            let head = Arc::new(SessionHead::new(Some(map), &self.own)?);
+            return Ok(levels.iter().map(|level| gate(level, &head)).collect());
+        }
+        levels
+            .iter()
+            .map(|level| {
+                let head = Arc::new(SessionHead::new(Some(file.map_at(*level)?), &self.own)?);
+                Ok(gate(level, &head))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,28 @@
+//! What a model is given to write something of its own.
+
+use crate::GenerateError;
+use crate::loaded::Opened;
+
+/// Beginnings of stories, articles, letters and explanations.
+const PROMPTS: [&str; 12] = [
+    "The old lighthouse had been dark for many years when",
+    "In mathematics, a prime number is",
+    "Dear Sir or Madam,\nI am writing to ask",
+    "The most important thing to know about growing tomatoes is",
+    "Scientists at the university announced on Monday that",
+    "Once upon a time, in a village between two rivers,",
+    "The history of the railway began",
+    "To make a good cup of coffee, first",
+    "The city council met yesterday to discuss",
+    "Water boils at a lower temperature on a mountain because",
+    "She closed the book, looked out of the window and",
+    "There are three reasons why people learn a second language.",
+];
+
+/// How many tokens are added to each: 384 together, so that a share of 0.95 is known to 0.01.
+pub(crate) const TOKENS: usize = 32;
+
+/// The prompts in tokens.
+pub(crate) fn encoded(opened: &Opened) -> Result<Vec<Vec<i64>>, GenerateError> {
+    PROMPTS.iter().map(|text| opened.prompt(text)).collect()
+}

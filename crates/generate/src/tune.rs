@@ -1,0 +1,159 @@
+//! Measures what drafting pays with this model on this machine.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use onejump_core::files::{self, FileError};
+use onejump_core::levels::Levels;
+use onejump_core::observe::Observer;
+use onejump_models::session::Session;
+
+use crate::GenerateError;
+use crate::card::{Card, Costs, Reading};
+use crate::early::{Amount, Calibration, Gate};
+use crate::loaded::{Loaded, Opened};
+use crate::prompts;
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub struct Tuning {
+    /// A directory, a GGUF file, a hub id or a built-in model.
+    pub model: String,
+    /// Files of shortcuts; the model's own head alone where there are none.
+    pub jumps: Vec<PathBuf>,
+    /// The levels that are tried; all exit levels without.
+    pub levels: Option<Levels>,
+    /// What the model begins with, a line each; some of our own without.
+    pub prompts: Option<PathBuf>,
+    /// How many tokens it adds to each.
+    pub tokens: usize,
+    /// Threads; 0 is one for each processor.
+    pub threads: usize,
+}
+
+impl Tuning {
+    /// How many tokens the model adds to each prompt, if nothing else is said.
+    pub const TOKENS: usize = prompts::TOKENS;
+}
+
+/// How many rows together are measured: a token and five drafts.
+const MOST_ROWS: usize = 6;
+
+/// How often each time is taken; the median counts.
+const REPEATS: usize = 9;
+
+/// How many tokens stand before those that are timed.
+const BEFORE: usize = 64;
+
+/// Measures every shortcut at every level, and what passes cost.
+///
+/// # Errors
+/// [`GenerateError`] if the model, a shortcut or the prompts cannot be used, or the observer asks to stop.
+pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateError> {
+    let opened = Opened::new(&tuning.model, observer)?;
+    let levels = tuning.levels.clone().unwrap_or_else(|| Levels::new(0..opened.outline.blocks));
+    levels.as_slice().iter().try_for_each(|&level| opened.check_level(level))?;
+    let prompts = match &tuning.prompts {
+        Some(path) => {
+            let text = fs::read_to_string(path).map_err(FileError::reading(path))?;
+            text.lines().filter(|line| !line.is_empty()).map(|line| opened.prompt(line)).collect()
+        }
+        None => prompts::encoded(&opened),
+    }?;
+    if prompts.is_empty() {
+        return Err(GenerateError::EmptyPrompt);
+    }
+    let loaded = opened.load(observer)?;
+    let costs = costs(&loaded, tuning.threads, observer)?;
+    let jumps: Vec<Option<&PathBuf>> =
+        if tuning.jumps.is_empty() { vec![None] } else { tuning.jumps.iter().map(Some).collect() };
+    let mut readings = Vec::new();
+    for jump in jumps {
+        let gates = loaded.gates(jump.map(PathBuf::as_path), levels.as_slice())?;
+        let amount = Amount { prompts: &prompts, tokens: tuning.tokens, threads: tuning.threads };
+        let seen = Calibration::measure(&loaded.model, &loaded.head, &gates, amount, observer)?;
+        let look_share = look_share(&loaded, gates.first(), tuning.threads)?;
+        let jump_sha256 = jump.map(|path| files::sha256_file(path)).transpose()?;
+        for (index, gate) in gates.iter().enumerate() {
+            readings.push(costs.best(Reading {
+                jump_sha256: jump_sha256.clone(),
+                jump: jump.map(|path| path.display().to_string()),
+                level: gate.level,
+                acceptance: seen.acceptance(index),
+                look_share,
+                drafts: 1,
+                speedup: 0.0,
+            }));
+        }
+    }
+    let best = readings.iter().max_by(|a, b| a.speedup.total_cmp(&b.speedup));
+    Ok(Card {
+        model_sha256: loaded.opened.checkpoint.sha256()?,
+        threads: tuning.threads,
+        costs,
+        tokens: prompts.len() * tuning.tokens,
+        best: best.filter(|best| best.speedup > 1.0).cloned(),
+        readings,
+    })
+}
+
+/// Times passes of one to six rows in turn, so that a machine that slows down does so for all of them.
+fn costs(loaded: &Loaded, threads: usize, observer: &dyn Observer) -> Result<Costs, GenerateError> {
+    let mut session = filled(loaded, threads)?;
+    let blocks = session.blocks();
+    let (mut all, mut early) = (vec![Vec::new(); MOST_ROWS], Vec::new());
+    for _ in 0..REPEATS {
+        observer.check()?;
+        for (index, all) in all.iter_mut().enumerate() {
+            session.truncate(BEFORE);
+            let start = Instant::now();
+            session.push(&vec![0; index + 1])?;
+            session.advance(blocks, BEFORE + index + 1)?;
+            if index == 0 {
+                early.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+            session.logits(&loaded.head, BEFORE..BEFORE + index + 1);
+            all.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    let all: Vec<f64> = all.into_iter().map(median).collect();
+    let (token_ms, blocks_ms) = (all[0], median(early));
+    Ok(Costs {
+        token_ms,
+        block_share: blocks_ms / token_ms / blocks as f64,
+        rows: all.iter().map(|ms| ms / token_ms).collect(),
+    })
+}
+
+/// What a look costs over a token, both timed in turn. All levels of a file have maps of one shape.
+fn look_share(loaded: &Loaded, gate: Option<&Gate>, threads: usize) -> Result<f64, GenerateError> {
+    let mut session = filled(loaded, threads)?;
+    let Some(gate) = gate else { return Ok(0.0) };
+    let mut shares = Vec::with_capacity(REPEATS);
+    for _ in 0..REPEATS {
+        session.truncate(BEFORE);
+        let start = Instant::now();
+        session.push(&[0])?;
+        session.advance(session.blocks(), BEFORE + 1)?;
+        session.logits(&loaded.head, BEFORE..BEFORE + 1);
+        let token = start.elapsed();
+        let start = Instant::now();
+        gate.head.logits(&session, &loaded.head, session.state(BEFORE));
+        shares.push(start.elapsed().as_secs_f64() / token.as_secs_f64());
+    }
+    Ok(median(shares))
+}
+
+/// A session with some tokens in it.
+fn filled(loaded: &Loaded, threads: usize) -> Result<Session, GenerateError> {
+    let mut session = Session::new(&loaded.model, BEFORE + MOST_ROWS, threads)?;
+    session.push(&[0; BEFORE])?;
+    session.advance(session.blocks(), BEFORE)?;
+    Ok(session)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}

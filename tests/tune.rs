@@ -1,0 +1,85 @@
+//! `onejump-generate tune` and `bench`: what drafts pay, and what `--level auto` makes of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+
+use onejump_tests::{fail, run, succeed};
+use serde_json::{Value, json};
+
+const MODEL: &str = "smollm2-135m";
+
+#[test]
+fn auto_drafts_what_pays_by_the_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let card = path("card.json");
+    fs::write(path("prompts.txt"), "Once upon a time\n\nWater boils").unwrap();
+    let prompts = path("prompts.txt");
+    let table = succeed(
+        "onejump-generate",
+        &["tune", "-m", MODEL, "--levels", "0,28", "--prompts", &prompts, "-n", "12", "--out", &card],
+    );
+    assert!(table.contains("the model's own head") && table.lines().count() >= 6, "{table}");
+    let measured: Value = serde_json::from_slice(&fs::read(&card).unwrap()).unwrap();
+    assert_eq!(measured["tokens"], 24);
+    let costs = &measured["costs"];
+    assert_eq!((costs["rows"].as_array().unwrap().len(), &costs["rows"][0]), (6, &json!(1.0)));
+    // All blocks and the head are the token.
+    let blocks = costs["block_share"].as_f64().unwrap() * 30.0;
+    assert!(blocks > 0.4 && blocks < 1.0, "{costs}");
+    let readings = measured["readings"].as_array().unwrap();
+    let right = |index: usize| readings[index]["acceptance"].as_f64().unwrap();
+    assert!(
+        readings.len() == 2 && right(1) > right(0),
+        "two blocks before the end more is known: {readings:?}"
+    );
+
+    let auto = |card: &str| -> Value {
+        let arguments =
+            ["-m", MODEL, "-p", "The University of Oxford is", "-n", "24", "--mode", "speculative"];
+        let more = ["--level", "auto", "--card", card, "--check", "--json"];
+        serde_json::from_str(&succeed("onejump-generate", &[&arguments[..], &more].concat())).unwrap()
+    };
+    let with = |name: &str, change: &dyn Fn(&mut Value)| {
+        let mut changed = measured.clone();
+        change(&mut changed);
+        fs::write(path(name), changed.to_string()).unwrap();
+        path(name)
+    };
+    let slow = with("slow.json", &|card| {
+        card["readings"][0]["speedup"] = json!(0.9);
+        card["readings"][1]["speedup"] = json!(0.5);
+    });
+    assert_eq!(auto(&slow)["drafts"]["drafted"], 0);
+    let fast = with("fast.json", &|card| {
+        card["readings"][1]["acceptance"] = json!(0.99);
+        card["readings"][1]["speedup"] = json!(1.9);
+        card["readings"][1]["drafts"] = json!(1);
+    });
+    let drafts = auto(&fast)["drafts"].clone();
+    assert!(drafts["accepted"].as_u64() > Some(5), "{drafts}");
+
+    let other = with("other.json", &|card| card["model_sha256"] = json!("0"));
+    for (card, line) in [(other.as_str(), "is about another model"), (prompts.as_str(), "prompts.txt")] {
+        let arguments = ["-m", MODEL, "-p", "x", "--mode", "speculative", "--level", "auto", "--card", card];
+        let said = fail("onejump-generate", &arguments);
+        assert!(said.contains(line), "{said}");
+    }
+    let said =
+        fail("onejump-generate", &["-m", MODEL, "-p", "x", "--mode", "speculative", "--level", "auto"]);
+    assert!(said.contains("--level auto needs a card"), "{said}");
+}
+
+#[test]
+fn bench_times_pairs() {
+    let arguments =
+        ["bench", "-m", MODEL, "-p", "8", "-n", "6", "-r", "2", "--mode", "speculative", "--ngram", "2"];
+    let rates: Value =
+        serde_json::from_str(&succeed("onejump-generate", &[&arguments[..], &["--json"]].concat())).unwrap();
+    for name in ["prompt", "full", "mode", "ratio"] {
+        assert!(rates[name]["mean"].as_f64() > Some(0.0), "{rates}");
+    }
+    let output = run("onejump-generate", &["bench", "-m", MODEL, "--mode", "none"]);
+    assert_eq!(output.status.code(), Some(2));
+}
