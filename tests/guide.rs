@@ -86,6 +86,11 @@ fn every_option_in_the_pages_is_known() {
             let words: Vec<&str> = line.split_whitespace().collect();
             let (program, options) = match words[..] {
                 ["cargo", "xtask", command, ref rest @ ..] => (format!("xtask {command}"), rest),
+                [program, command, ref rest @ ..]
+                    if program.starts_with("onejump-") && command.chars().all(char::is_alphabetic) =>
+                {
+                    (format!("{program} {command}"), rest)
+                }
                 [program, ref rest @ ..] if program.starts_with("onejump-") => (program.to_owned(), rest),
                 _ => continue,
             };
