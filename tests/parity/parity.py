@@ -209,6 +209,11 @@ def head(case, config, hidden):
         norm = torch.nn.functional.layer_norm(
             hidden, hidden.shape[-1:], weights["ln_f.weight"], weights["ln_f.bias"], config["layer_norm_epsilon"])
         return norm @ weights["wte.weight"].T
+    if "rope_local_base_freq" in config:
+        # transformers' class of the language model alone does not know the tensors' names of files with images.
+        weights = load_file(case / "model.safetensors")
+        model.load_state_dict({name.replace("language_model.", "", 1): value for name, value in weights.items()}, strict=False)
+        model.tie_weights()
     with torch.no_grad():
         base = getattr(model.base_model, "language_model", model.base_model)
         logits, cap = model.lm_head(final_norm(base)(hidden)), getattr(text(model.config), "final_logit_softcapping", None)
