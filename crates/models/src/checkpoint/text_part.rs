@@ -38,9 +38,9 @@ pub(super) fn of(path: &Path, config: Value) -> Result<Value, ModelError> {
     let (Some((whole, model_type)), Some(text)) = (wrapper, config["text_config"].as_object()) else {
         return Ok(config);
     };
-    if let Some((key, value)) =
-        ALONE.iter().find_map(|&key| Some((key, text.get(key)?))).filter(|(_, value)| !value.is_null())
-    {
+    let honoured_alone = |key: &&str| text.get(*key).is_some_and(|value| !value.is_null());
+    if let Some(key) = ALONE.iter().find(|key| honoured_alone(key)) {
+        let value = &text[*key];
         return Err(ModelError::checkpoint(
             path,
             format!(
