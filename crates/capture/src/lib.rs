@@ -43,3 +43,4 @@ pub use config::{
 pub use error::CaptureError;
 pub use plan::Plan;
 pub use run::{Captured, capture, plan};
+pub use stream::Computing;

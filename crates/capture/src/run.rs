@@ -24,7 +24,7 @@ use crate::plan::{Plan, Work};
 use crate::positions::Positions;
 use crate::rows;
 use crate::samples::{self, InputSamples, Sampling, Sequence};
-use crate::stream::{self, Pieces};
+use crate::stream::{self, Computing, Pieces};
 use crate::workers::{self, Workers};
 
 /// About how many bytes of uncompressed states a part has: few enough to compute again after an interruption, enough
@@ -47,7 +47,7 @@ pub struct Captured {
     /// Time for the parts that were written now, without loading the model.
     pub elapsed: Duration,
     /// How much of it the model took alone, where that is known: with batches out of several parts.
-    pub computing: Option<Duration>,
+    pub computing: Option<Computing>,
 }
 
 impl fmt::Display for Captured {
@@ -63,8 +63,12 @@ impl fmt::Display for Captured {
                 self.tokens as f64 / seconds,
                 self.bytes as f64 / 1e6
             )?;
-            if let Some(computing) = self.computing {
-                write!(f, "; the model alone {:.2} s", computing.as_secs_f64())?;
+            if let Some(Computing { first, first_tokens, all }) = self.computing {
+                let (first, all) = (first.as_secs_f64(), all.as_secs_f64());
+                write!(
+                    f,
+                    "; the model alone {all:.2} s, the first {first_tokens} tokens {first:.2} s of it"
+                )?;
             }
         }
         Ok(())

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use onejump_core::{files, guard, sniff};
 use onejump_fetch::checkpoint::{CONFIG, TOKENIZER, TOKENIZER_CONFIG, weight_files};
+use rayon::prelude::*;
 use serde_json::Value;
-use tch::Tensor;
+use tch::{Device, Tensor};
 use tokenizers::Tokenizer;
 
 use super::prefix_space;
@@ -75,10 +76,10 @@ impl Directory {
         Some((found.0, *found.1))
     }
 
-    pub(super) fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
+    pub(super) fn tensor(&mut self, name: &str, device: Device) -> Result<Tensor, ModelError> {
         let missing = || ModelError::MissingTensor { path: self.path.clone(), name: name.to_owned() };
         let (own, shard) = self.find(name).ok_or_else(missing)?;
-        let (own, tensor) = (own.clone(), self.shards[shard].tensor(own)?);
+        let (own, tensor) = (own.clone(), self.shards[shard].tensor(own, device)?);
         self.read.insert(own);
         Ok(tensor)
     }
@@ -127,11 +128,12 @@ impl Directory {
             paths.push(self.path.join(TOKENIZER_CONFIG));
         }
         paths.extend(self.shards.iter().map(|shard| shard.path().to_owned()));
-        let mut listing = String::new();
-        for path in paths.iter().filter(|path| path.is_file()) {
+        let line = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            listing.push_str(&format!("{name} {}\n", files::sha256_file(path)?));
-        }
-        Ok(files::sha256_bytes(listing.as_bytes()))
+            Ok(format!("{name} {}\n", files::sha256_file(path)?))
+        };
+        let lines: Result<Vec<String>, ModelError> =
+            paths.par_iter().filter(|path| path.is_file()).map(line).collect();
+        Ok(files::sha256_bytes(lines?.concat().as_bytes()))
     }
 }

@@ -169,12 +169,12 @@ impl Checkpoint {
     /// [`ModelError`] if it is missing, of another shape, empty, or holds NaN or infinity.
     pub fn tensor(&mut self, name: &str, shape: &[i64], place: Place) -> Result<Tensor, ModelError> {
         let tensor = match &mut self.source {
-            Source::Directory(directory) => directory.tensor(name)?,
+            Source::Directory(directory) => directory.tensor(name, place.device)?,
             // What a GGUF file has too much of is refused with its configuration.
             Source::Gguf(gguf) => {
                 let tensor = gguf.tensor(name)?;
                 let shape: Vec<_> = tensor.shape.iter().map(|&length| length as i64).collect();
-                Tensor::f_from_slice(&tensor.values)?.f_reshape(shape)?
+                Tensor::f_from_slice(&tensor.values)?.f_reshape(shape)?.f_to_device(place.device)?
             }
         };
         let (path, owned) = (|| self.path.clone(), || name.to_owned());
@@ -192,7 +192,7 @@ impl Checkpoint {
         if ![least, greatest].iter().all(|value| value.double_value(&[]).is_finite()) {
             return Err(ModelError::NotFinite { path: path(), name: owned() });
         }
-        Ok(tensor.f_to_device(place.device)?)
+        Ok(tensor)
     }
 
     /// Refuses tensors of the blocks or beside the embedding that nobody has read: the states would not be the

@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use onejump_core::files::FileError;
 use onejump_core::sniff;
 use safetensors::tensor::{Dtype, Metadata};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
 
 /// The length of the header stands first, in this many bytes.
 const LENGTH_BYTES: u64 = 8;
+
+/// So much of a tensor is read at a time: less than what the C library takes from the system and gives back each time,
+/// which clears every page again.
+const PIECE_BYTES: usize = 16 << 20;
 
 /// The largest header that the safetensors library accepts, in bytes.
 const MAX_HEADER: u64 = 100_000_000;
@@ -71,7 +75,8 @@ impl Shard {
         self.metadata.offset_keys().into_iter()
     }
 
-    pub(super) fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+    /// A tensor on a device, as it is stored.
+    pub(super) fn tensor(&self, name: &str, device: Device) -> Result<Tensor, ModelError> {
         let wrong = |reason: String| ModelError::checkpoint(&self.path, format!("tensor '{name}' {reason}"));
         let info = self.metadata.info(name).ok_or_else(|| wrong("is not there".into()))?;
         let kind = match info.dtype {
@@ -87,11 +92,19 @@ impl Shard {
             }
         };
         let (start, end) = info.data_offsets;
-        let mut bytes = vec![0; end - start];
-        self.file
-            .read_exact_at(&mut bytes, self.data_start + start as u64)
-            .map_err(FileError::reading(&self.path))?;
         let shape: Vec<_> = info.shape.iter().map(|&length| length as i64).collect();
-        Ok(Tensor::f_from_data_size(&bytes, &shape, kind)?)
+        let whole = Tensor::f_empty(&shape, (kind, device))?;
+        let flat = whole.f_view([-1])?;
+        let mut bytes = vec![0; PIECE_BYTES.min(end - start)];
+        for place in (start..end).step_by(PIECE_BYTES) {
+            let piece = &mut bytes[..PIECE_BYTES.min(end - place)];
+            let offset = self.data_start + place as u64;
+            self.file.read_exact_at(piece, offset).map_err(FileError::reading(&self.path))?;
+            let values = piece.len() / kind.elt_size_in_bytes();
+            let first = (place - start) / kind.elt_size_in_bytes();
+            let piece = Tensor::f_from_data_size(piece, &[values as i64], kind)?;
+            flat.f_narrow(0, first as i64, values as i64)?.f_copy_(&piece)?;
+        }
+        Ok(whole)
     }
 }
