@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::format::{CHUNK, Chunk, PLANE, PLANES};
+use crate::format::{Chunk, PLANE};
 use crate::prefetch::prefetch;
 
 /// The most rows that are multiplied with weights while those are in registers.
@@ -29,7 +29,7 @@ impl<C: Chunk> WithSimd for FewRows<'_, C> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         // So many rows of weights at a time that the sums fill the registers: a sum waits for its own last addition.
-        match self.x.len() / (self.chunks * CHUNK) {
+        match self.x.len() / (self.chunks * C::VALUES) {
             0 => {}
             1 => self.tiles::<S, 1, 4>(simd),
             2 => self.tiles::<S, 2, 2>(simd),
@@ -47,7 +47,7 @@ impl<C: Chunk> FewRows<'_, C> {
     /// The products of R rows, with W rows of weights at a time. What is left over is multiplied one by one.
     #[inline(always)]
     fn tiles<S: Simd, const R: usize, const W: usize>(self, simd: S) {
-        let row = self.chunks * CHUNK;
+        let row = self.chunks * C::VALUES;
         let x: [&[f32]; R] = std::array::from_fn(|r| &self.x[r * row..][..row]);
         let (weights, products) = (self.weights.chunks_exact(W * self.chunks), self.products);
         let (together, rest) = products.split_at_mut(weights.len() * W * R);
@@ -76,8 +76,8 @@ fn tile<S: Simd, C: Chunk, const R: usize, const W: usize>(
         for weights in &weights {
             prefetch(&weights[chunk], AHEAD);
         }
-        let x: [&[f32]; R] = std::array::from_fn(|r| &x[r][chunk * CHUNK..][..CHUNK]);
-        for plane in 0..PLANES {
+        let x: [&[f32]; R] = std::array::from_fn(|r| &x[r][chunk * C::VALUES..][..C::VALUES]);
+        for plane in 0..C::PLANES {
             for vector in 0..PLANE / S::F32_LANES {
                 let place = plane * (PLANE / S::F32_LANES) + vector;
                 let values: [S::f32s; R] = std::array::from_fn(|r| S::as_simd_f32s(x[r]).0[place]);

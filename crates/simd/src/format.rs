@@ -1,19 +1,18 @@
 //! The forms in which a matrix's values are stored, and how each is widened to f32.
 //!
-//! 64 values of a row make a chunk of four planes of 16. Narrow values of several planes share words of 32 bits: the
-//! values of a plane are in the same bits of all words, so a shift widens a whole vector of them.
+//! The values of a row make chunks of planes of 16. Narrow values of several planes share words of 32 bits: the values
+//! of a plane are in the same bits of all words, so a shift widens a whole vector of them.
 
 use half::{bf16, f16};
 use pulp::{Scalar, Simd};
 
+use crate::blocks;
+
 /// Values of a plane.
 pub(crate) const PLANE: usize = 16;
 
-/// Planes of a chunk.
-pub(crate) const PLANES: usize = 4;
-
-/// Values that are stored together. Rows of a matrix are stored in whole chunks.
-pub(crate) const CHUNK: usize = PLANES * PLANE;
+/// Values of a block, which share a scale.
+pub(crate) const BLOCK: usize = 32;
 
 /// A form of storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,27 +23,64 @@ pub enum Format {
     Bf16,
     /// 16 bits, of IEEE 754.
     F16,
-    /// Blocks of 32 values: an f16 scale and 8-bit whole numbers, 8.5 bits a value (llama.cpp's Q8_0).
+    /// 9 bits a value, in blocks of 32: an f16 scale, which is kept in f32, and 8-bit whole numbers (llama.cpp's Q8_0; it holds Q4_0 and
+    /// Q5_0 too).
     Q8,
+    /// 6 bits a value, in blocks of 32: an f16 scale and an f16 offset, which are kept in f32, and 4-bit whole numbers (llama.cpp's Q4_1; it
+    /// holds Q4_0 too).
+    Q4,
 }
 
-/// 64 values of a row in one of the formats.
+impl Format {
+    /// The bytes of a row of a matrix: whole chunks.
+    pub(crate) fn row_bytes(self, inputs: usize) -> usize {
+        fn bytes<C: Chunk>(inputs: usize) -> usize {
+            inputs.div_ceil(C::VALUES) * size_of::<C>()
+        }
+        match self {
+            Self::F32 => bytes::<F32Chunk>(inputs),
+            Self::Bf16 => bytes::<Bf16Chunk>(inputs),
+            Self::F16 => bytes::<F16Chunk>(inputs),
+            Self::Q8 => bytes::<Q8Chunk>(inputs),
+            Self::Q4 => bytes::<Q4Chunk>(inputs),
+        }
+    }
+}
+
+/// Some values of a row in one of the formats.
 pub(crate) trait Chunk: Copy + Send + Sync {
+    /// Planes of a chunk.
+    const PLANES: usize;
+
+    /// How many values that are.
+    const VALUES: usize = Self::PLANES * PLANE;
+
     /// A vector of a plane, widened. That is exact: no format has more bits than f32.
     fn vector<S: Simd>(&self, simd: S, plane: usize, vector: usize) -> S::f32s;
 
-    /// The nearest values that the format has; none if one of them is too large for it.
-    fn nearest(values: &[f32; CHUNK]) -> Option<Self>;
+    /// The nearest values that the format has, of as many as a chunk has, or fewer at the end of a row; none if one of
+    /// them is too large for it.
+    fn nearest(values: &[f32]) -> Option<Self>;
 
-    /// All values, widened.
-    fn widen(&self) -> [f32; CHUNK] {
-        std::array::from_fn(|place| self.vector(Scalar, place / PLANE, place % PLANE))
+    /// The chunk that has these very values; none if there is none.
+    fn exactly(values: &[f32]) -> Option<Self> {
+        Self::nearest(values).filter(|chunk| chunk.has(values))
+    }
+
+    /// Whether these are its values.
+    fn has(&self, values: &[f32]) -> bool {
+        values.iter().enumerate().all(|(place, value)| self.value(place) == *value)
+    }
+
+    /// One of the values, widened.
+    fn value(&self, place: usize) -> f32 {
+        self.vector(Scalar, place / PLANE, place % PLANE)
     }
 }
 
 /// Four planes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct F32Chunk([[f32; PLANE]; PLANES]);
+pub(crate) struct F32Chunk([[f32; PLANE]; 4]);
 
 /// Words of two values each: planes 0 and 1, then 2 and 3.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,31 +90,42 @@ pub(crate) struct Bf16Chunk([[u32; PLANE]; 2]);
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct F16Chunk([[u32; PLANE]; 2]);
 
-/// Words of four whole numbers each. Two planes are a block, which has a scale.
+/// Words of four whole numbers each, raised so that they have no sign. Two planes are a block, which has a scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Q8Chunk {
-    scales: [f16; 2],
+    scales: [f32; 2],
     words: [u32; PLANE],
 }
 
-/// The largest of the whole numbers.
-const Q8_LARGEST: f32 = 127.0;
+/// What is added to the whole numbers of 8 bits.
+const Q8_RAISED: f32 = 128.0;
 
-/// Values of a block.
-const Q8_BLOCK: usize = 32;
+/// Words of eight whole numbers each. Two planes are a block, which has a scale and an offset.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Q4Chunk {
+    scales: [f32; 4],
+    offsets: [f32; 4],
+    words: [u32; PLANE],
+}
 
 impl Chunk for F32Chunk {
+    const PLANES: usize = 4;
+
     #[inline(always)]
     fn vector<S: Simd>(&self, _: S, plane: usize, vector: usize) -> S::f32s {
         S::as_simd_f32s(&self.0[plane]).0[vector]
     }
 
-    fn nearest(values: &[f32; CHUNK]) -> Option<Self> {
-        Some(Self(std::array::from_fn(|plane| std::array::from_fn(|place| values[plane * PLANE + place]))))
+    fn nearest(values: &[f32]) -> Option<Self> {
+        let mut chunk = Self([[0.0; PLANE]; 4]);
+        chunk.0.as_flattened_mut()[..values.len()].copy_from_slice(values);
+        Some(chunk)
     }
 }
 
 impl Chunk for Bf16Chunk {
+    const PLANES: usize = 4;
+
     #[inline(always)]
     fn vector<S: Simd>(&self, simd: S, plane: usize, vector: usize) -> S::f32s {
         // The upper half of an f32 is a bf16.
@@ -86,64 +133,137 @@ impl Chunk for Bf16Chunk {
         simd.transmute_f32s_u32s(upper_half(simd, words, plane % 2))
     }
 
-    fn nearest(values: &[f32; CHUNK]) -> Option<Self> {
-        let nearest = values.map(bf16::from_f32);
-        let all = nearest.iter().all(|value| value.is_finite());
-        all.then(|| Self(words_of_two(nearest.map(bf16::to_bits))))
+    fn nearest(values: &[f32]) -> Option<Self> {
+        let all = values.iter().all(|value| bf16::from_f32(*value).is_finite());
+        all.then(|| {
+            Self(words_of_two(|place| values.get(place).map_or(0, |value| bf16::from_f32(*value).to_bits())))
+        })
     }
 }
 
 impl Chunk for F16Chunk {
+    const PLANES: usize = 4;
+
     #[inline(always)]
     fn vector<S: Simd>(&self, simd: S, plane: usize, vector: usize) -> S::f32s {
         let words = S::as_simd_u32s(&self.0[plane / 2]).0[vector];
         f16_in_upper_half(simd, upper_half(simd, words, plane % 2))
     }
 
-    fn nearest(values: &[f32; CHUNK]) -> Option<Self> {
-        let nearest = values.map(f16::from_f32);
-        let all = nearest.iter().all(|value| value.is_finite());
-        all.then(|| Self(words_of_two(nearest.map(f16::to_bits))))
+    fn nearest(values: &[f32]) -> Option<Self> {
+        let all = values.iter().all(|value| f16::from_f32(*value).is_finite());
+        all.then(|| {
+            Self(words_of_two(|place| values.get(place).map_or(0, |value| f16::from_f32(*value).to_bits())))
+        })
     }
 }
 
 impl Chunk for Q8Chunk {
+    const PLANES: usize = 4;
+
     #[inline(always)]
     fn vector<S: Simd>(&self, simd: S, plane: usize, vector: usize) -> S::f32s {
-        /// 2²³: the lowest bits of an f32 of this size are a whole number.
-        const WHOLE: f32 = 8_388_608.0;
-        let all = |bits| simd.splat_u32s(bits);
-        // q + 128 for the whole number q, which is then positive.
-        let words = simd.xor_u32s(S::as_simd_u32s(&self.words).0[vector], all(0x8080_8080));
-        let bytes = simd.wrapping_dyn_shr_u32s(words, all(8 * plane as u32));
-        let raised = simd.or_u32s(simd.and_u32s(bytes, all(0xff)), all(WHOLE.to_bits()));
-        let whole = simd.sub_f32s(simd.transmute_f32s_u32s(raised), simd.splat_f32s(WHOLE + 128.0));
+        let whole = whole::<S, 8>(simd, S::as_simd_u32s(&self.words).0[vector], plane, Q8_RAISED);
         // A product of 11 and 8 bits fits into the 24 of f32.
-        let bits = u32::from(self.scales[plane / 2].to_bits()) << 16;
-        simd.mul_f32s(simd.splat_f32s(f16_in_upper_half(Scalar, bits)), whole)
+        simd.mul_f32s(simd.splat_f32s(self.scales[plane / 2]), whole)
     }
 
-    /// The largest value becomes ±127, as in llama.cpp. Where the values are those of such a block, they come back.
-    fn nearest(values: &[f32; CHUNK]) -> Option<Self> {
-        let mut chunk = Self { scales: [f16::ZERO; 2], words: [0; PLANE] };
-        for (block, values) in values.as_chunks::<Q8_BLOCK>().0.iter().enumerate() {
-            let largest = values.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
-            let scale = largest / Q8_LARGEST;
+    /// The largest value becomes ±127, as in llama.cpp.
+    fn nearest(values: &[f32]) -> Option<Self> {
+        let scale = |block: &[f32]| blocks::largest(block) / blocks::Q8_LARGEST;
+        Self::of(values, |block| Some((f16::from_f32(scale(block)), scale(block))))
+    }
+
+    /// Where the values are whole multiples of something, whatever the largest of them is.
+    fn exactly(values: &[f32]) -> Option<Self> {
+        let chunk = Self::of(values, |block| blocks::multiples(block).map(|scale| (scale, scale.to_f32())))?;
+        chunk.has(values).then_some(chunk)
+    }
+}
+
+impl Q8Chunk {
+    /// With the scale of each block as it is stored, and as whole numbers are found with.
+    fn of(values: &[f32], scale: impl Fn(&[f32]) -> Option<(f16, f32)>) -> Option<Self> {
+        let mut chunk = Self { scales: [0.0; 2], words: [0; PLANE] };
+        for (block, values) in values.chunks(BLOCK).enumerate() {
+            let (stored, scale) = scale(values)?;
             let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-            chunk.scales[block] = f16::from_f32(scale);
+            chunk.scales[block] = stored.to_f32();
             for (place, value) in values.iter().enumerate() {
-                let whole = (value * inverse).round() as i8;
-                let plane = block * Q8_BLOCK / PLANE + place / PLANE;
-                chunk.words[place % PLANE] |= u32::from(whole as u8) << (8 * plane);
+                let whole = ((value * inverse).round() + Q8_RAISED) as u8;
+                let plane = block * BLOCK / PLANE + place / PLANE;
+                chunk.words[place % PLANE] |= u32::from(whole) << (8 * plane);
             }
         }
         chunk.scales.iter().all(|scale| scale.is_finite()).then_some(chunk)
     }
 }
 
+impl Chunk for Q4Chunk {
+    const PLANES: usize = 8;
+
+    #[inline(always)]
+    fn vector<S: Simd>(&self, simd: S, plane: usize, vector: usize) -> S::f32s {
+        let whole = whole::<S, 4>(simd, S::as_simd_u32s(&self.words).0[vector], plane, 0.0);
+        // A product of 11 and 4 bits is exact: fused or not, only the sum is rounded.
+        let [scale, offset] = [self.scales, self.offsets].map(|all| simd.splat_f32s(all[plane / 2]));
+        simd.mul_add_e_f32s(scale, whole, offset)
+    }
+
+    /// The least value becomes 0 and the largest 15, as in llama.cpp.
+    fn nearest(values: &[f32]) -> Option<Self> {
+        Self::of(values, |block| {
+            let (least, most) = blocks::ends(block);
+            let scale = (most - least) / blocks::Q4_LARGEST;
+            Some(([scale, least].map(f16::from_f32), scale, least))
+        })
+    }
+
+    /// Where the values are equally spaced, wherever the first and the last of them stand.
+    fn exactly(values: &[f32]) -> Option<Self> {
+        let chunk = Self::of(values, |block| {
+            let (scale, offset) = blocks::spaced(block)?;
+            Some(([scale, offset], scale.to_f32(), offset.to_f32()))
+        })?;
+        chunk.has(values).then_some(chunk)
+    }
+}
+
+impl Q4Chunk {
+    /// With the scale and the offset of each block as they are stored, and as whole numbers are found with.
+    fn of(values: &[f32], scales: impl Fn(&[f32]) -> Option<([f16; 2], f32, f32)>) -> Option<Self> {
+        let mut chunk = Self { scales: [0.0; 4], offsets: [0.0; 4], words: [0; PLANE] };
+        for (block, values) in values.chunks(BLOCK).enumerate() {
+            let (scale, offset);
+            let stored;
+            (stored, scale, offset) = scales(values)?;
+            [chunk.scales[block], chunk.offsets[block]] = stored.map(f16::to_f32);
+            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+            for (place, value) in values.iter().enumerate() {
+                let whole = ((value - offset) * inverse).round().clamp(0.0, blocks::Q4_LARGEST) as u32;
+                let plane = block * BLOCK / PLANE + place / PLANE;
+                chunk.words[place % PLANE] |= whole << (4 * plane);
+            }
+        }
+        let finite = chunk.scales.iter().chain(&chunk.offsets).all(|value| value.is_finite());
+        finite.then_some(chunk)
+    }
+}
+
+/// The whole numbers of B bits that a plane has in words, which hold them `raised`.
+#[inline(always)]
+fn whole<S: Simd, const B: u32>(simd: S, words: S::u32s, plane: usize, raised: f32) -> S::f32s {
+    /// 2²³: the lowest bits of an f32 of this size are a whole number.
+    const WHOLE: f32 = 8_388_608.0;
+    let all = |bits| simd.splat_u32s(bits);
+    let shifted = simd.wrapping_dyn_shr_u32s(words, all(B * plane as u32));
+    let whole = simd.or_u32s(simd.and_u32s(shifted, all((1 << B) - 1)), all(WHOLE.to_bits()));
+    simd.sub_f32s(simd.transmute_f32s_u32s(whole), simd.splat_f32s(WHOLE + raised))
+}
+
 /// Values of 16 bits in words: the first plane of two in the lower halves.
-fn words_of_two(values: [u16; CHUNK]) -> [[u32; PLANE]; 2] {
-    let value = |plane: usize, place: usize| u32::from(values[plane * PLANE + place]);
+fn words_of_two(bits: impl Fn(usize) -> u16) -> [[u32; PLANE]; 2] {
+    let value = |plane: usize, place: usize| u32::from(bits(plane * PLANE + place));
     std::array::from_fn(|pair| {
         std::array::from_fn(|place| value(2 * pair, place) | value(2 * pair + 1, place) << 16)
     })
@@ -184,44 +304,75 @@ mod tests {
 
     #[test]
     fn every_finite_f16_and_bf16_is_widened_to_itself() {
-        for start in (0..=u16::MAX).step_by(CHUNK) {
-            let bits: [u16; CHUNK] = std::array::from_fn(|place| start + place as u16);
-            let (halves, brains) = (bits.map(f16::from_bits), bits.map(bf16::from_bits));
-            let (half, brain) = (F16Chunk(words_of_two(bits)).widen(), Bf16Chunk(words_of_two(bits)).widen());
-            for place in 0..CHUNK {
-                if halves[place].is_finite() {
-                    assert_eq!(half[place].to_bits(), halves[place].to_f32().to_bits(), "{:x}", bits[place]);
+        for start in (0..=u16::MAX).step_by(F16Chunk::VALUES) {
+            let bits = |place: usize| start + place as u16;
+            let (halves, brains) = (F16Chunk(words_of_two(bits)), Bf16Chunk(words_of_two(bits)));
+            for place in 0..F16Chunk::VALUES {
+                let (half, brain) = (f16::from_bits(bits(place)), bf16::from_bits(bits(place)));
+                if half.is_finite() {
+                    assert_eq!(halves.value(place).to_bits(), half.to_f32().to_bits(), "{half:?}");
                 }
-                if brains[place].is_finite() {
-                    assert_eq!(brain[place].to_bits(), brains[place].to_f32().to_bits(), "{:x}", bits[place]);
+                if brain.is_finite() {
+                    assert_eq!(brains.value(place).to_bits(), brain.to_f32().to_bits(), "{brain:?}");
                 }
             }
         }
+    }
+
+    /// Values that look random.
+    fn values(count: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 37) % 61) as f32 * 0.013 - 0.4).collect()
+    }
+
+    fn widen<C: Chunk>(chunk: &C) -> Vec<f32> {
+        (0..C::VALUES).map(|place| chunk.value(place)).collect()
     }
 
     /// What llama.cpp's reference computes from a block: q = round(x / (largest / 127)), and d·q in f32.
     #[test]
     fn a_block_of_8_bits_is_that_of_the_definition() {
-        let values: [f32; CHUNK] = std::array::from_fn(|i| ((i * 37) % 61) as f32 * 0.013 - 0.4);
-        let ours = Q8Chunk::nearest(&values).unwrap();
-        let widened = ours.widen();
-        for (block, values) in values.chunks(32).enumerate() {
+        let values = values(Q8Chunk::VALUES);
+        let ours = widen(&Q8Chunk::nearest(&values).unwrap());
+        for (block, values) in values.chunks(BLOCK).enumerate() {
             let largest = values.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
             let scale = largest / 127.0;
             for (place, value) in values.iter().enumerate() {
                 let expected = f16::from_f32(scale).to_f32() * (value * (1.0 / scale)).round();
-                assert_eq!(widened[block * 32 + place], expected);
+                assert_eq!(ours[block * BLOCK + place], expected);
             }
         }
-        assert_eq!(Q8Chunk::nearest(&widened).unwrap().widen(), widened);
-        assert_eq!(Q8Chunk::nearest(&[0.0; CHUNK]).unwrap().widen(), [0.0; CHUNK]);
+        assert_eq!(widen(&Q8Chunk::exactly(&ours).unwrap()), ours);
+        let zeros = [0.0; Q8Chunk::VALUES];
+        assert_eq!(widen(&Q8Chunk::exactly(&zeros).unwrap()), zeros);
+    }
+
+    /// And of 4 bits: q = round((x − least) / ((most − least) / 15)), and d·q + m in f32.
+    #[test]
+    fn a_block_of_4_bits_is_that_of_the_definition() {
+        let values = values(Q4Chunk::VALUES);
+        let ours = widen(&Q4Chunk::nearest(&values).unwrap());
+        for (block, values) in values.chunks(BLOCK).enumerate() {
+            let (least, most) = blocks::ends(values);
+            let scale = (most - least) / 15.0;
+            for (place, value) in values.iter().enumerate() {
+                let whole = ((value - least) * (1.0 / scale)).round();
+                let expected = f16::from_f32(scale).to_f32() * whole + f16::from_f32(least).to_f32();
+                assert_eq!(ours[block * BLOCK + place], expected);
+            }
+        }
+        assert_eq!(widen(&Q4Chunk::exactly(&ours).unwrap()), ours);
+        for same in [0.0, -1.5, 3e-7] {
+            let same = [f16::from_f32(same).to_f32(); Q4Chunk::VALUES];
+            assert_eq!(widen(&Q4Chunk::exactly(&same).unwrap()), same);
+        }
     }
 
     #[test]
     fn what_is_too_large_for_a_format_is_refused() {
-        assert!(F16Chunk::nearest(&[70_000.0; CHUNK]).is_none());
-        assert!(Q8Chunk::nearest(&[1e9; CHUNK]).is_none());
-        assert!(Bf16Chunk::nearest(&[f32::MAX; CHUNK]).is_none());
-        assert!(Bf16Chunk::nearest(&[1e38; CHUNK]).is_some());
+        assert!(F16Chunk::nearest(&[70_000.0; 64]).is_none());
+        assert!(Q8Chunk::nearest(&[1e9; 64]).is_none());
+        assert!(Q4Chunk::nearest(&[1e9; 128]).is_none());
+        assert!(Bf16Chunk::nearest(&[f32::MAX; 64]).is_none());
+        assert!(Bf16Chunk::nearest(&[1e38; 64]).is_some());
     }
 }

@@ -23,6 +23,7 @@
 
 mod activation;
 mod attend;
+mod blocks;
 mod exp;
 mod few_rows;
 mod format;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::Arch;
 
 use crate::few_rows::{FewRows, MOST_ROWS};
-use crate::format::{Bf16Chunk, CHUNK, Chunk, F16Chunk, F32Chunk, Format, Q8Chunk};
+use crate::format::{Bf16Chunk, Chunk, F16Chunk, F32Chunk, Format, Q4Chunk, Q8Chunk};
 
 /// A matrix W (out, in), for x·Wᵀ with one row x or a few.
 ///
@@ -23,13 +23,14 @@ pub struct Weights {
     values: Values,
 }
 
-/// Row by row, each in whole chunks, the last one filled up with zeros.
+/// Row by row, each in whole chunks. What the last one has too much is finite.
 #[derive(PartialEq)]
 enum Values {
     F32(Vec<F32Chunk>),
     Bf16(Vec<Bf16Chunk>),
     F16(Vec<F16Chunk>),
     Q8(Vec<Q8Chunk>),
+    Q4(Vec<Q4Chunk>),
 }
 
 /// `$chunks` stands for the values' chunks, whatever their format.
@@ -40,21 +41,23 @@ macro_rules! each_format {
             Values::Bf16($chunks) => $body,
             Values::F16($chunks) => $body,
             Values::Q8($chunks) => $body,
+            Values::Q4($chunks) => $body,
         }
     };
 }
 
 impl Weights {
-    /// The formats, those of the fewest bits first.
-    const NARROW_TO_WIDE: [Format; 4] = [Format::Q8, Format::Bf16, Format::F16, Format::F32];
+    /// All formats.
+    const FORMATS: [Format; 5] = [Format::Q4, Format::Q8, Format::Bf16, Format::F16, Format::F32];
 
-    /// Stores a matrix (out, in), given row by row, in the narrowest format that holds every value exactly.
+    /// Stores a matrix (out, in), given row by row, in the format of the fewest bytes that holds every value exactly.
     ///
     /// # Panics
     /// If `inputs` is 0, or the values are no whole rows.
     pub fn exactly(inputs: usize, matrix: &[f32]) -> Self {
-        let exact =
-            Self::NARROW_TO_WIDE.into_iter().find_map(|format| Self::stored(format, inputs, matrix, true));
+        let mut formats = Self::FORMATS;
+        formats.sort_by_key(|format| format.row_bytes(inputs));
+        let exact = formats.into_iter().find_map(|format| Self::stored(format, inputs, matrix, true));
         exact.unwrap_or_else(|| unreachable!("f32 holds every f32"))
     }
 
@@ -73,6 +76,7 @@ impl Weights {
             Format::Bf16 => Values::Bf16(chunks(inputs, matrix, exact)?),
             Format::F16 => Values::F16(chunks(inputs, matrix, exact)?),
             Format::Q8 => Values::Q8(chunks(inputs, matrix, exact)?),
+            Format::Q4 => Values::Q4(chunks(inputs, matrix, exact)?),
         };
         Some(Self { inputs, outputs: matrix.len() / inputs, values })
     }
@@ -94,6 +98,7 @@ impl Weights {
             Values::Bf16(_) => Format::Bf16,
             Values::F16(_) => Format::F16,
             Values::Q8(_) => Format::Q8,
+            Values::Q4(_) => Format::Q4,
         }
     }
 
@@ -108,11 +113,9 @@ impl Weights {
     /// If there is no such row, or `row` has another length.
     pub fn copy_row(&self, output: usize, row: &mut [f32]) {
         assert_eq!(row.len(), self.inputs, "a row of {} values", self.inputs);
-        let own = self.chunks_of(output..output + 1);
         each_format!(&self.values, chunks => {
-            for (row, chunk) in row.chunks_mut(CHUNK).zip(&chunks[own]) {
-                row.copy_from_slice(&chunk.widen()[..row.len()]);
-            }
+            let own = &chunks[rows_of(chunks, self.inputs, output..output + 1)];
+            copy(own, row);
         });
     }
 
@@ -125,58 +128,62 @@ impl Weights {
         let rows = x.len() / self.inputs;
         assert_eq!(x.len(), rows * self.inputs, "{} values are no rows of {}", x.len(), self.inputs);
         assert_eq!(products.len(), rows * outputs.len(), "products of {rows} rows with outputs {outputs:?}");
-        let (x, own) = (in_chunks(x, self.inputs), self.chunks_of(outputs));
-        each_format!(&self.values, chunks => multiply(&x, &chunks[own], rows, self.row_chunks(), products));
-    }
-
-    fn row_chunks(&self) -> usize {
-        self.inputs.div_ceil(CHUNK)
-    }
-
-    fn chunks_of(&self, outputs: Range<usize>) -> Range<usize> {
-        outputs.start * self.row_chunks()..outputs.end * self.row_chunks()
+        each_format!(&self.values, chunks => {
+            multiply(x, self.inputs, &chunks[rows_of(chunks, self.inputs, outputs)], rows, products);
+        });
     }
 }
 
-/// The rows of a matrix in whole chunks.
-fn chunked(inputs: usize, matrix: &[f32]) -> impl Iterator<Item = [f32; CHUNK]> {
-    assert_eq!(matrix.len() % inputs, 0, "{} values are no rows of {inputs}", matrix.len());
-    let parts = matrix.chunks_exact(inputs).flat_map(|row| row.chunks(CHUNK));
-    parts.map(|part| {
-        let mut chunk = [0.0; CHUNK];
-        chunk[..part.len()].copy_from_slice(part);
-        chunk
-    })
+/// The chunks of some rows of a matrix.
+fn rows_of<C: Chunk>(_: &[C], inputs: usize, rows: Range<usize>) -> Range<usize> {
+    let chunks = inputs.div_ceil(C::VALUES);
+    rows.start * chunks..rows.end * chunks
 }
 
-/// The same in another format; none if that cannot hold them, or not `exact`ly where this is wanted.
+/// A matrix in a format; none if that cannot hold it, or not `exact`ly where this is wanted.
 fn chunks<C: Chunk>(inputs: usize, matrix: &[f32], exact: bool) -> Option<Vec<C>> {
-    let stored = |values: [f32; CHUNK]| C::nearest(&values).filter(|chunk| !exact || chunk.widen() == values);
-    chunked(inputs, matrix).map(stored).collect()
+    assert_eq!(matrix.len() % inputs, 0, "{} values are no rows of {inputs}", matrix.len());
+    let stored = if exact { C::exactly } else { C::nearest };
+    matrix.chunks_exact(inputs).flat_map(|row| row.chunks(C::VALUES)).map(stored).collect()
 }
 
-/// Rows of x in whole chunks, filled up with zeros as those of the weights are.
-fn in_chunks(x: &[f32], inputs: usize) -> Cow<'_, [f32]> {
-    if inputs.is_multiple_of(CHUNK) {
+/// The values of a row, widened.
+fn copy<C: Chunk>(chunks: &[C], row: &mut [f32]) {
+    for (row, chunk) in row.chunks_mut(C::VALUES).zip(chunks) {
+        row.iter_mut().enumerate().for_each(|(place, value)| *value = chunk.value(place));
+    }
+}
+
+/// Rows of x in whole chunks of `size` values, filled up with zeros: what stands behind the end of a row of weights counts
+/// for nothing.
+fn in_chunks(x: &[f32], inputs: usize, size: usize) -> Cow<'_, [f32]> {
+    if inputs.is_multiple_of(size) {
         return Cow::Borrowed(x);
     }
-    Cow::Owned(chunked(inputs, x).flatten().collect())
+    let width = inputs.next_multiple_of(size);
+    let mut filled = vec![0.0; x.len() / inputs * width];
+    for (filled, row) in filled.chunks_exact_mut(width).zip(x.chunks_exact(inputs)) {
+        filled[..inputs].copy_from_slice(row);
+    }
+    Cow::Owned(filled)
 }
 
 /// The products of any number of rows with some rows of weights, (outputs, n).
-fn multiply<C: Chunk>(x: &[f32], weights: &[C], rows: usize, chunks: usize, products: &mut [f32]) {
-    let arch = Arch::new();
+fn multiply<C: Chunk>(x: &[f32], inputs: usize, weights: &[C], rows: usize, products: &mut [f32]) {
+    let (arch, chunks) = (Arch::new(), inputs.div_ceil(C::VALUES));
+    let x = &in_chunks(x, inputs, C::VALUES)[..];
     if rows <= MOST_ROWS {
         return arch.dispatch(FewRows { x, weights, chunks, products });
     }
     /// Weights that stay in the nearest cache while all rows are multiplied with them.
     const SPAN_VALUES: usize = 1 << 12;
-    let span = (SPAN_VALUES / (chunks * CHUNK)).max(1);
+    let width = chunks * C::VALUES;
+    let span = (SPAN_VALUES / width).max(1);
     let mut part = vec![0.0; span * MOST_ROWS];
     for (weights, products) in weights.chunks(span * chunks).zip(products.chunks_mut(span * rows)) {
         let outputs = weights.len() / chunks;
-        for (group, x) in x.chunks(MOST_ROWS * chunks * CHUNK).enumerate() {
-            let count = x.len() / (chunks * CHUNK);
+        for (group, x) in x.chunks(MOST_ROWS * width).enumerate() {
+            let count = x.len() / width;
             let part = &mut part[..outputs * count];
             arch.dispatch(FewRows { x, weights, chunks, products: part });
             for (products, part) in products.chunks_exact_mut(rows).zip(part.chunks_exact(count)) {
@@ -192,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    const FORMATS: [Format; 4] = [Format::F32, Format::Bf16, Format::F16, Format::Q8];
+    const FORMATS: [Format; 5] = Weights::FORMATS;
 
     /// Values between −1 and 1 that look random.
     fn values(count: usize, seed: usize) -> Vec<f32> {
@@ -276,7 +283,7 @@ mod tests {
     }
 
     /// Every rounding is to the nearest: half a step of bf16 is 2⁻⁹ of a value, of f16 2⁻¹²; of 8 bits 1/254 of the
-    /// largest in the block, and their scale is itself an f16.
+    /// largest in the block, and their scale is itself an f16; of 4 bits 1/30 of what lies between its ends.
     #[test]
     fn rounding_is_to_the_nearest() {
         let matrix = values(64, 5);
@@ -284,6 +291,7 @@ mod tests {
             (Format::Bf16, 1.0 / 512.0),
             (Format::F16, 1.0 / 4096.0),
             (Format::Q8, 1.0 / 254.0 + 1.0 / 4096.0),
+            (Format::Q4, 2.0 / 30.0 + 3.0 / 4096.0),
         ] {
             let stored = widened(&Weights::rounded(format, 64, &matrix).unwrap());
             assert!(
