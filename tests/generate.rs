@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use onejump_exit::SessionHead;
-use onejump_generate::{Decoder, Drafter, Gate, Jump, Ngram, Sampling, Step, Way};
+use onejump_generate::{Decoder, Drafter, Gate, Jump, Ngram, Sampling, Shape, Step, Way};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head;
@@ -73,10 +73,14 @@ fn speculative_is_full_for_every_family() {
             for (level, map) in (0..model.blocks()).flat_map(|level| [(level, None), (level, Some(&map))]) {
                 for most in [1, 2, 5] {
                     let gate = || Gate { level, head: Arc::new(SessionHead::new(map, &loaded).unwrap()) };
-                    let jump = || Drafter::Jump(Jump::new(gate(), most));
+                    let jump = || Drafter::Jump(Jump::new(gate(), Shape::Chain(most)));
                     let ngram = Drafter::Ngram(Ngram::new(2, most));
                     check(&[jump()], format!("level {level}, {most} drafts"));
                     check(&[ngram, jump()], format!("two tokens looked up, level {level}, {most} drafts"));
+                    if most > 1 && map.is_some() {
+                        let siblings = Drafter::Jump(Jump::new(gate(), Shape::Siblings(most)));
+                        check(&[siblings], format!("level {level}, {most} siblings"));
+                    }
                 }
             }
             check(&[Drafter::Ngram(Ngram::new(1, 7))], "one token looked up".into());

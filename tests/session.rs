@@ -170,6 +170,47 @@ fn waiting_and_taking_back_change_nothing() {
     }
 }
 
+/// The right token among one to four wrong ones, all of which wait and go on together: what is kept is as if it had come
+/// alone.
+#[test]
+fn a_sibling_is_as_if_it_had_come_alone() {
+    for case in cases() {
+        let (name, model) = (case.name(), case.model());
+        let blocks = model.blocks();
+        let mut tokens = case.samples().pop().unwrap().tokens;
+        tokens.truncate(14);
+        let room = tokens.len() + 4;
+        let mut alone = Session::new(&model, room, 1).unwrap();
+        alone.push(&tokens).unwrap();
+        alone.advance(blocks, tokens.len()).unwrap();
+        for level in 0..=blocks {
+            let mut session = Session::new(&model, room, 2).unwrap();
+            session.push(&tokens[..1]).unwrap();
+            while session.len() < tokens.len() {
+                let number = session.len();
+                let (count, right) = (number % 4 + 2, number % 3 % (number % 4 + 2));
+                let mut siblings: Vec<i64> =
+                    (0..count as i64).map(|index| (tokens[number] + index + 1) % 8).collect();
+                siblings[right] = tokens[number];
+                session.push_siblings(&siblings).unwrap();
+                session.advance(level, number + count - number % 2).unwrap();
+                if number % 5 == 4 {
+                    session.choose(None);
+                    session.push(&tokens[number..=number]).unwrap();
+                } else {
+                    session.choose(Some(right));
+                }
+                assert_eq!(session.len(), number + 1);
+            }
+            session.advance(blocks, tokens.len()).unwrap();
+            let bits = |session: &Session| -> Vec<u32> {
+                session.states(0..tokens.len()).iter().map(|value| value.to_bits()).collect()
+            };
+            assert!(bits(&session) == bits(&alone), "{name}, level {level}");
+        }
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused_and_changes_nothing() {
     let folder = folder().join("parity/cases/llama-grouped-tied");

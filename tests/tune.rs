@@ -29,7 +29,7 @@ fn auto_drafts_what_pays_by_the_card() {
     let blocks = costs["block_share"].as_f64().unwrap() * 30.0;
     assert!(blocks > 0.4 && blocks < 1.0, "{costs}");
     let readings = measured["readings"].as_array().unwrap();
-    let right = |index: usize| readings[index]["acceptance"].as_f64().unwrap();
+    let right = |index: usize| readings[index]["acceptance"][0].as_f64().unwrap();
     assert!(
         readings.len() == 2 && right(1) > right(0),
         "two blocks before the end more is known: {readings:?}"
@@ -53,9 +53,9 @@ fn auto_drafts_what_pays_by_the_card() {
     });
     assert_eq!(auto(&slow)["drafts"]["drafted"], 0);
     let fast = with("fast.json", &|card| {
-        card["readings"][1]["acceptance"] = json!(0.99);
+        card["readings"][1]["acceptance"] = json!([0.99]);
         card["readings"][1]["speedup"] = json!(1.9);
-        card["readings"][1]["drafts"] = json!(1);
+        card["readings"][1]["shape"] = json!({"chain": 1});
     });
     let drafts = auto(&fast)["drafts"].clone();
     assert!(drafts["accepted"].as_u64() > Some(5), "{drafts}");

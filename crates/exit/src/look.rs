@@ -48,6 +48,20 @@ pub struct Best {
     pub logsumexp: f64,
 }
 
+impl Best {
+    /// The best of logits that are there, (V).
+    pub fn at(logits: &[f32], count: usize) -> Self {
+        let mut ranking = Ranking::new(count);
+        ranking.add(logits, 0);
+        ranking.best()
+    }
+
+    /// The probability of a candidate.
+    pub fn probability(&self, candidate: Candidate) -> f64 {
+        (f64::from(candidate.logit) - self.logsumexp).exp()
+    }
+}
+
 /// A token with its logit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {

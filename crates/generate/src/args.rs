@@ -89,6 +89,9 @@ pub struct Args {
     /// How many tokens to draft at a time at most; by default 1 for --level, 5 for --ngram
     #[arg(long, value_name = "N")]
     draft_max: Option<usize>,
+    /// Draft the M best tokens of one look at --level, which the model verifies together, in place of one behind the other
+    #[arg(long, value_name = "M", conflicts_with_all = ["draft_max", "ngram"])]
+    siblings: Option<NonZeroUsize>,
     /// For exit: leave where the most likely token is more probable than this; nowhere if it is 1 or more
     #[arg(long, value_name = "P", conflicts_with = "agreement")]
     threshold: Option<f64>,
@@ -157,6 +160,7 @@ impl Args {
             key_values: self.kv.unwrap_or(plain.key_values),
             ngram: self.ngram.map(NonZeroUsize::get),
             most_drafts: self.draft_max,
+            siblings: self.siblings.map(NonZeroUsize::get),
             card: self.card,
             check: self.check,
             ..plain
@@ -166,20 +170,22 @@ impl Args {
     /// What is for one mode alone must not be ignored in silence, and something must draft.
     fn check_usage(&self) {
         let early = self.jump.is_some() || self.level.is_some() || self.check || self.card.is_some();
-        let drafts = self.ngram.is_some() || self.draft_max.is_some();
+        let drafts = self.ngram.is_some() || self.draft_max.is_some() || self.siblings.is_some();
         let exits = self.threshold.is_some() || self.agreement.is_some() || self.kv.is_some();
         let drafter = self.level.is_some() || self.ngram.is_some();
         let reason = match self.mode {
             Mode::Full if early => "--jump, --level, --card and --check are for --mode speculative and exit",
-            Mode::Full | Mode::Exit if drafts => "--ngram and --draft-max are for --mode speculative",
+            Mode::Full | Mode::Exit if drafts => {
+                "--ngram, --draft-max and --siblings are for --mode speculative"
+            }
             Mode::Full | Mode::Speculative if exits => {
                 "--threshold, --agreement and --kv are for --mode exit"
             }
             Mode::Speculative if !drafter => {
                 "--mode speculative needs --level K, the level that drafts, or --ngram"
             }
-            Mode::Speculative if self.level == Some(Level::Auto) && self.ngram.is_some() => {
-                "--level auto is about a level alone; leave --ngram out, or give the level"
+            Mode::Speculative if self.level == Some(Level::Auto) && drafts => {
+                "--level auto says how to draft; leave --ngram, --draft-max and --siblings out, or give the level"
             }
             Mode::Speculative if self.jump.is_some() && self.level.is_none() => {
                 "--jump needs --level K: the level that drafts"

@@ -6,6 +6,7 @@ use onejump_core::files;
 use serde::{Deserialize, Serialize};
 
 use crate::GenerateError;
+use crate::drafter::Shape;
 
 /// What `onejump-generate tune` measures of a model and some shortcuts on a machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub struct Card {
     pub costs: Costs,
     /// How many of its own tokens the model wrote for it.
     pub tokens: usize,
+    /// What drafts without a look have right.
+    pub without_looks: WithoutLooks,
     /// Each shortcut at each level.
     pub readings: Vec<Reading>,
     /// What pays most; none if nothing is faster than without drafts.
@@ -35,6 +38,15 @@ pub struct Costs {
     pub rows: Vec<f64>,
 }
 
+/// The share of tokens that drafters without a look have right; a jump is worth something above these alone.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WithoutLooks {
+    /// What came behind the last [`Ngram::LENGTH`](crate::Ngram::LENGTH) tokens before.
+    pub ngram: f64,
+    /// What comes most often behind the last token in the other texts.
+    pub bigram: f64,
+}
+
 /// A shortcut at a level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
@@ -44,40 +56,60 @@ pub struct Reading {
     pub jump: Option<String>,
     /// The level.
     pub level: usize,
-    /// α: the share of tokens that it has right.
-    pub acceptance: f64,
+    /// α_m for m from 1 on: the share of tokens that are among the m best of a look.
+    pub acceptance: Vec<f64>,
     /// e/T: what a look costs over a token.
     pub look_share: f64,
-    /// γ: with how many drafts it pays most.
-    pub drafts: usize,
+    /// The drafts with which it pays most.
+    pub shape: Shape,
     /// S: how many times as fast as without drafts.
     pub speedup: f64,
 }
 
+impl Reading {
+    /// How many tokens a step adds: a chain all up to the first that is wrong, siblings two if one of them is right.
+    pub fn tokens(&self) -> f64 {
+        let share = |best: usize| self.acceptance.get(best - 1).copied().unwrap_or(0.0);
+        match self.shape {
+            Shape::Chain(drafts) => (0..=drafts).map(|power| share(1).powi(power as i32)).sum(),
+            Shape::Siblings(count) => 1.0 + share(count.max(1)),
+        }
+    }
+}
+
 impl Costs {
-    /// S of a chain of `drafts` drafts: tokens of a step over what it costs,
-    /// [(1 − α^(γ+1))/(1 − α)] / [γ·c + kb/T + v(γ+1)·(1 − kb/T)] with c = (kb + e)/T.
+    /// S: the tokens that a step adds over what it costs.
+    pub fn speedup(&self, reading: &Reading) -> f64 {
+        reading.tokens() / self.step(reading)
+    }
+
+    /// What a step costs over a token, with c = (kb + e)/T.
     ///
-    /// Each of the γ tokens that a draft follows goes through k blocks alone and is looked at; so does the last draft,
-    /// without a look; and all go through the other blocks together.
-    pub fn speedup(&self, level: usize, acceptance: f64, look_share: f64, drafts: usize) -> f64 {
-        let early = level as f64 * self.block_share;
-        let tokens: f64 = (0..=drafts).map(|power| acceptance.powi(power as i32)).sum();
-        tokens / self.step(early, look_share, drafts)
+    /// Chain of γ drafts: γ·c + kb/T + v(γ+1)·(1 − kb/T). Each of the γ tokens that a draft follows goes through k blocks
+    /// alone and is looked at; so does the last draft, without a look; and all go through the other blocks together.
+    ///
+    /// m siblings: c + v(m)·kb/T + v(m+1)·(1 − kb/T). The token that they follow goes through k blocks alone, they do
+    /// together, and all go through the others.
+    fn step(&self, reading: &Reading) -> f64 {
+        let early = reading.level as f64 * self.block_share;
+        let rows = |count: usize| self.rows.get(count - 1).or(self.rows.last()).copied().unwrap_or(1.0);
+        let look = early + reading.look_share;
+        match reading.shape {
+            Shape::Chain(drafts) => drafts as f64 * look + early + rows(drafts + 1) * (1.0 - early),
+            Shape::Siblings(count) => look + rows(count.max(1)) * early + rows(count + 1) * (1.0 - early),
+        }
     }
 
-    /// What a step of `drafts` drafts costs over a token.
-    fn step(&self, early: f64, look_share: f64, drafts: usize) -> f64 {
-        let together = self.rows.get(drafts).or(self.rows.last()).copied().unwrap_or(1.0);
-        drafts as f64 * (early + look_share) + early + together * (1.0 - early)
-    }
-
-    /// The reading with the number of drafts that pays most.
+    /// The reading with the drafts that pay most.
     pub fn best(&self, reading: Reading) -> Reading {
-        let speedup = |drafts| self.speedup(reading.level, reading.acceptance, reading.look_share, drafts);
         let most = self.rows.len().saturating_sub(1).max(1);
-        let drafts = (1..=most).max_by(|a, b| speedup(*a).total_cmp(&speedup(*b))).unwrap_or(1);
-        Reading { drafts, speedup: speedup(drafts), ..reading }
+        let chains = (1..=most).map(Shape::Chain);
+        let shapes = chains.chain((2..=most.min(reading.acceptance.len())).map(Shape::Siblings));
+        let readings = shapes.map(|shape| {
+            let reading = Reading { shape, ..reading.clone() };
+            Reading { speedup: self.speedup(&reading), ..reading }
+        });
+        readings.max_by(|a, b| a.speedup.total_cmp(&b.speedup)).unwrap_or(reading)
     }
 }
 
@@ -109,27 +141,32 @@ impl Card {
 mod tests {
     use super::*;
 
+    fn reading(level: usize, acceptance: &[f64], look_share: f64, shape: Shape) -> Reading {
+        let acceptance = acceptance.to_vec();
+        Reading { jump_sha256: None, jump: None, level, acceptance, look_share, shape, speedup: 0.0 }
+    }
+
     /// By hand: 10 blocks that cost 0.08 of a token each, three rows 1.1 of one.
     #[test]
-    fn speedups_are_those_of_the_formula() {
+    fn speedups_are_those_of_the_formulas() {
         let costs = Costs { token_ms: 5.0, block_share: 0.08, rows: vec![1.0, 1.05, 1.1] };
-        let close = |ours: f64, expected: f64| assert!((ours - expected).abs() < 1e-12, "{ours} {expected}");
-        close(costs.speedup(5, 0.5, 0.1, 1), 1.5 / (0.5 + 0.4 + 1.05 * 0.6));
-        close(costs.speedup(5, 0.5, 0.1, 2), 1.75 / (1.0 + 0.4 + 1.1 * 0.6));
-        // A table at level 0 costs nothing: all that counts is what rows cost together.
-        close(costs.speedup(0, 1.0, 0.0, 2), 3.0 / 1.1);
-        close(costs.speedup(0, 0.0, 0.0, 1), 1.0 / 1.05);
-        let reading = |acceptance, look_share| Reading {
-            jump_sha256: None,
-            jump: None,
-            level: 0,
-            acceptance,
-            look_share,
-            drafts: 0,
-            speedup: 0.0,
+        let check = |level, acceptance: &[f64], look_share, shape, expected: f64| {
+            let ours = costs.speedup(&reading(level, acceptance, look_share, shape));
+            assert!((ours - expected).abs() < 1e-12, "{ours} {expected}");
         };
-        let best = costs.best(reading(0.9, 0.01));
-        assert_eq!((best.drafts, best.speedup > 2.0), (2, true));
-        assert!(costs.best(reading(0.1, 0.3)).speedup < 1.0);
+        check(5, &[0.5], 0.1, Shape::Chain(1), 1.5 / (0.5 + 0.4 + 1.05 * 0.6));
+        check(5, &[0.5], 0.1, Shape::Chain(2), 1.75 / (1.0 + 0.4 + 1.1 * 0.6));
+        check(5, &[0.5, 0.7], 0.1, Shape::Siblings(2), 1.7 / (0.5 + 1.05 * 0.4 + 1.1 * 0.6));
+        // A table at level 0 costs nothing: all that counts is what rows cost together.
+        check(0, &[1.0], 0.0, Shape::Chain(2), 3.0 / 1.1);
+        check(0, &[0.0], 0.0, Shape::Chain(1), 1.0 / 1.05);
+        check(0, &[0.2, 0.6], 0.0, Shape::Siblings(2), 1.6 / 1.1);
+        let best = |acceptance: &[f64], look_share| {
+            let best = costs.best(reading(0, acceptance, look_share, Shape::Chain(1)));
+            (best.shape, best.speedup > 1.0)
+        };
+        assert_eq!(best(&[0.9, 0.92], 0.01), (Shape::Chain(2), true));
+        assert_eq!(best(&[0.2, 0.6], 0.01), (Shape::Siblings(2), true));
+        assert_eq!(best(&[0.1, 0.12], 0.3).1, false);
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use onejump_core::levels::Levels;
 use onejump_generate::{
-    Bench, Card, Config, GenerateError, Level, Mode, Rate, Sureness, Tuning, bench, tune,
+    Bench, Card, Config, GenerateError, Level, Mode, Rate, Shape, Sureness, Tuning, WithoutLooks, bench, tune,
 };
 use onejump_program::{Terminal, say};
 
@@ -57,6 +57,9 @@ pub struct BenchArgs {
     /// How many tokens to draft at a time at most
     #[arg(long, value_name = "N")]
     draft_max: Option<usize>,
+    /// Draft the M best tokens of one look in the same place
+    #[arg(long, value_name = "M")]
+    siblings: Option<usize>,
     /// For exit: leave where the most likely token is more probable than this
     #[arg(long, value_name = "P")]
     threshold: Option<f64>,
@@ -113,6 +116,7 @@ impl BenchArgs {
             level: self.level,
             ngram: self.ngram,
             most_drafts: self.draft_max,
+            siblings: self.siblings,
             sureness: self.threshold.map_or(plain.sureness, Sureness::Threshold),
             card: self.card,
             ..plain
@@ -137,6 +141,14 @@ impl BenchArgs {
     }
 }
 
+/// Drafts in a word.
+fn drafts(shape: Shape) -> String {
+    match shape {
+        Shape::Chain(drafts) => format!("{drafts}"),
+        Shape::Siblings(count) => format!("{count} siblings"),
+    }
+}
+
 impl TuneArgs {
     fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
         let Self { model, jumps, levels, prompts, tokens, threads, out } = self;
@@ -152,23 +164,30 @@ impl TuneArgs {
             rows.len(),
             rows.join(", ")
         );
-        say!("level  right  a look costs  drafts  times as fast");
+        let WithoutLooks { ngram, bigram } = card.without_looks;
+        say!(
+            "without a look: {:.1}% right by the text so far, {:.1}% by pairs of tokens",
+            ngram * 100.0,
+            bigram * 100.0
+        );
+        say!("level  right  among 5  a look costs       drafts  times as fast");
         for reading in readings {
             say!(
-                "{:>5} {:>5.1}% {:>12.3} {:>7} {:>14.2}  {}",
+                "{:>5} {:>5.1}% {:>7.1}% {:>13.3} {:>12} {:>14.2}  {}",
                 reading.level,
-                reading.acceptance * 100.0,
+                reading.acceptance.first().unwrap_or(&0.0) * 100.0,
+                reading.acceptance.last().unwrap_or(&0.0) * 100.0,
                 reading.look_share,
-                reading.drafts,
+                drafts(reading.shape),
                 reading.speedup,
                 reading.jump.as_deref().unwrap_or("the model's own head")
             );
         }
         match best {
             Some(best) => say!(
-                "best: level {} with {} drafts, {:.2} times as fast",
+                "best: level {} with drafts: {}; {:.2} times as fast",
                 best.level,
-                best.drafts,
+                drafts(best.shape),
                 best.speedup
             ),
             None => say!("nothing is faster than full: --level auto drafts nothing"),

@@ -98,6 +98,8 @@ pub struct Config {
     /// How many tokens are drafted at a time at most; [`Jump::MOST`](crate::Jump::MOST) and
     /// [`Ngram::MOST`](crate::Ngram::MOST) without.
     pub most_drafts: Option<usize>,
+    /// So many of the best tokens of a look are drafted in the same place, in place of a chain.
+    pub siblings: Option<usize>,
     /// When a token leaves, in [`Mode::Exit`].
     pub sureness: Sureness,
     /// What becomes of the keys and values of the blocks that it does not go through.
@@ -136,6 +138,7 @@ impl Config {
             level: None,
             ngram: None,
             most_drafts: None,
+            siblings: None,
             sureness: Sureness::Agreement(Self::AGREEMENT),
             key_values: KeyValues::Deferred,
             card: None,

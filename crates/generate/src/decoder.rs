@@ -4,7 +4,7 @@ use onejump_models::session::{Head, Session};
 use serde::Serialize;
 
 use crate::GenerateError;
-use crate::drafter::{Draft, Drafter};
+use crate::drafter::{Draft, Drafted, Drafter};
 use crate::early::{Exits, Left};
 use crate::pace::Pace;
 use crate::sampling::Sampling;
@@ -172,36 +172,55 @@ impl<'a> Decoder<'a> {
     /// of them, until it is not the draft; what was computed for further drafts is taken back.
     fn verify(&mut self, drafters: &[Drafter], most: usize) -> Result<(), GenerateError> {
         let known = self.text.len();
-        let drafts = self.draft(drafters, most)?;
+        let drafted = self.draft(drafters, most)?;
         self.session.advance(self.blocks, self.session.len())?;
-        let mut logits = self.session.logits(self.head, known - 1..self.session.len());
-        for (index, logits) in logits.chunks_exact_mut(self.head.vocab_size()).enumerate() {
-            let token = self.sampling.choose(logits, &self.text)?;
-            self.text.push(token);
-            let (draft, confidence) =
-                (drafts.get(index), drafts.get(index).and_then(|draft| draft.confidence));
-            let (looks, draft) = (usize::from(confidence.is_some()), draft.map(|draft| draft.token));
-            self.moves.push(Move { level: self.blocks, looks, confidence, draft });
-            let accepted = draft == Some(token);
-            self.drafts.accepted += usize::from(accepted);
-            if !accepted || self.ends.contains(&token) {
-                break;
+        match &drafted {
+            Drafted::Chain(drafts) => {
+                let mut logits = self.session.logits(self.head, known - 1..self.session.len());
+                for (index, logits) in logits.chunks_exact_mut(self.head.vocab_size()).enumerate() {
+                    if !self.choose(logits, drafts.get(index..=index).unwrap_or_default())? {
+                        break;
+                    }
+                }
+            }
+            Drafted::Siblings(drafts) => {
+                let mut logits = self.session.logits(self.head, known - 1..known);
+                let accepted = self.choose(&mut logits, drafts)?;
+                let right = drafts.iter().position(|draft| Some(&draft.token) == self.text.last());
+                self.session.choose(right);
+                if accepted {
+                    let mut logits = self.session.logits(self.head, known..known + 1);
+                    self.choose(&mut logits, &[])?;
+                }
             }
         }
         self.session.truncate(self.text.len() - 1);
-        self.drafts.drafted += drafts.len();
+        self.drafts.drafted += drafted.drafts().len();
         Ok(())
     }
 
+    /// Adds the model's own choice, in whose place these tokens were drafted. Whether one of them is it, and the text goes
+    /// on behind it.
+    fn choose(&mut self, logits: &mut [f32], drafts: &[Draft]) -> Result<bool, GenerateError> {
+        let token = self.sampling.choose(logits, &self.text)?;
+        self.text.push(token);
+        let right = drafts.iter().find(|draft| draft.token == token);
+        let draft = right.or(drafts.first());
+        let confidence = draft.and_then(|draft| draft.confidence);
+        let (looks, draft) = (usize::from(confidence.is_some()), draft.map(|draft| draft.token));
+        self.moves.push(Move { level: self.blocks, looks, confidence, draft });
+        self.drafts.accepted += usize::from(right.is_some());
+        Ok(right.is_some() && !self.ends.contains(&token))
+    }
+
     /// Drafts some tokens with the first drafter that has any.
-    fn draft(&mut self, drafters: &[Drafter], most: usize) -> Result<Vec<Draft>, GenerateError> {
-        let most = most.min(self.session.capacity() - self.session.len());
+    fn draft(&mut self, drafters: &[Drafter], most: usize) -> Result<Drafted, GenerateError> {
         for drafter in drafters {
-            let drafts = drafter.draft(&mut self.session, self.head, &self.text, most)?;
-            if !drafts.is_empty() {
-                return Ok(drafts);
+            let drafted = drafter.draft(&mut self.session, self.head, &self.text, most)?;
+            if !drafted.drafts().is_empty() {
+                return Ok(drafted);
             }
         }
-        Ok(Vec::new())
+        Ok(Drafted::Chain(Vec::new()))
     }
 }

@@ -49,12 +49,12 @@ mod tune;
 mod way;
 
 pub use bench::{Bench, Rate, Rates, bench};
-pub use card::{Card, Costs, Reading};
+pub use card::{Card, Costs, Reading, WithoutLooks};
 pub use check::Check;
 pub use config::{Chat, Config, Level, Mode, Sureness};
 pub use conversation::converse;
 pub use decoder::{Decoder, Drafts, Move, Step, Way};
-pub use drafter::{Drafter, Jump, Ngram};
+pub use drafter::{Drafter, Jump, Ngram, Shape};
 pub use early::{Amount, Calibration, Effect, Exits, Gate, KeyValues, Seen};
 pub use error::GenerateError;
 pub use outcome::{End, Outcome, Times};

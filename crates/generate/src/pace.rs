@@ -22,7 +22,7 @@ pub struct Pace {
 impl Pace {
     /// Begins with what a card says.
     pub fn new(reading: &Reading) -> Self {
-        let tokens: f64 = (0..=reading.drafts).map(|power| reading.acceptance.powi(power as i32)).sum();
+        let tokens = reading.tokens();
         Self { cost: tokens / reading.speedup, mean: tokens, pause: 0 }
     }
 
@@ -46,6 +46,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drafter::Shape;
 
     #[test]
     fn drafts_pause_where_they_do_not_pay() {
@@ -53,9 +54,9 @@ mod tests {
             jump_sha256: None,
             jump: None,
             level: 1,
-            acceptance: 0.5,
+            acceptance: vec![0.5],
             look_share: 0.1,
-            drafts: 1,
+            shape: Shape::Chain(1),
             speedup: 1.2, // so a step with drafts costs 1.25
         };
         let mut pace = Pace::new(&reading);

@@ -1,5 +1,7 @@
 //! Measures what drafting pays with this model on this machine.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -10,7 +12,8 @@ use onejump_core::observe::Observer;
 use onejump_models::session::Session;
 
 use crate::GenerateError;
-use crate::card::{Card, Costs, Reading};
+use crate::card::{Card, Costs, Reading, WithoutLooks};
+use crate::drafter::{Ngram, Shape};
 use crate::early::{Amount, Calibration, Gate};
 use crate::loaded::{Loaded, Opened};
 use crate::prompts;
@@ -69,10 +72,15 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     let jumps: Vec<Option<&PathBuf>> =
         if tuning.jumps.is_empty() { vec![None] } else { tuning.jumps.iter().map(Some).collect() };
     let mut readings = Vec::new();
+    let mut without_looks = WithoutLooks { ngram: 0.0, bigram: 0.0 };
     for jump in jumps {
         let gates = loaded.gates(jump.map(PathBuf::as_path), levels.as_slice())?;
         let amount = Amount { prompts: &prompts, tokens: tuning.tokens, threads: tuning.threads };
         let seen = Calibration::measure(&loaded.model, &loaded.head, &gates, amount, observer)?;
+        without_looks = WithoutLooks {
+            ngram: seen.without_looks(|text, _| ngram(text)),
+            bigram: seen.without_looks(bigram),
+        };
         let look_share = look_share(&loaded, gates.first(), tuning.threads)?;
         let jump_sha256 = jump.map(|path| files::sha256_file(path)).transpose()?;
         for (index, gate) in gates.iter().enumerate() {
@@ -80,9 +88,9 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
                 jump_sha256: jump_sha256.clone(),
                 jump: jump.map(|path| path.display().to_string()),
                 level: gate.level,
-                acceptance: seen.acceptance(index),
+                acceptance: (1..MOST_ROWS).map(|best| seen.acceptance(index, best)).collect(),
                 look_share,
-                drafts: 1,
+                shape: Shape::Chain(1),
                 speedup: 0.0,
             }));
         }
@@ -93,9 +101,26 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
         threads: tuning.threads,
         costs,
         tokens: prompts.len() * tuning.tokens,
+        without_looks,
         best: best.filter(|best| best.speedup > 1.0).cloned(),
         readings,
     })
+}
+
+/// What came behind the text's last tokens before.
+fn ngram(text: &[i64]) -> Option<i64> {
+    Ngram::new(Ngram::LENGTH, 1).continuation(text, 1).first().copied()
+}
+
+/// What comes most often behind the text's last token in others; among equals the smaller id.
+fn bigram(text: &[i64], others: &[(Vec<i64>, usize)]) -> Option<i64> {
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    for (other, _) in others {
+        for pair in other.windows(2).filter(|pair| Some(&pair[0]) == text.last()) {
+            *counts.entry(pair[1]).or_default() += 1;
+        }
+    }
+    counts.into_iter().max_by_key(|&(id, count)| (count, Reverse(id))).map(|(id, _)| id)
 }
 
 /// Times passes of one to six rows in turn, so that a machine that slows down does so for all of them.

@@ -8,7 +8,7 @@ use crate::GenerateError;
 use crate::card::{Card, Reading};
 use crate::config::{Config, Level, Mode, Sureness};
 use crate::decoder::Way;
-use crate::drafter::{Drafter, Jump, Ngram};
+use crate::drafter::{Drafter, Jump, Ngram, Shape};
 use crate::early::{Amount, Calibration, Exits};
 use crate::loaded::{Loaded, Opened};
 use crate::pace::Pace;
@@ -77,15 +77,15 @@ fn drafters(config: &Config, loaded: &Loaded) -> Result<Means, GenerateError> {
     }
     let levels = levels(config, &loaded.opened)?;
     for gate in loaded.gates(config.jump.as_deref(), levels.as_slice())? {
-        drafters.push(Drafter::Jump(Jump::new(gate, config.most_drafts.unwrap_or(Jump::MOST))));
+        let chain = Shape::Chain(config.most_drafts.unwrap_or(Jump::MOST));
+        drafters.push(Drafter::Jump(Jump::new(gate, config.siblings.map_or(chain, Shape::Siblings))));
     }
     if config.level == Some(Level::Auto) {
         let reading = reading(config, loaded)?;
         if reading.speedup > 1.0 {
             loaded.opened.check_level(reading.level)?;
             for gate in loaded.gates(config.jump.as_deref(), &[reading.level])? {
-                let most = config.most_drafts.unwrap_or(reading.drafts);
-                drafters.push(Drafter::Jump(Jump::new(gate, most)));
+                drafters.push(Drafter::Jump(Jump::new(gate, reading.shape)));
             }
             pace = Some(Pace::new(&reading));
         }

@@ -1,43 +1,86 @@
 //! What an early level would say next.
 
-use onejump_exit::Look;
+use onejump_exit::{Best, Candidate};
 use onejump_models::ModelError;
 use onejump_models::session::{Head, Session};
+use serde::{Deserialize, Serialize};
 
-use super::Draft;
+use super::{Draft, Drafted};
 use crate::early::Gate;
 
 /// A head behind a map that drafts tokens at a level.
 pub struct Jump {
     gate: Gate,
-    most: usize,
+    shape: Shape,
+}
+
+/// How drafts stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// At most so many, one behind the other.
+    Chain(usize),
+    /// So many of the best tokens of one look, which all may come next.
+    Siblings(usize),
+}
+
+impl Shape {
+    /// How many drafts there are at most.
+    pub fn drafts(self) -> usize {
+        let (Self::Chain(drafts) | Self::Siblings(drafts)) = self;
+        drafts
+    }
 }
 
 impl Jump {
     /// How many tokens are drafted at a time: with a third of the drafts accepted a second one is not worth its blocks.
     pub const MOST: usize = 1;
 
-    /// Drafts at most `most` tokens at a time, one behind the other.
-    pub fn new(gate: Gate, most: usize) -> Self {
-        Self { gate, most }
+    /// Drafts in a shape.
+    pub fn new(gate: Gate, shape: Shape) -> Self {
+        Self { gate, shape }
     }
 
-    /// Each draft waits at the level where the next one is read; the last one stands at level 0.
+    /// In a chain each draft waits at the level where the next one is read; the last one stands at level 0, and so do
+    /// siblings. There is room for `room` drafts, and `most` tokens are of use.
     pub(super) fn draft(
         &self,
         session: &mut Session,
         head: &Head,
         most: usize,
-    ) -> Result<Vec<Draft>, ModelError> {
-        let mut drafts = Vec::new();
-        while drafts.len() < self.most.min(most) {
-            let length = session.len();
-            session.advance(self.gate.level, length)?;
-            let logits = self.gate.head.logits(session, head, session.state(length - 1));
-            let look = Look::at(&logits);
-            session.push(&[look.token])?;
-            drafts.push(Draft { token: look.token, confidence: Some(look.probability()) });
+        room: usize,
+    ) -> Result<Drafted, ModelError> {
+        match self.shape {
+            Shape::Chain(longest) => {
+                let mut drafts = Vec::new();
+                while drafts.len() < longest.min(most).min(room) {
+                    let best = self.look(session, head, 1)?;
+                    session.push(&[best[0].token])?;
+                    drafts.extend(best);
+                }
+                Ok(Drafted::Chain(drafts))
+            }
+            Shape::Siblings(_) if most == 0 || room == 0 => Ok(Drafted::Chain(Vec::new())),
+            Shape::Siblings(count) => {
+                let best = self.look(session, head, count.min(room))?;
+                session.push_siblings(&best.iter().map(|draft| draft.token).collect::<Vec<_>>())?;
+                Ok(Drafted::Siblings(best))
+            }
         }
-        Ok(drafts)
+    }
+
+    /// The best tokens behind the last one; one or more.
+    fn look(&self, session: &mut Session, head: &Head, count: usize) -> Result<Vec<Draft>, ModelError> {
+        let length = session.len();
+        session.advance(self.gate.level, length)?;
+        let best = Best::at(&self.gate.head.logits(session, head, session.state(length - 1)), count);
+        let draft = |&candidate: &Candidate| Draft {
+            token: candidate.token,
+            confidence: Some(best.probability(candidate)),
+        };
+        let drafts: Vec<Draft> = best.tokens.iter().map(draft).collect();
+        // Logits that are no numbers have no best token; what the model makes of that is said where it looks.
+        let none = || vec![Draft { token: 0, confidence: Some(f64::NAN) }];
+        Ok(if drafts.is_empty() { none() } else { drafts })
     }
 }

@@ -6,7 +6,7 @@ mod ngram;
 use onejump_models::ModelError;
 use onejump_models::session::{Head, Session};
 
-pub use jump::Jump;
+pub use jump::{Jump, Shape};
 pub use ngram::Ngram;
 
 /// Something that drafts tokens behind a text.
@@ -25,22 +25,40 @@ pub(crate) struct Draft {
     pub confidence: Option<f64>,
 }
 
+/// Tokens that may come next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Drafted {
+    /// One behind the other.
+    Chain(Vec<Draft>),
+    /// All in the same place: one of them at most is right.
+    Siblings(Vec<Draft>),
+}
+
+impl Drafted {
+    pub fn drafts(&self) -> &[Draft] {
+        let (Self::Chain(drafts) | Self::Siblings(drafts)) = self;
+        drafts
+    }
+}
+
 impl Drafter {
-    /// Drafts at most `most` tokens and appends them to the session, which has all of `text`. None if nothing comes
-    /// to its mind. `head` is the model's own.
+    /// Drafts tokens of which at most `most` are of use, and appends them to the session, which has all of `text`. None if
+    /// nothing comes to its mind. `head` is the model's own.
     pub(crate) fn draft(
         &self,
         session: &mut Session,
         head: &Head,
         text: &[i64],
         most: usize,
-    ) -> Result<Vec<Draft>, ModelError> {
+    ) -> Result<Drafted, ModelError> {
+        let room = session.capacity() - session.len();
         match self {
-            Self::Jump(jump) => jump.draft(session, head, most),
+            Self::Jump(jump) => jump.draft(session, head, most, room),
             Self::Ngram(ngram) => {
-                let drafts = ngram.continuation(text, most);
+                let drafts = ngram.continuation(text, most.min(room));
                 session.push(&drafts)?;
-                Ok(drafts.into_iter().map(|token| Draft { token, confidence: None }).collect())
+                let drafts = drafts.into_iter().map(|token| Draft { token, confidence: None });
+                Ok(Drafted::Chain(drafts.collect()))
             }
         }
     }

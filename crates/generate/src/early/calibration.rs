@@ -15,8 +15,8 @@ use crate::sampling::Sampling;
 pub struct Seen {
     /// The probability of its most likely token.
     pub confidence: f64,
-    /// Whether that is what the model says at the end.
-    pub right: bool,
+    /// How many tokens are above the one that the model says at the end; 0 if that is its most likely token.
+    pub rank: usize,
 }
 
 /// What looks said at each gate, for each token that the model wrote.
@@ -26,6 +26,8 @@ pub struct Calibration {
     levels: Vec<usize>,
     /// For each token what each gate saw.
     tokens: Vec<Vec<Seen>>,
+    /// The texts, each with the length of its prompt.
+    texts: Vec<(Vec<i64>, usize)>,
 }
 
 /// What a threshold would have done.
@@ -48,6 +50,22 @@ pub struct Amount<'a> {
     pub threads: usize,
 }
 
+impl Seen {
+    /// A look at logits (V), where the model says `token` at the end.
+    fn at(logits: &[f32], token: i64) -> Self {
+        let own = logits.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        let above = |(id, &logit): (usize, &f32)| logit > own || (logit == own && (id as i64) < token);
+        let rank = logits.iter().enumerate().filter(|&entry| above(entry)).count();
+        Self { confidence: Look::at(logits).probability(), rank }
+    }
+}
+
+/// The share of those that are true.
+fn share(all: impl Iterator<Item = bool>) -> f64 {
+    let (count, right) = all.fold((0u32, 0u32), |(count, right), one| (count + 1, right + u32::from(one)));
+    f64::from(right) / f64::from(count.max(1))
+}
+
 impl Calibration {
     /// Lets the model write, in full and always the most likely token, and looks at every gate.
     ///
@@ -61,7 +79,7 @@ impl Calibration {
         observer: &dyn Observer,
     ) -> Result<Self, GenerateError> {
         let levels = gates.iter().map(|gate| gate.level).chain([model.blocks()]).collect();
-        let mut tokens = Vec::new();
+        let (mut tokens, mut texts) = (Vec::new(), Vec::new());
         let total = (amount.prompts.len() * amount.tokens) as u64;
         let meter = observer.begin(Task { name: "calibrate", unit: "tokens", total });
         for prompt in amount.prompts {
@@ -77,23 +95,32 @@ impl Calibration {
                 let mut looks = Vec::with_capacity(gates.len());
                 for gate in gates {
                     session.advance(gate.level, last + 1)?;
-                    let logits = gate.head.logits(&session, head, session.state(last));
-                    looks.push(Look::at(&logits));
+                    looks.push(gate.head.logits(&session, head, session.state(last)));
                 }
                 session.advance(model.blocks(), last + 1)?;
                 let token = Sampling::default().choose(&mut session.logits(head, last..last + 1), &text)?;
-                let seen = |look: Look| Seen { confidence: look.probability(), right: look.token == token };
-                tokens.push(looks.into_iter().map(seen).collect());
+                tokens.push(looks.iter().map(|logits| Seen::at(logits, token)).collect());
                 text.push(token);
                 meter.advance(1);
             }
+            texts.push((text, prompt.len()));
         }
-        Ok(Self { levels, tokens })
+        Ok(Self { levels, tokens, texts })
     }
 
-    /// The share of tokens that a gate's look has right.
-    pub fn acceptance(&self, gate: usize) -> f64 {
-        self.tokens.iter().filter(|seen| seen[gate].right).count() as f64 / self.tokens.len().max(1) as f64
+    /// The share of tokens that are among the `best` of a gate's look.
+    pub fn acceptance(&self, gate: usize, best: usize) -> f64 {
+        share(self.tokens.iter().map(|seen| seen[gate].rank < best))
+    }
+
+    /// The share of tokens that a drafter without a look has right, of a text so far and the prompt and the rest of the
+    /// other texts.
+    pub fn without_looks(&self, next: impl Fn(&[i64], &[(Vec<i64>, usize)]) -> Option<i64>) -> f64 {
+        share(self.texts.iter().enumerate().flat_map(|(index, (text, prompt))| {
+            let others = [&self.texts[..index], &self.texts[index + 1..]].concat();
+            let next = &next;
+            (*prompt..text.len()).map(move |place| next(&text[..place], &others) == Some(text[place]))
+        }))
     }
 
     /// What a threshold does.
@@ -101,7 +128,7 @@ impl Calibration {
         let (mut right, mut levels) = (0, 0);
         for seen in &self.tokens {
             let gate = seen.iter().position(|seen| threshold < 1.0 && seen.confidence > threshold);
-            right += usize::from(gate.is_none_or(|gate| seen[gate].right));
+            right += usize::from(gate.is_none_or(|gate| seen[gate].rank == 0));
             levels += self.levels[gate.unwrap_or(seen.len())];
         }
         let count = self.tokens.len().max(1) as f64;
@@ -124,7 +151,7 @@ mod tests {
     use super::*;
 
     fn seen(confidence: f64, right: bool) -> Seen {
-        Seen { confidence, right }
+        Seen { confidence, rank: usize::from(!right) }
     }
 
     #[test]
@@ -135,8 +162,9 @@ mod tests {
             vec![seen(0.3, false), seen(0.85, true)],
             vec![seen(0.2, false), seen(0.4, false)],
         ];
-        let calibration = Calibration { levels: vec![2, 5, 9], tokens };
-        assert_eq!((calibration.acceptance(0), calibration.acceptance(1)), (0.25, 0.75));
+        let calibration = Calibration { levels: vec![2, 5, 9], tokens, texts: Vec::new() };
+        assert_eq!((calibration.acceptance(0, 1), calibration.acceptance(1, 1)), (0.25, 0.75));
+        assert_eq!(calibration.acceptance(0, 2), 1.0);
         // Never; one at level 2; wrong ones too; all at level 2.
         for (threshold, agreement, mean_level) in
             [(1.0, 1.0, 9.0), (0.88, 1.0, 7.25), (0.75, 0.75, 4.5), (0.0, 0.25, 2.0)]
@@ -146,7 +174,8 @@ mod tests {
         for (agreement, threshold) in [(1.0, 0.8), (0.75, 0.4), (0.5, 0.3), (0.25, 0.0), (0.0, 0.0)] {
             assert_eq!(calibration.threshold(agreement), threshold, "{agreement}");
         }
-        let never = Calibration { levels: vec![2, 9], tokens: vec![vec![seen(1.0, false)]] };
+        let never =
+            Calibration { levels: vec![2, 9], tokens: vec![vec![seen(1.0, false)]], texts: Vec::new() };
         assert_eq!(never.threshold(0.5), 1.0);
     }
 }

@@ -57,12 +57,33 @@ pub(super) struct Stream<'a> {
     pub start: usize,
     /// How many there are.
     pub rows: usize,
+    /// The place of the first of several tokens that all may come next.
+    pub siblings: Option<usize>,
     /// Their residual stream, (n, H).
     pub states: &'a mut [f32],
     /// The block's keys, (positions, G·d).
     pub keys: &'a mut [f32],
     /// And values.
     pub values: &'a mut [f32],
+}
+
+/// Where some tokens side by side are kept, and where they stand in the text.
+#[derive(Clone, Copy)]
+struct Places {
+    start: usize,
+    siblings: Option<usize>,
+}
+
+impl Places {
+    /// Where the token in a place stands in the text: siblings all where the first of them does.
+    fn position(&self, place: usize) -> usize {
+        self.siblings.map_or(place, |first| place.min(first))
+    }
+
+    /// How many of some rows stand where they are kept.
+    fn in_order(&self, rows: usize) -> usize {
+        self.siblings.map_or(rows, |first| (first + 1).saturating_sub(self.start).min(rows))
+    }
 }
 
 impl Block {
@@ -83,18 +104,19 @@ impl Block {
 
     /// Keeps the keys and values of tokens, whose states stay as they are.
     pub fn keep(&self, stream: Stream<'_>, angles: Option<&Angles>, threads: &Threads) {
-        let Stream { start, states, keys, values, .. } = stream;
+        let Stream { start, states, siblings, keys, values, .. } = stream;
         let entering = self.attention_norms.entering(states);
-        self.attention.remember(&entering, start, keys, values, angles, threads);
+        self.attention.remember(&entering, Places { start, siblings }, keys, values, angles, threads);
     }
 
     /// Brings tokens through the block.
     pub fn run(&self, stream: Stream<'_>, angles: Option<&Angles>, threads: &Threads) {
-        let Stream { start, rows, states, keys, values } = stream;
+        let Stream { start, rows, siblings, states, keys, values } = stream;
+        let places = Places { start, siblings };
         let parallel = self.parallel.then(|| states.to_vec());
         let entering = self.attention_norms.entering(states);
-        let query = self.attention.remember(&entering, start, keys, values, angles, threads);
-        let attended = self.attention.attend(&query, start, keys, values, threads);
+        let query = self.attention.remember(&entering, places, keys, values, angles, threads);
+        let attended = self.attention.attend(&query, places, keys, values, threads);
         let added = linear(&self.attention.o_proj, &attended, rows, threads);
         self.attention_norms.add(added, states);
         let entering = self.mlp_norms.entering(parallel.as_deref().unwrap_or(states));
@@ -125,7 +147,7 @@ impl Attention {
     fn remember(
         &self,
         x: &[f32],
-        start: usize,
+        places: Places,
         keys: &mut [f32],
         values: &mut [f32],
         angles: Option<&Angles>,
@@ -135,7 +157,7 @@ impl Attention {
         let rows = x.len() / self.qkv_proj.weights.inputs();
         let mut qkv = linear(&self.qkv_proj, x, rows, threads);
         let mut queries = Vec::with_capacity(rows * query_width);
-        for (position, row) in (start..).zip(qkv.chunks_exact_mut(query_width + 2 * key_width)) {
+        for (place, row) in (places.start..).zip(qkv.chunks_exact_mut(query_width + 2 * key_width)) {
             let (query, key_value) = row.split_at_mut(query_width);
             let (key, value) = key_value.split_at_mut(key_width);
             if let Some((query_norm, key_norm)) = &self.query_key_norms {
@@ -144,11 +166,11 @@ impl Attention {
             }
             if let Some(angles) = angles {
                 let heads = query.chunks_exact_mut(self.width).chain(key.chunks_exact_mut(self.width));
-                heads.for_each(|head| angles.rotate(position, head));
+                heads.for_each(|head| angles.rotate(places.position(place), head));
             }
             queries.extend_from_slice(query);
-            keys[position * key_width..][..key_width].copy_from_slice(key);
-            values[position * key_width..][..key_width].copy_from_slice(value);
+            keys[place * key_width..][..key_width].copy_from_slice(key);
+            values[place * key_width..][..key_width].copy_from_slice(value);
         }
         queries
     }
@@ -157,16 +179,51 @@ impl Attention {
     fn attend(
         &self,
         queries: &[f32],
+        places: Places,
+        keys: &mut [f32],
+        values: &mut [f32],
+        threads: &Threads,
+    ) -> Vec<f32> {
+        let (width, key_width) = (self.heads * self.width, self.groups * self.width);
+        let (rows, mut attended) = (queries.len() / width, vec![0.0; queries.len()]);
+        let in_order = places.in_order(rows);
+        let (ahead, beside) = attended.split_at_mut(in_order * width);
+        self.attend_in_order(&queries[..ahead.len()], places.start, keys, values, ahead, threads);
+        let queries = queries[in_order * width..].chunks_exact(width);
+        for (place, (query, attended)) in
+            (places.start + in_order..).zip(queries.zip(beside.chunks_exact_mut(width)))
+        {
+            // A sibling takes the first one's place while it attends: then what it sees lies side by side.
+            let first = places.position(place);
+            for kept in [&mut *keys, &mut *values] {
+                swap(kept, first, place, key_width);
+            }
+            self.attend_in_order(query, first, keys, values, attended, threads);
+            for kept in [&mut *keys, &mut *values] {
+                swap(kept, first, place, key_width);
+            }
+        }
+        attended
+    }
+
+    /// The same where each token stands where it is kept.
+    fn attend_in_order(
+        &self,
+        queries: &[f32],
         start: usize,
         keys: &[f32],
         values: &[f32],
+        attended: &mut [f32],
         threads: &Threads,
-    ) -> Vec<f32> {
+    ) {
+        let rows = queries.len() / (self.heads * self.width);
+        if rows == 0 {
+            return;
+        }
         let stride = self.groups * self.width;
         let (scale, soft_cap) = (self.scale, self.soft_cap);
-        let mut attended = vec![0.0; queries.len()];
-        let longest = self.seen(start + queries.len() / (self.heads * self.width) - 1).len();
-        threads.pieces(&mut attended, self.width, queries.len() * longest, |index, output, scores| {
+        let longest = self.seen(start + rows - 1).len();
+        threads.pieces(attended, self.width, queries.len() * longest, |index, output, scores| {
             let (row, head) = (index / self.heads, index % self.heads);
             // Tokens that are seen, from this group's part of the first to that of the last.
             let seen = self.seen(start + row);
@@ -177,13 +234,18 @@ impl Attention {
             let attend = Attend { query, keys, values, stride, scale, soft_cap };
             attend.into(scores, output);
         });
-        attended
     }
 
     /// The tokens that the one at a position sees.
     fn seen(&self, position: usize) -> Range<usize> {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))..position + 1
     }
+}
+
+/// Swaps two rows of some width.
+fn swap(rows: &mut [f32], first: usize, second: usize, width: usize) {
+    let (before, behind) = rows.split_at_mut(second * width);
+    before[first * width..][..width].swap_with_slice(&mut behind[..width]);
 }
 
 impl Mlp {

@@ -59,6 +59,8 @@ pub struct Session {
     caches: Vec<Cache>,
     /// The cosines and sines of the rotary angles, for each kind of block.
     angles: Vec<Angles>,
+    /// The place of the first of several tokens that all may come next; the others stand behind it.
+    siblings: Option<usize>,
 }
 
 /// The keys and values that a block has of each token, (capacity, G·d) each.
@@ -93,6 +95,7 @@ impl Session {
             caches: model.blocks.iter().map(cache).collect(),
             angles: model.waves(capacity).map(|(waves, scale)| Angles::new(waves, scale, capacity)).collect(),
             model: Arc::clone(model),
+            siblings: None,
         })
     }
 
@@ -129,7 +132,54 @@ impl Session {
     /// # Errors
     /// [`ModelError::SessionFull`] if there is no room for them, [`ModelError::TokenId`] for a token outside the
     /// vocabulary; the text is then what it was.
+    ///
+    /// # Panics
+    /// If there are siblings among which nobody has chosen.
     pub fn push(&mut self, tokens: &[i64]) -> Result<(), ModelError> {
+        self.append(tokens, |place| place)
+    }
+
+    /// Appends tokens of which one at most will be next: each stands right behind the text, and sees nothing of the others.
+    /// They take a place each until [`Session::choose`] keeps one or none.
+    ///
+    /// # Errors
+    /// As [`Session::push`].
+    ///
+    /// # Panics
+    /// As [`Session::push`].
+    pub fn push_siblings(&mut self, tokens: &[i64]) -> Result<(), ModelError> {
+        let first = self.len();
+        self.append(tokens, |_| first)?;
+        self.siblings = Some(first);
+        Ok(())
+    }
+
+    /// Keeps one of the siblings as the text's last token, at the level that it has reached, or none. Its states are those
+    /// of a token that was pushed alone.
+    ///
+    /// # Panics
+    /// If there is no such sibling.
+    pub fn choose(&mut self, sibling: Option<usize>) {
+        let Some(first) = self.siblings.take() else { return assert!(sibling.is_none(), "no siblings") };
+        let Some(index) = sibling else { return self.truncate(first) };
+        let place = first + index;
+        assert!(place < self.len(), "sibling {index} of {}", self.len() - first);
+        let keep = |rows: &mut [f32], width: usize| {
+            rows.copy_within(place * width..(place + 1) * width, first * width);
+        };
+        keep(&mut self.states, self.model.hidden_size());
+        for (block, Cache { keys, values }) in self.model.blocks.iter().zip(&mut self.caches) {
+            keep(keys, block.key_width());
+            keep(values, block.key_width());
+        }
+        for reached in &mut self.reached {
+            *reached = if *reached > place { first + 1 } else { first.min(*reached) };
+        }
+    }
+
+    /// `position` says where the token in a place stands in the text.
+    fn append(&mut self, tokens: &[i64], position: impl Fn(usize) -> usize) -> Result<(), ModelError> {
+        assert!(self.siblings.is_none(), "siblings among which nobody has chosen");
         let (start, capacity) = (self.len(), self.capacity);
         if tokens.len() > capacity - start {
             return Err(ModelError::SessionFull { found: start + tokens.len(), capacity });
@@ -140,8 +190,8 @@ impl Session {
         }
         let hidden = self.model.hidden_size();
         let states = self.states[start * hidden..].chunks_exact_mut(hidden);
-        for ((position, &token), state) in (start..).zip(tokens).zip(states) {
-            self.model.embed(token as usize, position, state);
+        for ((place, &token), state) in (start..).zip(tokens).zip(states) {
+            self.model.embed(token as usize, position(place), state);
         }
         self.reached[0] += tokens.len();
         Ok(())
@@ -188,7 +238,8 @@ impl Session {
                 let Cache { keys, values } = &mut self.caches[index];
                 let angles = block.rotary.and_then(|kind| self.angles.get(kind));
                 let states = &mut self.states[rows.start * hidden..rows.end * hidden];
-                let stream = Stream { start, rows: rows.len(), states, keys, values };
+                let (rows, siblings) = (rows.len(), self.siblings);
+                let stream = Stream { start, rows, siblings, states, keys, values };
                 self.threads.run(|threads| work(block, stream, angles, threads));
             }
         }
@@ -218,6 +269,7 @@ impl Session {
         for reached in &mut self.reached {
             *reached = length.min(*reached);
         }
+        self.siblings = self.siblings.filter(|first| *first < length);
     }
 
     /// The logits of some tokens, from their states as they are: (n, V).
