@@ -154,6 +154,27 @@ fn a_text_that_repeats_itself_accepts_what_is_looked_up() {
     assert!(drafts("steps") <= 14 && drafts("steps") + drafts("accepted") == 48, "{outcome}");
 }
 
+/// Four bits hold less than the checkpoint's blocks do where those have eight: another model, and the outcome says so.
+#[test]
+fn rounded_weights_are_said() {
+    let json = |more: &[&str]| -> Value {
+        let arguments = [&["-m", MODEL, "-p", PROMPT, "-n", "12", "--json"][..], more].concat();
+        serde_json::from_str(&succeed("onejump-generate", &arguments)).unwrap()
+    };
+    let (exact, wide, narrow) = (json(&[]), json(&["--weights", "f32"]), json(&["--weights", "q4"]));
+    assert_eq!((&exact["weights"], &wide["weights"]), (&Value::Null, &"f32".into()));
+    assert_eq!(exact["tokens"], wide["tokens"], "f32 holds what 4 and 8 bits do");
+    assert_eq!(narrow["weights"], "q4");
+    let bytes = |more: &[&str]| -> f64 {
+        let arguments =
+            [&["bench", "-m", MODEL, "-p", "2", "-n", "2", "-r", "1", "--json"][..], more].concat();
+        let rates: Value = serde_json::from_str(&succeed("onejump-generate", &arguments)).unwrap();
+        rates["bytes"].as_f64().unwrap()
+    };
+    // 106 million weights of blocks in 6 bits, rows of 576 in whole chunks of 128, and 28 million of the head in 9.
+    assert!((115e6..120e6).contains(&bytes(&[])) && bytes(&["--weights", "f32"]) > 530e6);
+}
+
 #[test]
 fn a_text_ends_where_it_should() {
     let json = |more: &[&str]| -> Value {

@@ -8,7 +8,7 @@ use crate::commands::Command;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{CommandFactory, Parser};
 use onejump_core::files::FileError;
-use onejump_generate::{Chat, Config, GenerateError, KeyValues, Level, Mode, Sampling, Sureness};
+use onejump_generate::{Chat, Config, Format, GenerateError, KeyValues, Level, Mode, Sampling, Sureness};
 
 /// [`Ngram::LENGTH`](onejump_generate::Ngram::LENGTH), as clap wants it.
 const NGRAM: &str = "3";
@@ -45,6 +45,9 @@ pub struct Args {
     /// Threads; 0 is one for each processor
     #[arg(short, long, value_name = "N", default_value_t = 0)]
     threads: usize,
+    /// Round the model's weights to f32, bf16, f16, q8 or q4; without, they are kept exactly, in as few bits as that takes
+    #[arg(long, value_name = "FORMAT")]
+    weights: Option<Format>,
     /// What logits are divided by before a token is drawn; 0 always takes the most likely one
     #[arg(long = "temp", value_name = "T", default_value_t = 0.0)]
     temperature: f64,
@@ -140,6 +143,7 @@ impl Args {
             tokens: self.tokens,
             context: self.context,
             threads: self.threads,
+            weights: self.weights,
             sampling: Sampling {
                 temperature: self.temperature,
                 top_k: self.top_k,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use onejump_core::levels::Levels;
 use onejump_generate::{
-    Bench, Card, Config, GenerateError, Level, Mode, Rate, Shape, Sureness, Tuning, WithoutLooks, bench, tune,
+    Bench, Card, Config, Format, GenerateError, Level, Mode, Rate, Shape, Sureness, Tuning, WithoutLooks,
+    bench, tune,
 };
 use onejump_program::{Terminal, say};
 
@@ -39,6 +40,9 @@ pub struct BenchArgs {
     /// Threads; 0 is one for each processor
     #[arg(short, long, value_name = "N", default_value_t = 0)]
     threads: usize,
+    /// Round the model's weights to f32, bf16, f16, q8 or q4
+    #[arg(long, value_name = "FORMAT")]
+    weights: Option<Format>,
     /// full, speculative or exit; beside full, which is always timed
     #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
     mode: Mode,
@@ -111,6 +115,7 @@ impl BenchArgs {
         let config = Config {
             tokens: self.tokens,
             threads: self.threads,
+            weights: self.weights,
             mode: self.mode,
             jump,
             level: self.level,
@@ -130,7 +135,8 @@ impl BenchArgs {
         let row = |name: &str, count: usize, rate: Rate| {
             say!("{name:<12} {count:>6} tokens {:>9.1} ± {:.1} tokens/s", rate.mean, rate.sd);
         };
-        say!("{}, {:.0} MB of weights a token", self.model, rates.bytes as f64 / 1e6);
+        let rounded = self.weights.map(|format| format!(", rounded to {format}")).unwrap_or_default();
+        say!("{}{rounded}, {:.0} MB of weights a token", self.model, rates.bytes as f64 / 1e6);
         row("prompt", self.prompt, rates.prompt);
         row("full", self.tokens, rates.full);
         if let (Some(mode), Some(ratio)) = (rates.mode, rates.ratio) {

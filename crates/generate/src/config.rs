@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use onejump_core::levels::{Levels, NoLevels};
+use onejump_core::words::{UnknownWord, Word};
 use onejump_models::chat::{Message, Role};
+use onejump_models::session::Format;
 use serde::Serialize;
-use strum::{Display, EnumString};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::GenerateError;
 use crate::early::KeyValues;
 use crate::sampling::Sampling;
 
 /// How tokens come about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, Serialize)]
-#[strum(serialize_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray, Serialize)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Every token goes through all blocks by itself.
@@ -24,6 +26,10 @@ pub enum Mode {
     Speculative,
     /// A token leaves at the first level that is sure of it. The text may differ from that in full.
     Exit,
+}
+
+impl Word for Mode {
+    const WHAT: &'static str = "mode";
 }
 
 /// At which levels something is read.
@@ -81,6 +87,8 @@ pub struct Config {
     pub context: Option<usize>,
     /// Threads; 0 is one for each processor.
     pub threads: usize,
+    /// What every matrix of the model is rounded to; without, each is kept as narrow as holds it exactly.
+    pub weights: Option<Format>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Texts that end the text; they are not part of it.
@@ -130,6 +138,7 @@ impl Config {
             tokens: Self::TOKENS,
             context: None,
             threads: 0,
+            weights: None,
             sampling: Sampling::default(),
             stop: Vec::new(),
             ignore_ends: false,

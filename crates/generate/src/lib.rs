@@ -57,6 +57,7 @@ pub use decoder::{Decoder, Drafts, Move, Step, Way};
 pub use drafter::{Drafter, Jump, Ngram, Shape};
 pub use early::{Amount, Calibration, Effect, Exits, Gate, KeyValues, Seen};
 pub use error::GenerateError;
+pub use onejump_models::session::Format;
 pub use outcome::{End, Outcome, Times};
 pub use pace::Pace;
 pub use run::generate;

@@ -9,6 +9,7 @@ use onejump_models::ModelError;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head;
+use onejump_models::session::Format;
 use onejump_models::session::{Head, Model};
 use onejump_models::transformer::Outline;
 use onejump_shortcuts::file::{Maps, ShortcutFile};
@@ -72,8 +73,9 @@ impl Opened {
         if level < blocks { Ok(()) } else { Err(GenerateError::Level { level, blocks }) }
     }
 
-    pub fn load(mut self, observer: &dyn Observer) -> Result<Loaded, GenerateError> {
-        let model = Arc::new(Model::load(&mut self.checkpoint)?);
+    /// Reads the weights, and rounds them to a format where there is one.
+    pub fn load(mut self, format: Option<Format>, observer: &dyn Observer) -> Result<Loaded, GenerateError> {
+        let model = Arc::new(Model::load_as(&mut self.checkpoint, format)?);
         observer.check()?;
         let own = head::Head::load(&mut self.checkpoint, Place::CPU)?;
         Ok(Loaded { head: Head::new(&own, &model)?, own, model, opened: self })

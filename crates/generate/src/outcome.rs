@@ -23,6 +23,8 @@ pub struct Outcome {
     pub end: End,
     /// How tokens came about.
     pub mode: Mode,
+    /// What the model's weights were rounded to; none where they are exact.
+    pub weights: Option<String>,
     /// How many tokens the prompt has.
     pub prompt_tokens: usize,
     /// What became of the drafts.
@@ -96,6 +98,7 @@ impl Outcome {
             tokens,
             end,
             mode,
+            weights: None,
             prompt_tokens,
             drafts,
             mean_level,

@@ -34,12 +34,13 @@ pub fn generate(
         return Err(GenerateError::LongPrompt { tokens: prompt.len(), context });
     }
     way::levels(config, &opened)?;
-    let loaded = opened.load(observer)?;
+    let loaded = opened.load(config.weights, observer)?;
     let means = Means::new(config, &loaded, observer)?;
     let load_ms = Times::ms(start.elapsed());
     let run = Run { loaded: &loaded, config, prompt: &prompt, context };
     let mut outcome = run.write(&means, config.mode, observer, take)?;
     outcome.times.load_ms = load_ms;
+    outcome.weights = config.weights.map(|format| format.to_string());
     if config.check {
         outcome.check = Some(run.check(&outcome, observer)?);
     }

@@ -67,7 +67,7 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     if prompts.is_empty() {
         return Err(GenerateError::EmptyPrompt);
     }
-    let loaded = opened.load(observer)?;
+    let loaded = opened.load(None, observer)?;
     let costs = costs(&loaded, tuning.threads, observer)?;
     let jumps: Vec<Option<&PathBuf>> =
         if tuning.jumps.is_empty() { vec![None] } else { tuning.jumps.iter().map(Some).collect() };

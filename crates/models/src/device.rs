@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use onejump_simd::Format;
 use onejump_tensor::cuda::{self, Gpus};
 use tch::{Device, Kind};
 
@@ -25,8 +26,8 @@ pub struct Place {
 pub enum Batch {
     /// Many: weights are in f32, in the order in which they are multiplied.
     Many,
-    /// One or a few: weights are as narrow as holds them exactly.
-    Few,
+    /// One or a few: weights are rounded to a format, or without one as narrow as holds them exactly.
+    Few(Option<Format>),
 }
 
 impl Place {
@@ -34,7 +35,7 @@ impl Place {
     pub const CPU: Self = Self { device: Device::Cpu, dtype: Kind::Float, batch: Batch::Many };
 
     /// The same for a [session](crate::session::Session), which computes a few tokens at a time.
-    pub const DECODING: Self = Self { batch: Batch::Few, ..Self::CPU };
+    pub const DECODING: Self = Self { batch: Batch::Few(None), ..Self::CPU };
 }
 
 /// The type of a name: `f32`, `bf16` or `f16`, and `tf32`, which is f32 but for the products of a GPU (see

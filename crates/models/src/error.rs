@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use onejump_core::files::FileError;
 use onejump_fetch::FetchError;
 use onejump_gguf::GgufError;
+use onejump_simd::Format;
 
 /// A checkpoint that cannot be used, or an input that its model cannot take.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +121,12 @@ pub enum ModelError {
         path: PathBuf,
         /// The tensor's name.
         name: String,
+    },
+    /// A weight is larger than anything in the format that it was to be rounded to.
+    #[error("a weight is too large for {format}; keep the weights in f32 or bf16, or as they are")]
+    TooLargeFor {
+        /// The format.
+        format: Format,
     },
     /// A directory has no tokenizer.
     #[error(

@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use onejump_simd::{Panels, Weights};
+use onejump_simd::{Format, Panels, Weights};
 use onejump_tensor::rows::{tensor, values};
 use tch::Tensor;
 
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
-use crate::device::Place;
+use crate::device::{Batch, Place};
 
 /// y = x·W + b.
 pub(crate) enum Linear {
@@ -31,11 +31,10 @@ pub(crate) struct Few {
 }
 
 impl Few {
-    /// A layer of W (out, in).
-    pub fn new(weight: &Tensor, bias: Option<Tensor>) -> Result<Self, ModelError> {
-        let inputs = weight.size2()?.1 as usize;
+    /// A layer of W (out, in), rounded to a format or kept exactly.
+    pub fn new(weight: &Tensor, bias: Option<Tensor>, format: Option<Format>) -> Result<Self, ModelError> {
         let bias = bias.map(|bias| values(&bias)).transpose()?;
-        Ok(Self { weights: Arc::new(Weights::exactly(inputs, &values(weight)?)), bias: bias.map(Arc::from) })
+        Ok(Self { weights: kept(weight, format)?, bias: bias.map(Arc::from) })
     }
 
     /// Some outputs for the rows of x (n, in): (outputs, n).
@@ -57,6 +56,13 @@ impl Few {
         self.multiply(&x, start as usize..(start + count) as usize, &mut products);
         Ok(Tensor::f_from_slice(&products)?.f_view([count, rows])?.f_transpose(0, 1)?.f_contiguous()?)
     }
+}
+
+/// A matrix (out, in), rounded to a format or kept exactly.
+pub(crate) fn kept(matrix: &Tensor, format: Option<Format>) -> Result<Arc<Weights>, ModelError> {
+    let weights = Weights::kept(format, matrix.size2()?.1 as usize, &values(matrix)?);
+    let too_large = || ModelError::TooLargeFor { format: format.unwrap_or(Format::F32) };
+    weights.map(Arc::new).ok_or_else(too_large)
 }
 
 impl Linear {
@@ -156,8 +162,8 @@ impl Linear {
 
     /// A layer of W (out, in).
     fn from_rows(weight: &Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
-        if place == Place::DECODING {
-            return Ok(Self::Few(Few::new(weight, bias)?));
+        if let Batch::Few(format) = place.batch {
+            return Ok(Self::Few(Few::new(weight, bias, format)?));
         }
         if place != Place::CPU {
             return Ok(Self::Tensors { weight: weight.f_transpose(0, 1)?, bias });
@@ -170,8 +176,8 @@ impl Linear {
 
     /// A layer of W (in, out).
     fn from_conv1d(weight: Tensor, bias: Option<Tensor>, place: Place) -> Result<Self, ModelError> {
-        if place == Place::DECODING {
-            return Ok(Self::Few(Few::new(&weight.f_transpose(0, 1)?, bias)?));
+        if let Batch::Few(format) = place.batch {
+            return Ok(Self::Few(Few::new(&weight.f_transpose(0, 1)?, bias, format)?));
         }
         if place != Place::CPU {
             return Ok(Self::Tensors { weight, bias });

@@ -4,7 +4,9 @@
 //! of a plane are in the same bits of all words, so a shift widens a whole vector of them.
 
 use half::{bf16, f16};
+use onejump_core::words::{UnknownWord, Word};
 use pulp::{Scalar, Simd};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::blocks;
 
@@ -15,7 +17,8 @@ pub(crate) const PLANE: usize = 16;
 pub(crate) const BLOCK: usize = 32;
 
 /// A form of storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 pub enum Format {
     /// 32 bits.
     F32,
@@ -29,6 +32,10 @@ pub enum Format {
     /// 6 bits a value, in blocks of 32: an f16 scale and an f16 offset, which are kept in f32, and 4-bit whole numbers (llama.cpp's Q4_1; it
     /// holds Q4_0 too).
     Q4,
+}
+
+impl Word for Format {
+    const WHAT: &'static str = "format of weights";
 }
 
 impl Format {

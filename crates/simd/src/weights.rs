@@ -70,6 +70,17 @@ impl Weights {
         Self::stored(format, inputs, matrix, false)
     }
 
+    /// Stores it in a format, rounded, or without one as [`Weights::exactly`].
+    ///
+    /// # Panics
+    /// As [`Weights::exactly`].
+    pub fn kept(format: Option<Format>, inputs: usize, matrix: &[f32]) -> Option<Self> {
+        match format {
+            Some(format) => Self::rounded(format, inputs, matrix),
+            None => Some(Self::exactly(inputs, matrix)),
+        }
+    }
+
     fn stored(format: Format, inputs: usize, matrix: &[f32], exact: bool) -> Option<Self> {
         let values = match format {
             Format::F32 => Values::F32(chunks(inputs, matrix, false)?),

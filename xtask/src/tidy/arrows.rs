@@ -10,7 +10,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("onejump-guide", &[]),
     ("onejump-core", &[]),
     ("onejump-program", &["core"]),
-    ("onejump-simd", &[]),
+    ("onejump-simd", &["core"]),
     ("onejump-tensor", &[]),
     ("onejump-store", &["core", "program"]),
     ("onejump-gguf", &["core"]),

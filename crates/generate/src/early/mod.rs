@@ -4,11 +4,12 @@ mod calibration;
 
 use std::sync::Arc;
 
+use onejump_core::words::{UnknownWord, Word};
 use onejump_exit::{Look, SessionHead};
 use onejump_models::ModelError;
 use onejump_models::session::{Head, Session};
 use serde::Serialize;
-use strum::{Display, EnumString};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 pub use calibration::{Amount, Calibration, Effect, Seen};
 
@@ -22,8 +23,8 @@ pub struct Gate {
 }
 
 /// What becomes of the keys and values of the blocks that a token does not go through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, Serialize)]
-#[strum(serialize_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray, Serialize)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::of::<Self>)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyValues {
     /// They are computed, together with those of other tokens that wait, when a later token goes deeper: every token's
@@ -31,6 +32,10 @@ pub enum KeyValues {
     Deferred,
     /// They are computed from the state at which the token left, as if no block on the way added anything.
     Propagate,
+}
+
+impl Word for KeyValues {
+    const WHAT: &'static str = "way to fill in keys and values";
 }
 
 /// When a token leaves.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use onejump_simd::{Weights, soft_cap};
 
-use super::model::{Model, weights};
+use super::model::Model;
 use super::norm::Norm;
 use super::threads::Threads;
 use crate::ModelError;
 use crate::head::Head as Loaded;
+use crate::linear::kept;
 
 /// Final norm and unembedding, as slices.
 pub struct Head {
@@ -24,7 +25,7 @@ impl Head {
     /// # Errors
     /// [`ModelError::Torch`] if libtorch cannot give the values.
     pub fn new(head: &Loaded, model: &Model) -> Result<Self, ModelError> {
-        let own = weights(&head.unembedding)?;
+        let own = kept(&head.unembedding, model.format)?;
         let tied = *own == *model.embedding;
         Ok(Self {
             norm: Norm::new(&head.norm)?,

@@ -15,7 +15,7 @@ impl Layer {
     /// # Errors
     /// [`ModelError::Torch`] if libtorch cannot give the values.
     pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self, ModelError> {
-        Ok(Self(Few::new(&weight.f_transpose(0, 1)?, bias.map(Tensor::shallow_clone))?))
+        Ok(Self(Few::new(&weight.f_transpose(0, 1)?, bias.map(Tensor::shallow_clone), None)?))
     }
 
     /// (n, in) -> (n, out).

@@ -41,6 +41,7 @@ use block::{Block, Stream};
 pub use head::Head;
 pub use layer::Layer;
 pub use model::Model;
+pub use onejump_simd::Format;
 use threads::Threads;
 
 /// How many rows go through a block together at most: a longer prompt goes in pieces, with the same results.

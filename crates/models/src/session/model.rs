@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use onejump_simd::{Activation, Weights};
+use onejump_simd::{Activation, Format, Weights};
 use onejump_tensor::rows::values;
-use tch::Tensor;
 
 use super::block::{Attention, Block, Mlp, Norms};
 use super::norm::Norm;
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::{self, Decoder, Dimensions, Gelu};
-use crate::device::Place;
-use crate::linear::{Few, Linear};
+use crate::device::{Batch, Place};
+use crate::linear::{Few, Linear, kept};
 use crate::rotary::Rotary;
 
 /// A model without its head, for sessions; they share it.
@@ -23,6 +22,8 @@ pub struct Model {
     pub(super) embedding: Arc<Weights>,
     embedding_scale: Option<f32>,
     positions: Positions,
+    /// What weights were rounded to.
+    pub(super) format: Option<Format>,
 }
 
 enum Positions {
@@ -38,15 +39,26 @@ impl Model {
     /// # Errors
     /// As [`crate::transformer::Transformer::load`].
     pub fn load(checkpoint: &mut Checkpoint) -> Result<Self, ModelError> {
+        Self::load_as(checkpoint, None)
+    }
+
+    /// The same with every matrix of blocks, embedding and head rounded to a format, where there is one: another model,
+    /// as far as that rounds.
+    ///
+    /// # Errors
+    /// As [`Model::load`]; [`ModelError::TooLargeFor`] if the format cannot hold a weight.
+    pub fn load_as(checkpoint: &mut Checkpoint, format: Option<Format>) -> Result<Self, ModelError> {
+        let place = Place { batch: Batch::Few(format), ..Place::DECODING };
         let Decoder { dimensions, embedding, embedding_scale, positions, blocks } =
-            Decoder::load(checkpoint, Place::DECODING)?;
+            Decoder::load(checkpoint, place)?;
         let positions = match positions {
             decoder::Positions::Learned(table) => Positions::Learned(values(&table)?),
             decoder::Positions::Rotary(kinds) => Positions::Rotary(kinds),
         };
         let blocks = blocks.into_iter().map(block).collect::<Result<_, _>>()?;
         let embedding_scale = embedding_scale.map(|scale| scale as f32);
-        Ok(Self { dimensions, embedding: weights(&embedding)?, embedding_scale, positions, blocks })
+        let embedding = kept(&embedding, format)?;
+        Ok(Self { dimensions, embedding, embedding_scale, positions, blocks, format })
     }
 
     /// H.
@@ -90,11 +102,6 @@ impl Model {
         };
         kinds.iter().map(move |rotary| rotary.waves(length as i64))
     }
-}
-
-/// A matrix (out, in) in the narrowest exact form.
-pub(super) fn weights(matrix: &Tensor) -> Result<Arc<Weights>, ModelError> {
-    Ok(Arc::new(Weights::exactly(matrix.size2()?.1 as usize, &values(matrix)?)))
 }
 
 fn block(block: decoder::Block) -> Result<Block, ModelError> {
@@ -151,7 +158,7 @@ fn norms(norms: &decoder::Norms) -> Result<Norms, ModelError> {
 fn few(linear: Linear) -> Result<Few, ModelError> {
     match linear {
         Linear::Few(few) => Ok(few),
-        Linear::Tensors { weight, bias } => Few::new(&weight.f_transpose(0, 1)?, bias),
+        Linear::Tensors { .. } => unreachable!("a place for decoding has no tensors"),
         Linear::Panels(_) => unreachable!("a place for decoding has no panels"),
     }
 }
