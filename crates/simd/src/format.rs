@@ -8,7 +8,7 @@ use onejump_core::words::{UnknownWord, Word};
 use pulp::{Scalar, Simd};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::blocks;
+use crate::blocks::Block;
 
 /// Values of a plane.
 pub(crate) const PLANE: usize = 16;
@@ -71,12 +71,9 @@ pub(crate) trait Chunk: Copy + Send + Sync {
 
     /// The chunk that has these very values; none if there is none.
     fn exactly(values: &[f32]) -> Option<Self> {
-        Self::nearest(values).filter(|chunk| chunk.has(values))
-    }
-
-    /// Whether these are its values.
-    fn has(&self, values: &[f32]) -> bool {
-        values.iter().enumerate().all(|(place, value)| self.value(place) == *value)
+        let same =
+            |chunk: &Self| values.iter().enumerate().all(|(place, value)| chunk.value(place) == *value);
+        Self::nearest(values).filter(same)
     }
 
     /// One of the values, widened.
@@ -175,32 +172,22 @@ impl Chunk for Q8Chunk {
         simd.mul_f32s(simd.splat_f32s(self.scales[plane / 2]), whole)
     }
 
-    /// The largest value becomes ±127, as in llama.cpp.
     fn nearest(values: &[f32]) -> Option<Self> {
-        let scale = |block: &[f32]| blocks::largest(block) / blocks::Q8_LARGEST;
-        Self::of(values, |block| Some((f16::from_f32(scale(block)), scale(block))))
+        Self::of(values, |block| Some(Block::of_8_bits(block)))
     }
 
-    /// Where the values are whole multiples of something, whatever the largest of them is.
     fn exactly(values: &[f32]) -> Option<Self> {
-        let chunk = Self::of(values, |block| blocks::multiples(block).map(|scale| (scale, scale.to_f32())))?;
-        chunk.has(values).then_some(chunk)
+        Self::of(values, Block::of_multiples)
     }
 }
 
 impl Q8Chunk {
-    /// With the scale of each block as it is stored, and as whole numbers are found with.
-    fn of(values: &[f32], scale: impl Fn(&[f32]) -> Option<(f16, f32)>) -> Option<Self> {
+    fn of(values: &[f32], block: impl Fn(&[f32]) -> Option<Block>) -> Option<Self> {
         let mut chunk = Self { scales: [0.0; 2], words: [0; PLANE] };
-        for (block, values) in values.chunks(BLOCK).enumerate() {
-            let (stored, scale) = scale(values)?;
-            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-            chunk.scales[block] = stored.to_f32();
-            for (place, value) in values.iter().enumerate() {
-                let whole = ((value * inverse).round() + Q8_RAISED) as u8;
-                let plane = block * BLOCK / PLANE + place / PLANE;
-                chunk.words[place % PLANE] |= u32::from(whole) << (8 * plane);
-            }
+        for (index, values) in values.chunks(BLOCK).enumerate() {
+            let Block { scale, whole, .. } = block(values)?;
+            chunk.scales[index] = scale.to_f32();
+            lay(&mut chunk.words, index, 8, whole.map(|whole| (i32::from(whole) + Q8_RAISED as i32) as u32));
         }
         chunk.scales.iter().all(|scale| scale.is_finite()).then_some(chunk)
     }
@@ -217,43 +204,33 @@ impl Chunk for Q4Chunk {
         simd.mul_add_e_f32s(scale, whole, offset)
     }
 
-    /// The least value becomes 0 and the largest 15, as in llama.cpp.
     fn nearest(values: &[f32]) -> Option<Self> {
-        Self::of(values, |block| {
-            let (least, most) = blocks::ends(block);
-            let scale = (most - least) / blocks::Q4_LARGEST;
-            Some(([scale, least].map(f16::from_f32), scale, least))
-        })
+        Self::of(values, |block| Some(Block::of_4_bits(block)))
     }
 
-    /// Where the values are equally spaced, wherever the first and the last of them stand.
     fn exactly(values: &[f32]) -> Option<Self> {
-        let chunk = Self::of(values, |block| {
-            let (scale, offset) = blocks::spaced(block)?;
-            Some(([scale, offset], scale.to_f32(), offset.to_f32()))
-        })?;
-        chunk.has(values).then_some(chunk)
+        Self::of(values, Block::of_spaced)
     }
 }
 
 impl Q4Chunk {
-    /// With the scale and the offset of each block as they are stored, and as whole numbers are found with.
-    fn of(values: &[f32], scales: impl Fn(&[f32]) -> Option<([f16; 2], f32, f32)>) -> Option<Self> {
+    fn of(values: &[f32], block: impl Fn(&[f32]) -> Option<Block>) -> Option<Self> {
         let mut chunk = Self { scales: [0.0; 4], offsets: [0.0; 4], words: [0; PLANE] };
-        for (block, values) in values.chunks(BLOCK).enumerate() {
-            let (scale, offset);
-            let stored;
-            (stored, scale, offset) = scales(values)?;
-            [chunk.scales[block], chunk.offsets[block]] = stored.map(f16::to_f32);
-            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-            for (place, value) in values.iter().enumerate() {
-                let whole = ((value - offset) * inverse).round().clamp(0.0, blocks::Q4_LARGEST) as u32;
-                let plane = block * BLOCK / PLANE + place / PLANE;
-                chunk.words[place % PLANE] |= whole << (4 * plane);
-            }
+        for (index, values) in values.chunks(BLOCK).enumerate() {
+            let Block { scale, offset, whole } = block(values)?;
+            [chunk.scales[index], chunk.offsets[index]] = [scale, offset].map(f16::to_f32);
+            lay(&mut chunk.words, index, 4, whole.map(|whole| whole as u32));
         }
         let finite = chunk.scales.iter().chain(&chunk.offsets).all(|value| value.is_finite());
         finite.then_some(chunk)
+    }
+}
+
+/// Lays the whole numbers of a block into the words of its planes.
+fn lay(words: &mut [u32; PLANE], block: usize, bits: usize, whole: [u32; BLOCK]) {
+    for (plane, whole) in whole.as_chunks::<PLANE>().0.iter().enumerate() {
+        let shift = bits * (block * BLOCK / PLANE + plane);
+        words.iter_mut().zip(whole).for_each(|(word, whole)| *word |= whole << shift);
     }
 }
 
@@ -359,7 +336,8 @@ mod tests {
         let values = values(Q4Chunk::VALUES);
         let ours = widen(&Q4Chunk::nearest(&values).unwrap());
         for (block, values) in values.chunks(BLOCK).enumerate() {
-            let (least, most) = blocks::ends(values);
+            let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+            let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let scale = (most - least) / 15.0;
             for (place, value) in values.iter().enumerate() {
                 let whole = ((value - least) * (1.0 / scale)).round();
