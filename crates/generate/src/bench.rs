@@ -1,6 +1,6 @@
 //! How fast a model reads a prompt and writes a text.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onejump_core::observe::Observer;
 use onejump_models::session::Session;
@@ -10,6 +10,7 @@ use crate::GenerateError;
 use crate::config::{Config, Mode};
 use crate::decoder::{Decoder, Step};
 use crate::loaded::{Loaded, Opened};
+use crate::run::first_prompt;
 use crate::way::{self, Means};
 
 /// What is timed.
@@ -17,6 +18,8 @@ use crate::way::{self, Means};
 pub struct Bench {
     /// The model, the mode and the text that is written; its end tokens do not count.
     pub config: Config,
+    /// What texts begin with in place of the configuration's prompt.
+    pub prompts: Vec<String>,
     /// How many tokens are read at once.
     pub prompt: usize,
     /// How often.
@@ -65,8 +68,12 @@ pub fn bench(bench: &Bench, observer: &dyn Observer) -> Result<Rates, GenerateEr
     let config = &bench.config;
     config.check()?;
     let opened = Opened::new(&config.model, observer)?;
-    let (text, room) = (opened.prompt(&config.prompt)?, opened.room(config.context)?);
-    let tokens = (text.len() + config.tokens).max(bench.prompt);
+    let prompts =
+        if bench.prompts.is_empty() { std::slice::from_ref(&config.prompt) } else { &bench.prompts[..] };
+    let begun = |prompt: &String| first_prompt(&Config { prompt: prompt.clone(), ..config.clone() }, &opened);
+    let texts: Vec<Vec<i64>> = prompts.iter().map(begun).collect::<Result<_, _>>()?;
+    let (longest, room) = (texts.iter().map(Vec::len).max().unwrap_or(0), opened.room(config.context)?);
+    let tokens = (longest + config.tokens).max(bench.prompt);
     if tokens > room {
         return Err(GenerateError::LongPrompt { tokens, context: room });
     }
@@ -77,9 +84,17 @@ pub fn bench(bench: &Bench, observer: &dyn Observer) -> Result<Rates, GenerateEr
     for _ in 0..bench.repeats.max(1) {
         observer.check()?;
         prompt.push(read(&loaded, bench)?);
-        full.push(write(&loaded, config, &text, &Means::FULL)?);
+        let (mut in_full, mut in_mode) = (Duration::ZERO, Duration::ZERO);
+        for text in &texts {
+            in_full += write(&loaded, config, text, &Means::FULL)?;
+            if config.mode != Mode::Full {
+                in_mode += write(&loaded, config, text, &means)?;
+            }
+        }
+        let rate = |time: Duration| (texts.len() * config.tokens) as f64 / time.as_secs_f64();
+        full.push(rate(in_full));
         if config.mode != Mode::Full {
-            mode.push(write(&loaded, config, &text, &means)?);
+            mode.push(rate(in_mode));
         }
     }
     let ratios: Vec<f64> = mode.iter().zip(&full).map(|(mode, full)| mode / full).collect();
@@ -106,8 +121,8 @@ fn read(loaded: &Loaded, bench: &Bench) -> Result<f64, GenerateError> {
     Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Tokens per second of a text.
-fn write(loaded: &Loaded, config: &Config, text: &[i64], means: &Means) -> Result<f64, GenerateError> {
+/// How long the tokens take that are added to a text.
+fn write(loaded: &Loaded, config: &Config, text: &[i64], means: &Means) -> Result<Duration, GenerateError> {
     let session = Session::new(&loaded.model, text.len() + config.tokens, config.threads)?;
     let decoder = Decoder::new(session, &loaded.head, text, config.sampling, means.way(), &[])?;
     let mut decoder = decoder.paced(means.pace());
@@ -115,7 +130,7 @@ fn write(loaded: &Loaded, config: &Config, text: &[i64], means: &Means) -> Resul
     while decoder.text().len() < end {
         decoder.step(Step { most: end - decoder.text().len() })?;
     }
-    Ok(config.tokens as f64 / start.elapsed().as_secs_f64())
+    Ok(start.elapsed())
 }
 
 #[cfg(test)]

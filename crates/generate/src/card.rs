@@ -167,6 +167,6 @@ mod tests {
         };
         assert_eq!(best(&[0.9, 0.92], 0.01), (Shape::Chain(2), true));
         assert_eq!(best(&[0.2, 0.6], 0.01), (Shape::Siblings(2), true));
-        assert_eq!(best(&[0.1, 0.12], 0.3).1, false);
+        assert!(!best(&[0.1, 0.12], 0.3).1);
     }
 }

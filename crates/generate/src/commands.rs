@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use onejump_core::levels::Levels;
 use onejump_generate::{
-    Bench, Card, Config, Format, GenerateError, Level, Mode, Rate, Shape, Sureness, Tuning, WithoutLooks,
-    bench, tune,
+    Bench, Card, Chat, Config, Format, GenerateError, Level, Mode, Rate, Shape, Sureness, Tuning,
+    WithoutLooks, bench, read_prompts, tune,
 };
 use onejump_program::{Terminal, say};
 
@@ -37,6 +37,12 @@ pub struct BenchArgs {
     /// What the text begins with
     #[arg(long, value_name = "TEXT", default_value = "The history of the railway began")]
     text: String,
+    /// What texts begin with, a line each, in place of --text
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    prompts: Option<PathBuf>,
+    /// Say that to the model in a conversation
+    #[arg(long)]
+    chat: bool,
     /// Threads; 0 is one for each processor
     #[arg(short, long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -113,6 +119,7 @@ impl BenchArgs {
         let jump = self.jump.map(|jump| onejump_fetch::shortcuts(&jump, terminal)).transpose()?;
         let plain = Config::new(&self.model, &self.text);
         let config = Config {
+            chat: self.chat.then(Chat::default),
             tokens: self.tokens,
             threads: self.threads,
             weights: self.weights,
@@ -126,7 +133,8 @@ impl BenchArgs {
             card: self.card,
             ..plain
         };
-        let wanted = Bench { config, prompt: self.prompt, repeats: self.repeats };
+        let prompts = self.prompts.as_deref().map(read_prompts).transpose()?.unwrap_or_default();
+        let wanted = Bench { config, prompts, prompt: self.prompt, repeats: self.repeats };
         let rates = bench(&wanted, terminal)?;
         if self.json {
             say!("{}", serde_json::to_string(&rates)?);

@@ -60,6 +60,7 @@ pub use error::GenerateError;
 pub use onejump_models::session::Format;
 pub use outcome::{End, Outcome, Times};
 pub use pace::Pace;
+pub use prompts::read as read_prompts;
 pub use run::generate;
 pub use sampling::Sampling;
 pub use tune::{Tuning, tune};

@@ -1,5 +1,10 @@
 //! What a model is given to write something of its own.
 
+use std::fs;
+use std::path::Path;
+
+use onejump_core::files::FileError;
+
 use crate::GenerateError;
 use crate::loaded::Opened;
 
@@ -21,6 +26,13 @@ const PROMPTS: [&str; 12] = [
 
 /// How many tokens are added to each: 384 together, so that a share of 0.95 is known to 0.01.
 pub(crate) const TOKENS: usize = 32;
+
+/// The prompts of a file, a line each; empty lines count for nothing.
+pub fn read(path: &Path) -> Result<Vec<String>, GenerateError> {
+    let text = fs::read_to_string(path).map_err(FileError::reading(path))?;
+    let prompts: Vec<String> = text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if prompts.is_empty() { Err(GenerateError::EmptyPrompt) } else { Ok(prompts) }
+}
 
 /// The prompts in tokens.
 pub(crate) fn encoded(opened: &Opened) -> Result<Vec<Vec<i64>>, GenerateError> {

@@ -48,7 +48,7 @@ pub fn generate(
 }
 
 /// A prompt as it is, or said in a conversation.
-fn first_prompt(config: &Config, opened: &Opened) -> Result<Vec<i64>, GenerateError> {
+pub(crate) fn first_prompt(config: &Config, opened: &Opened) -> Result<Vec<i64>, GenerateError> {
     let Some(chat) = &config.chat else { return opened.prompt(&config.prompt) };
     let messages = [chat.opening(), vec![Message::new(Role::User, &*config.prompt)]].concat();
     opened.encode(&opened.checkpoint.chat_template()?.render(&messages, Ending::Answer)?, false)

@@ -2,11 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use onejump_core::files::{self, FileError};
+use onejump_core::files;
 use onejump_core::levels::Levels;
 use onejump_core::observe::Observer;
 use onejump_models::session::Session;
@@ -58,15 +57,9 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     let levels = tuning.levels.clone().unwrap_or_else(|| Levels::new(0..opened.outline.blocks));
     levels.as_slice().iter().try_for_each(|&level| opened.check_level(level))?;
     let prompts = match &tuning.prompts {
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(FileError::reading(path))?;
-            text.lines().filter(|line| !line.is_empty()).map(|line| opened.prompt(line)).collect()
-        }
+        Some(path) => prompts::read(path)?.iter().map(|line| opened.prompt(line)).collect(),
         None => prompts::encoded(&opened),
     }?;
-    if prompts.is_empty() {
-        return Err(GenerateError::EmptyPrompt);
-    }
     let loaded = opened.load(None, observer)?;
     let costs = costs(&loaded, tuning.threads, observer)?;
     let jumps: Vec<Option<&PathBuf>> =

@@ -6,7 +6,8 @@
 
 use half::f16;
 
-use crate::format::BLOCK;
+/// Values of a block, which share a scale.
+pub(crate) const BLOCK: usize = 32;
 
 /// The largest whole number of 8 bits: its negative has to be one too.
 const Q8_LARGEST: f32 = 127.0;

@@ -8,13 +8,10 @@ use onejump_core::words::{UnknownWord, Word};
 use pulp::{Scalar, Simd};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::blocks::Block;
+use crate::blocks::{BLOCK, Block};
 
 /// Values of a plane.
 pub(crate) const PLANE: usize = 16;
-
-/// Values of a block, which share a scale.
-pub(crate) const BLOCK: usize = 32;
 
 /// A form of storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
