@@ -1,0 +1,3 @@
+use crate::LensError;
+use crate::lens::Lens;
+pub fn page(_: &Lens) -> Result<String, LensError> { Ok(String::new()) }

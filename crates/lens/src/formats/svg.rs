@@ -1,0 +1,2 @@
+use crate::lens::Lens;
+pub fn figure(_: &Lens) -> String { String::new() }
