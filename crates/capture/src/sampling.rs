@@ -1,8 +1,8 @@
 //! How texts become sequences of tokens, and which positions of them are sampled.
 
 use onejump_models::ModelError;
-pub use onejump_models::bos::Bos;
 use onejump_models::bos::Begun;
+pub use onejump_models::bos::Bos;
 use tokenizers::{Encoding, Tokenizer};
 
 use crate::CaptureError;

@@ -158,16 +158,20 @@ mod tests {
                 let kl = divergence.of(&approximated.normed).unwrap();
                 let cells = cells(&exit, &approximated, &asked, &references, Some(kl)).unwrap().unwrap();
                 let ln_q = exact(&map.apply(&states).unwrap()).log_softmax(1, Kind::Double);
-                let kl = (ln_p.exp() * (&ln_p - &ln_q)).sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
+                let kl =
+                    (ln_p.exp() * (&ln_p - &ln_q)).sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
                 let (largest, best) = ln_q.topk(BEST as i64, 1, true, true);
                 for (place, cell) in cells.iter().enumerate() {
                     let row = place as i64;
-                    let near = |found: f64, exact: f64| assert!((found - exact).abs() < 1e-4, "{place}: {cell:?}");
+                    let near =
+                        |found: f64, exact: f64| assert!((found - exact).abs() < 1e-4, "{place}: {cell:?}");
                     let own = ln_q.double_value(&[row, asked.tokens[place]]);
                     near(cell.surprisal, -own);
                     near(cell.kl.unwrap(), kl.double_value(&[row]));
-                    let above = ln_q.get(row).gt(own + 1e-5).sum(Kind::Int64).int64_value(&[]);
-                    assert_eq!(cell.rank as i64, above + 1);
+                    // A token within rounding of the model's answer may stand above it or below.
+                    let above = |bound: f64| ln_q.get(row).gt(bound).sum(Kind::Int64).int64_value(&[]);
+                    let places = above(own + 1e-4) + 1..=above(own - 1e-4);
+                    assert!(places.contains(&(cell.rank as i64)), "{places:?}: {cell:?}");
                     for (at, likely) in cell.best.iter().enumerate() {
                         assert_eq!(likely.token, best.int64_value(&[row, at as i64]));
                         near(likely.probability, largest.double_value(&[row, at as i64]).exp());

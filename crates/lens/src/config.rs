@@ -156,9 +156,12 @@ mod tests {
 
     #[test]
     fn a_name_says_its_format() {
-        for (name, format) in
-            [("a.HTML", Format::Html), ("b/c.svg", Format::Svg), ("d.json", Format::Json), ("e.txt", Format::Text)]
-        {
+        for (name, format) in [
+            ("a.HTML", Format::Html),
+            ("b/c.svg", Format::Svg),
+            ("d.json", Format::Json),
+            ("e.txt", Format::Text),
+        ] {
             assert_eq!(Format::of(name.as_ref()).unwrap(), format);
         }
         let said = Format::of("lens.png".as_ref()).unwrap_err().to_string();

@@ -175,7 +175,13 @@ fn read(
         for (place, (reader, &level)) in readers.into_iter().zip(exits).enumerate() {
             let (states, divergence) = (states.f_get(place as i64)?, truth.divergence.as_ref());
             let method = source.title.as_str();
-            jobs.push(Job { method, level, reader, states, divergence: divergence.map(Divergence::shallow_clone) });
+            jobs.push(Job {
+                method,
+                level,
+                reader,
+                states,
+                divergence: divergence.map(Divergence::shallow_clone),
+            });
         }
     }
     let (total, asked) = (jobs.len() as u64, &truth.asked);

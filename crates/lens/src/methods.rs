@@ -112,8 +112,10 @@ fn prepared(map: &Map, states: usize, head: &SharedHead) -> Result<ExitHead, Len
 fn title(card: &Card) -> String {
     let jump = card.choice.as_ref().map(|choice| format!("jump {}", choice.level));
     let rank = card.rank.map(|rank| format!("rank {rank}"));
-    let trained = card.kind != ShortcutKind::OneJump && card.solver == Solver::Adam;
-    let solver = trained.then(|| card.solver.name().to_owned());
+    // The closed form is what is trained if nothing else is said; these have one way to be trained.
+    let one_way =
+        matches!(card.kind, ShortcutKind::OneJump | ShortcutKind::TunedLens | ShortcutKind::JacobianLens);
+    let solver = (card.solver == Solver::Adam && !one_way).then(|| card.solver.name().to_owned());
     let details: Vec<String> = [jump, rank, solver, card.label.clone()].into_iter().flatten().collect();
     let name = card.kind.name();
     if details.is_empty() { name.to_owned() } else { format!("{name} ({})", details.join(", ")) }

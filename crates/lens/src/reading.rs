@@ -40,9 +40,8 @@ impl Lens {
         let agrees = |cells: &Vec<Cell>| cells[place].answer().token == truth;
         let last = self.levels.len() - 1;
         let stays = (0..=last).rev().take_while(|&level| agrees(&method.cells[level])).last().unwrap_or(last);
-        let sure = |cells: &Vec<Cell>| {
-            self.threshold < 1.0 && cells[place].answer().probability > self.threshold
-        };
+        let sure =
+            |cells: &Vec<Cell>| self.threshold < 1.0 && cells[place].answer().probability > self.threshold;
         let exit = method.cells[..last].iter().position(sure).unwrap_or(last);
         let agrees = agrees(&method.cells[exit]);
         Way { stays_from: self.levels[stays], exit: self.levels[exit], agrees }

@@ -39,14 +39,24 @@ pub(crate) fn title(metric: Metric) -> &'static str {
 /// "93.1 %"; never 0 or 100 where it is not.
 pub(crate) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
-    match percent {
-        1.0.. if percent < 99.95 => format!("{percent:.1} %"),
-        99.95.. if share < 1.0 => "99.9 %".to_owned(),
-        99.95.. => "100 %".to_owned(),
-        0.1.. => format!("{percent:.1} %"),
-        _ if share > 0.0 => "<0.1 %".to_owned(),
-        _ => "0 %".to_owned(),
+    if share <= 0.0 {
+        "0 %".to_owned()
+    } else if share >= 1.0 {
+        "100 %".to_owned()
+    } else if percent < 0.1 {
+        "<0.1 %".to_owned()
+    } else {
+        format!("{:.1} %", percent.min(99.9))
     }
+}
+
+/// A share as a bar of eight letters, an eighth of a letter at a time.
+pub(crate) fn bar(share: f64) -> String {
+    const LETTERS: usize = 8;
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share * (8 * LETTERS) as f64).round() as usize;
+    let bar = "█".repeat(eighths / 8) + PARTS[eighths % 8];
+    format!("{bar:<LETTERS$}")
 }
 
 /// "0.07 nats".
@@ -69,13 +79,22 @@ mod tests {
             next: None,
         };
         let shares = |cell: &Cell| {
-            [Metric::Probability, Metric::Surprisal, Metric::Rank, Metric::Kl].map(|metric| share(metric, cell, 100))
+            [Metric::Probability, Metric::Surprisal, Metric::Rank, Metric::Kl]
+                .map(|metric| share(metric, cell, 100))
         };
         assert_eq!(shares(&cell), [0.25, 1.0, 1.0, 1.0]);
         (cell.surprisal, cell.rank, cell.kl) = (50.0, 100, Some(7.0));
         assert_eq!(shares(&cell), [0.25, 0.0, 0.0, 0.0]);
         (cell.surprisal, cell.rank) = (100f64.ln() / 2.0, 10);
         assert!((shares(&cell)[1] - 0.5).abs() < 1e-12 && (shares(&cell)[2] - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn bars_are_as_long_as_shares() {
+        assert_eq!(
+            [bar(0.0), bar(1.0), bar(0.5), bar(0.3)],
+            ["        ", "████████", "████    ", "██▍     "]
+        );
     }
 
     #[test]

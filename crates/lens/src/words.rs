@@ -42,6 +42,17 @@ impl Words {
         if shown.width() > 0 { shown } else { shown.escape_unicode().to_string() }
     }
 
+    /// Tokens behind each other, as the tokenizer puts them together.
+    pub fn joined(&self, ids: &[i64]) -> String {
+        let known: Option<Vec<u32>> = ids.iter().map(|&id| u32::try_from(id).ok()).collect();
+        let text = self
+            .tokenizer
+            .as_ref()
+            .zip(known)
+            .and_then(|(tokenizer, ids)| tokenizer.decode(&ids, false).ok());
+        text.unwrap_or_else(|| ids.iter().map(|&id| self.shown(id)).collect::<Vec<_>>().join(" "))
+    }
+
     fn written(&self, id: i64, write: impl Fn(char) -> String) -> String {
         let Some(bytes) = self.bytes(id) else { return format!("#{id}") };
         let mut text = String::new();
@@ -60,7 +71,8 @@ impl Words {
         }
         if let Some(alphabet) = &self.alphabet {
             // Special tokens are written as they are.
-            let bytes: Option<Vec<u8>> = token.chars().map(|character| alphabet.get(&character).copied()).collect();
+            let bytes: Option<Vec<u8>> =
+                token.chars().map(|character| alphabet.get(&character).copied()).collect();
             return Some(bytes.unwrap_or_else(|| token.into_bytes()));
         }
         let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
@@ -122,7 +134,8 @@ mod tests {
 
     #[test]
     fn bytes_become_characters_and_the_rest_hexadecimal() {
-        let decoder = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+        let decoder =
+            json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
         let tokens = ["Ġthe", "ĊĊ", "Ã©", "âĤ", "<｜end｜>", "ĉ", "Ġ"];
         let words = words(&tokens, decoder);
         let shown: Vec<String> = (0..8).map(|id| words.shown(id)).collect();
@@ -130,6 +143,7 @@ mod tests {
         let text: Vec<String> = (0..4).map(|id| words.text(id)).collect();
         assert_eq!(text, [" the", "\n\n", "é", "\\xE2\\x82"]);
         assert_eq!(words.shown(-1), "#-1");
+        assert_eq!(words.joined(&[0, 2, 0]), " theé the");
     }
 
     #[test]
@@ -144,6 +158,7 @@ mod tests {
     #[test]
     fn without_a_tokenizer_tokens_are_numbers() {
         assert_eq!(Words::new(None).shown(17), "#17");
+        assert_eq!(Words::new(None).joined(&[1, 2]), "#1 #2");
     }
 
     #[test]

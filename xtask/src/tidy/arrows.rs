@@ -27,10 +27,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
         &["core", "fetch", "store", "models", "shortcuts", "exit", "simd", "tensor", "program"],
     ),
     ("onejump-generate", &["core", "fetch", "store", "models", "shortcuts", "exit", "program"]),
-    (
-        "onejump-lens",
-        &["core", "fetch", "store", "models", "shortcuts", "exit", "tensor", "program"],
-    ),
+    ("onejump-lens", &["core", "fetch", "store", "models", "shortcuts", "exit", "tensor", "program"]),
     ("onejump-report", &["core", "store", "program"]),
     ("onejump-reproduce", &["core", "fetch", "program"]),
     ("xtask", &["core", "program", "fetch"]),

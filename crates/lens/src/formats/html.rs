@@ -101,7 +101,7 @@ pub fn page(lens: &Lens) -> Result<String, LensError> {
     let first = usize::from(lens.methods.len() > 1);
     let grids = lens.methods.iter().enumerate().map(|(place, method)| Grid {
         title: if method.kind == ShortcutKind::Identity { "identity (logit lens)" } else { &method.title },
-        file: method.path.as_ref().map(|path| path.display().to_string()),
+        file: method.path.as_ref().and_then(|path| Some(path.file_name()?.display().to_string())),
         first: place == first,
         numbers: numbers(lens, &overviews, place),
         rows: rows(lens, method),
@@ -122,7 +122,8 @@ pub fn page(lens: &Lens) -> Result<String, LensError> {
 
 /// The beginning of what is shown of the text.
 fn excerpt(lens: &Lens) -> String {
-    let text: String = lens.columns.iter().map(|column| lens.words.text(column.token)).collect();
+    let ids: Vec<i64> = lens.columns.iter().map(|column| column.token).collect();
+    let text = lens.words.joined(&ids);
     let words: Vec<&str> = text.split_whitespace().collect();
     let before = if lens.columns.first().is_some_and(|column| column.position > 0) { "… " } else { "" };
     before.to_owned() + &cut(&words.join(" "), TITLE_COLUMNS)
@@ -130,9 +131,8 @@ fn excerpt(lens: &Lens) -> String {
 
 fn facts(lens: &Lens) -> String {
     let ends = lens.columns.first().zip(lens.columns.last());
-    let positions = ends.map_or_else(String::new, |(first, last)| {
-        format!("positions {}–{}", first.position, last.position)
-    });
+    let positions = ends
+        .map_or_else(String::new, |(first, last)| format!("positions {}–{}", first.position, last.position));
     format!(
         "{}, level by level · {} · {} blocks · hidden size {} · vocabulary {} · {positions}",
         lens.model,
@@ -152,7 +152,13 @@ fn known(lens: &Lens) -> impl Iterator<Item = Metric> {
 fn metrics(lens: &Lens) -> Vec<Colours> {
     let colours = |metric: Metric| {
         let (least, most) = scale::ends(metric, lens.vocab_size);
-        Colours { name: metric.name(), title: scale::title(metric), least, most, first: metric == lens.metric }
+        Colours {
+            name: metric.name(),
+            title: scale::title(metric),
+            least,
+            most,
+            first: metric == lens.metric,
+        }
     };
     known(lens).map(colours).collect()
 }
@@ -161,7 +167,8 @@ fn headings(lens: &Lens) -> Vec<Heading> {
     let words = &lens.words;
     let heading = |column: &crate::lens::Column| {
         let next = column.next.map(|next| words.shown(next)).unwrap_or_default();
-        let mut tip = format!("position {}: {} (token {})", column.position, words.shown(column.token), column.token);
+        let mut tip =
+            format!("position {}: {} (token {})", column.position, words.shown(column.token), column.token);
         if column.next.is_some() {
             tip += &format!("\nthe text goes on with {next}");
         }
@@ -182,9 +189,10 @@ fn numbers(lens: &Lens, overviews: &[Overview], place: usize) -> Vec<Number> {
         }
     };
     let level = |level: f64| format!("{level:.1}");
+    let plain = |value: f64| format!("{value:.2}");
     let mut numbers = vec![
         number(|overview| overview.precision, 1.0, &percent),
-        number(|overview| overview.surprisal, -1.0, &nats),
+        number(|overview| overview.surprisal, -1.0, &plain),
         number(|overview| Some(overview.stays_from), -1.0, &level),
     ];
     if lens.threshold < 1.0 {
@@ -250,9 +258,11 @@ fn shares(lens: &Lens, cell: &Cell) -> String {
 fn tip(lens: &Lens, cell: &Cell, level: usize, place: usize) -> String {
     let (words, column) = (&lens.words, &lens.columns[place]);
     let what = if level == lens.blocks { " (the model)" } else { "" };
-    let mut tip = format!("level {level}{what}, behind {} (position {})", words.shown(column.token), column.position);
+    let mut tip =
+        format!("level {level}{what}, behind {} (position {})", words.shown(column.token), column.position);
     for best in &cell.best {
-        tip += &format!("\n{:>7}  {}", percent(best.probability), words.shown(best.token));
+        let (percent, bar) = (percent(best.probability), scale::bar(best.probability));
+        tip += &format!("\n{percent:>7} {bar} {}", words.shown(best.token));
     }
     if level < lens.blocks {
         let answer = words.shown(column.answer);
@@ -265,4 +275,63 @@ fn tip(lens: &Lens, cell: &Cell, level: usize, place: usize) -> String {
         tip += &format!("\ntext goes on {}: {}", words.shown(next), percent(probability));
     }
     tip
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MOST_HTML_CELLS;
+    use crate::sample::lens;
+
+    /// Bytes of a page for one cell, at most: what a browser still opens at once.
+    const CELL_BYTES: usize = 420;
+
+    fn pinned() -> Lens {
+        lens(&[
+            [(1, 0.95), (2, 0.3), (3, 0.95)],
+            [(2, 0.4), (1, 0.5), (3, 0.9)],
+            [(1, 0.8), (1, 0.9), (1, 0.7)],
+        ])
+    }
+
+    #[test]
+    fn a_cell_says_what_it_is() {
+        let html = page(&pinned()).unwrap();
+        let rows: Vec<&str> =
+            html.lines().filter(|line| line.starts_with("<tr") && line.contains("<td tab")).collect();
+        assert_eq!(rows.len(), 2 * 3);
+        let cell = "<td tabindex=\"0\" class=\"right from left\" style=\"--probability:50;--surprisal:82;--rank:100\" \
+                    data-t=\"level 2, behind #11 (position 5)\n";
+        assert!(html.contains(cell), "{html}");
+        assert!(html.contains("\n 50.0 % ████     #1\n 25.0 % ██       #2\n"), "{html}");
+        assert!(html.contains("\nmodel #1: rank 1, 0.69 nats\ntext goes on #12: 25.0 %\">#1</td>"), "{html}");
+        for classes in ["right exit", "exit other", "right from"] {
+            assert!(html.contains(&format!("class=\"{classes}\"")), "{classes}");
+        }
+        assert_eq!(html.matches(" checked").count(), 2, "a method and a metric");
+        assert!(html.contains("id=\"m1\" checked") && html.contains("id=\"by-probability\" checked"));
+    }
+
+    #[test]
+    fn names_are_escaped_and_nothing_is_loaded() {
+        let html = page(&pinned()).unwrap();
+        assert!(html.contains("a &lt;b&gt;model&lt;") && !html.contains("<b>model"));
+        for loading in ["http", "src=", "<link", "@import", "url(", "import(", "fetch("] {
+            assert!(!html.contains(loading), "{loading}");
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_where_the_threshold_is_1() {
+        let html = page(&Lens { threshold: 1.0, ..pinned() }).unwrap();
+        assert!(!html.contains("leave") && !html.contains(" exit"), "{html}");
+    }
+
+    #[test]
+    fn the_largest_page_is_not_too_large() {
+        let said = [[(1, 0.5); 100]; 201];
+        let html = page(&lens(&said)).unwrap();
+        assert_eq!(html.matches("<td tabindex").count(), MOST_HTML_CELLS + 200);
+        assert!(html.len() < MOST_HTML_CELLS * CELL_BYTES, "{}", html.len());
+    }
 }

@@ -45,7 +45,8 @@ fn rows<'a>(lens: &'a Lens, method: &'a Method) -> impl Iterator<Item = LensRow>
             threshold: lens.threshold,
         }
     };
-    let places = (0..lens.levels.len()).flat_map(|level| (0..lens.columns.len()).map(move |place| (level, place)));
+    let places =
+        (0..lens.levels.len()).flat_map(|level| (0..lens.columns.len()).map(move |place| (level, place)));
     places.map(move |(level, place)| row(level, place))
 }
 

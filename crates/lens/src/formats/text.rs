@@ -100,12 +100,15 @@ fn marks(lens: &Lens, paint: &Paint) -> Vec<String> {
     let mut lines = vec!["▸ from here on up, the answer is the model's".to_owned()];
     if lens.threshold < 1.0 {
         let sure = format!("more probable than {}: it would leave here", lens.threshold);
-        lines.push(format!("● {sure} (○ with another answer than the model's; ◆ both ▸ and ●)"));
+        lines.push(format!("● {sure} (○ with another answer; ◆ both ▸ and ●)"));
     }
     if paint.colours {
         let (least, most) = scale::ends(lens.metric, lens.vocab_size);
         let ramp: String = RAMP.iter().map(|colour| format!("\u{1b}[48;5;{colour}m  \u{1b}[0m")).collect();
-        lines.push(format!("{}: {least} {ramp} {most}; bold is the model's answer", scale::title(lens.metric)));
+        lines.push(format!(
+            "{}: {least} {ramp} {most}; bold is the model's answer",
+            scale::title(lens.metric)
+        ));
     }
     lines
 }
@@ -127,18 +130,22 @@ fn overview(lens: &Lens) -> Vec<String> {
             ]
         })
         .collect();
-    let names = ["method", "precision", "surprisal", "stays from", &format!("leaves at (> {})", lens.threshold)]
-        .map(str::to_owned);
+    let names =
+        ["method", "precision", "surprisal", "stays from", &format!("leaves at (> {})", lens.threshold)]
+            .map(str::to_owned);
     let mut lines = vec![String::new()];
     let widths: [usize; 5] = std::array::from_fn(|column| {
-        let cells = rows.iter().chain([&names]).map(|row| unicode_width::UnicodeWidthStr::width(&*row[column]));
+        let cells =
+            rows.iter().chain([&names]).map(|row| unicode_width::UnicodeWidthStr::width(&*row[column]));
         cells.max().unwrap_or(0)
     });
     for row in [&names].into_iter().chain(&rows) {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| fitted(cell, width)).collect();
         lines.push(cells.join("  ").trim_end().to_owned());
     }
-    lines.push("means over the positions shown; the first two also over the levels before the last".to_owned());
+    lines.push(
+        "means over the positions shown; the first two also over the levels before the last".to_owned(),
+    );
     lines
 }
 
@@ -170,7 +177,7 @@ ojfa (jump 3, rank 2)
         assert!(text.starts_with(expected), "{text}");
         let expected = "
 ▸ from here on up, the answer is the model's
-● more probable than 0.9: it would leave here (○ with another answer than the model's; ◆ both ▸ and ●)
+● more probable than 0.9: it would leave here (○ with another answer; ◆ both ▸ and ●)
 
 method                 precision  surprisal  stays from  leaves at (> 0.9)
 identity               33.3 %     2.12 nats  2.7         1.0 (66.7 % right)
