@@ -4,7 +4,9 @@ use onejump_exit::{Approximated, ExitHead, SharedHead};
 use tch::{Kind, Tensor};
 
 use crate::LensError;
-use crate::lens::BEST;
+
+/// How many tokens of a level are kept.
+pub const BEST: usize = 5;
 
 /// Positions whose V logits are in memory together, twice, where a divergence is asked for.
 const LOGIT_ROWS: i64 = 16;

@@ -20,9 +20,6 @@ use crate::methods::{Reader, Source};
 use crate::text::Text;
 use crate::words::Words;
 
-/// How many tokens of a level are kept.
-pub const BEST: usize = 5;
-
 /// A text's way through the levels of a model.
 pub struct Lens {
     /// The model, as it was named.

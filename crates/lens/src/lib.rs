@@ -40,13 +40,13 @@ mod scale;
 mod text;
 mod words;
 
-pub use cells::{Cell, Likely};
+pub use cells::{BEST, Cell, Likely};
 pub use config::{
     Config, DEFAULT_THRESHOLD, Format, Input, MOST_HTML_CELLS, MOST_SVG_CELLS, MOST_TEXT_CELLS, Metric,
 };
 pub use error::LensError;
 pub use formats::text::{Paint, grid};
 pub use formats::{rendered, write};
-pub use lens::{BEST, Column, Lens, Method, look};
+pub use lens::{Column, Lens, Method, look};
 pub use reading::{Overview, Way};
 pub use words::Words;
