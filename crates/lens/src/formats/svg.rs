@@ -30,6 +30,9 @@ const LEAST_WIDTH: f64 = 560.0;
 /// Pixels of a letter's height, about of a wide one's width, and about of an average one's.
 const LETTER: (f64, f64, f64) = (10.0, 5.8, 4.8);
 
+/// Pixels that an exit's dot takes of its cell.
+const DOT: f64 = 10.0;
+
 /// From no colour to all of it: a light grey and a blue on which black can be read, as on the page.
 const COLOURS: [[f64; 3]; 2] = [[246.0, 246.0, 244.0], [88.0, 174.0, 230.0]];
 
@@ -66,7 +69,7 @@ fn panel(lens: &Lens, method: &Method) -> Group {
     let title = text(&method.title, 2.0, 14.0).set("font-size", 12).set("font-weight", 700);
     let group = Group::new().add(title).add(frame(lens));
     let group = squares(lens, method).into_iter().fold(group, Group::add);
-    let [right, other] = answers(lens, method);
+    let [right, other] = answers(lens, method, &ways);
     group.add(other).add(right).add(staircase(lens, &ways)).add(exits(lens, &ways))
 }
 
@@ -91,9 +94,9 @@ fn frame(lens: &Lens) -> Group {
     let mut own = Group::new().set("fill", INK).set("font-weight", 700);
     for (place, column) in lens.columns.iter().enumerate() {
         let x = corner(lens, 0, place).0 + 3.0;
-        own = own.add(text(&fitting(&lens.words.shown(column.token)), x, below));
+        own = own.add(text(&fitting(&lens.words.shown(column.token), CELL.0), x, below));
         if let Some(next) = column.next {
-            group = group.add(text(&fitting(&lens.words.shown(next)), x, above));
+            group = group.add(text(&fitting(&lens.words.shown(next), CELL.0), x, above));
         }
     }
     group.add(own)
@@ -123,14 +126,16 @@ fn colour(step: usize) -> String {
 }
 
 /// What is said: the model's answers, and others.
-fn answers(lens: &Lens, method: &Method) -> [Group; 2] {
+fn answers(lens: &Lens, method: &Method, ways: &[Way]) -> [Group; 2] {
     let groups = [Group::new().set("font-weight", 700), Group::new().set("fill", "#3d3d3d")];
     let [mut right, mut other] = groups;
     for (level, cells) in method.cells.iter().enumerate() {
         for (place, cell) in cells.iter().enumerate() {
             let (x, y) = corner(lens, level, place);
             let token = cell.answer().token;
-            let text = text(&fitting(&lens.words.shown(token)), x + 3.0, y + CELL.1 - 4.5);
+            let exits = ways[place].exit == lens.levels[level] && ways[place].exit < lens.blocks;
+            let said = fitting(&lens.words.shown(token), CELL.0 - if exits { DOT } else { 0.0 });
+            let text = text(&said, x + 3.0, y + CELL.1 - 4.5);
             if token == lens.columns[place].answer {
                 right = right.add(text)
             } else {
@@ -201,9 +206,9 @@ fn legend(lens: &Lens) -> Group {
     group
 }
 
-/// As much of a token as a cell has room for.
-fn fitting(token: &str) -> String {
-    cut(token, ((CELL.0 - 4.0) / LETTER.1) as usize)
+/// As much of a token as there is room for.
+fn fitting(token: &str, room: f64) -> String {
+    cut(token, ((room - 4.0) / LETTER.1) as usize)
 }
 
 fn text(said: &str, x: f64, y: f64) -> Text {
