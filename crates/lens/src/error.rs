@@ -33,8 +33,13 @@ pub enum LensError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The shortcuts are for another hidden size than the model's head.
-    #[error("{0}")]
-    Exit(ExitError),
+    #[error("the shortcut is for H = {shortcut}, the head for H = {head}; they belong to different models")]
+    HiddenSize {
+        /// The shortcuts'.
+        shortcut: usize,
+        /// The head's.
+        head: usize,
+    },
     /// The file's bytes are no text.
     #[error("{}: {reason}", path.display())]
     NoText {
@@ -133,7 +138,7 @@ impl From<ExitError> for LensError {
             ExitError::Model(error) => error.into(),
             ExitError::Shortcut(error) => error.into(),
             ExitError::Torch(error) => error.into(),
-            ExitError::HiddenSize { .. } => Self::Exit(error),
+            ExitError::HiddenSize { shortcut, head } => Self::HiddenSize { shortcut, head },
         }
     }
 }

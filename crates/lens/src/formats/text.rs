@@ -14,7 +14,7 @@ const CELL: usize = 10;
 const MARGIN: usize = 6;
 
 /// A terminal's 256 colours from nothing to all: white to blue, which is safe for colour-blind readers.
-const RAMP: [u8; 7] = [231, 195, 153, 117, 81, 75, 39];
+const RAMP: [u8; 7] = [231, 195, 153, 117, 111, 75, 69];
 
 /// How a grid is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
