@@ -35,7 +35,7 @@ impl Words {
             ' ' => "·".to_owned(),
             '\n' => "⏎".to_owned(),
             '\t' => "⇥".to_owned(),
-            other if other.is_control() => format!("\\u{{{:x}}}", u32::from(other)),
+            other if other.is_control() || other.is_whitespace() => format!("\\u{{{:x}}}", u32::from(other)),
             other => other.to_string(),
         });
         // Joiners, marks and fillers alone leave nothing to be seen.
@@ -150,9 +150,9 @@ mod tests {
     fn sentencepiece_is_read_too() {
         let decoder = json!({"type": "Sequence", "decoders": [
             {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]});
-        let words = words(&["▁the", "<0x0A>", "<0xE2>", "<s>", "\u{200b}", "é"], decoder);
+        let words = words(&["▁the", "<0x0A>", "<0xE2>", "<s>", "\u{200b}", "\u{a0}"], decoder);
         let shown: Vec<String> = (0..6).map(|id| words.shown(id)).collect();
-        assert_eq!(shown, ["·the", "⏎", "\\xE2", "<s>", "\\u{200b}", "é"]);
+        assert_eq!(shown, ["·the", "⏎", "\\xE2", "<s>", "\\u{200b}", "\\u{a0}"]);
     }
 
     #[test]
