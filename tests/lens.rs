@@ -386,7 +386,7 @@ fn every_format_says_the_same() {
         let (one, two) = (bench.path(&format!("one.{format}")), bench.path(&format!("two.{format}")));
         for out in [&one, &two] {
             let said = bench.lens(&[&more[..], &["--out", out]].concat());
-            assert_eq!(said, format!("{out}: 5 positions × 3 levels × 6 methods\n"));
+            assert_eq!(said, format!("{out}: 5 × 3 × 6 cells, positions × levels × methods\n"));
         }
         assert!(fs::read(&one).unwrap() == fs::read(&two).unwrap(), "{format}");
     }
@@ -432,7 +432,12 @@ fn what_cannot_be_shown_is_one_line() {
                  positions with --last 48, or fewer levels with --levels 0..3/2";
     assert!(said.contains(words), "{said}");
     succeed("onejump-lens", &[&arguments[..], &many, &["--last", "48"]].concat());
-    for wrong in [&["--text", "fox", "--ids", "3"][..], &[], &["--text", "fox", "--metric", "cosine"]] {
+    for wrong in [
+        &["--text", "fox", "--ids", "3"][..],
+        &["--ids", "3", "--bos", "never"],
+        &[],
+        &["--text", "fox", "--metric", "cosine"],
+    ] {
         let output = run("onejump-lens", &[&["--model", &model][..], wrong].concat());
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
     }

@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "P", default_value_t = DEFAULT_THRESHOLD)]
     threshold: f64,
     /// Whether a beginning-of-sequence token comes first: auto (as the tokenizer does), always, never
-    #[arg(long, default_value_t = Bos::Auto)]
+    #[arg(long, default_value_t = Bos::Auto, conflicts_with = "ids")]
     bos: Bos,
 }
 

@@ -21,7 +21,7 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), LensError> {
         Some(path) => {
             write(&lens, format, &path)?;
             say!(
-                "{}: {} positions × {} levels × {} methods",
+                "{}: {} × {} × {} cells, positions × levels × methods",
                 path.display(),
                 lens.columns.len(),
                 lens.levels.len(),

@@ -1,5 +1,7 @@
 //! Numbers as people read them, and as colours.
 
+use onejump_core::numbers::thousands;
+
 use crate::cells::Cell;
 use crate::config::Metric;
 
@@ -22,7 +24,7 @@ pub(crate) fn ends(metric: Metric, vocab_size: usize) -> (String, String) {
     match metric {
         Metric::Probability => ("0".to_owned(), "100 %".to_owned()),
         Metric::Surprisal | Metric::Kl => (most, "0 nats".to_owned()),
-        Metric::Rank => (format!("rank {vocab_size}"), "rank 1".to_owned()),
+        Metric::Rank => (format!("rank {}", thousands(vocab_size as u64)), "rank 1".to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use onejump_core::files::FileError;
 use onejump_core::sniff::{self, Odd};
+use onejump_models::ModelError;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::transformer::Outline;
 
@@ -23,8 +24,11 @@ impl Text {
         let text = match &config.input {
             // Ids need no tokenizer: without one, they are shown as they are.
             Input::Ids(ids) => {
-                let words = Words::new(checkpoint.tokenizer().ok());
-                return checked(ids.clone(), words, outline);
+                let tokenizer = match checkpoint.tokenizer() {
+                    Err(ModelError::NoTokenizer { .. }) => None,
+                    tokenizer => Some(tokenizer?),
+                };
+                return checked(ids.clone(), Words::new(tokenizer), outline);
             }
             Input::Text(text) => text.clone(),
             Input::File(path) => read(path)?,

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::lens::{Lens, Method};
 use crate::reading::Way;
 use crate::scale;
@@ -116,37 +118,34 @@ fn marks(lens: &Lens, paint: &Paint) -> Vec<String> {
 /// A line for each method.
 fn overview(lens: &Lens) -> Vec<String> {
     let number = |value: Option<f64>, write: fn(f64) -> String| value.map_or("–".to_owned(), write);
-    let rows: Vec<[String; 5]> = lens
-        .methods
-        .iter()
-        .map(|method| {
-            let overview = lens.overview(method);
-            [
-                method.title.clone(),
-                number(overview.precision, scale::percent),
-                number(overview.surprisal, scale::nats),
-                format!("{:.1}", overview.stays_from),
-                format!("{:.1} ({} right)", overview.exit, scale::percent(overview.agreement)),
-            ]
-        })
-        .collect();
-    let names =
-        ["method", "precision", "surprisal", "stays from", &format!("leaves at (> {})", lens.threshold)]
-            .map(str::to_owned);
-    let mut lines = vec![String::new()];
-    let widths: [usize; 5] = std::array::from_fn(|column| {
-        let cells =
-            rows.iter().chain([&names]).map(|row| unicode_width::UnicodeWidthStr::width(&*row[column]));
-        cells.max().unwrap_or(0)
-    });
-    for row in [&names].into_iter().chain(&rows) {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| fitted(cell, width)).collect();
-        lines.push(cells.join("  ").trim_end().to_owned());
+    let mut rows = vec![["method", "precision", "surprisal", "stays from"].map(str::to_owned).to_vec()];
+    let leaves = lens.threshold < 1.0;
+    if leaves {
+        rows[0].push(format!("leaves at (> {})", lens.threshold));
     }
-    lines.push(
-        "means over the positions shown; the first two also over the levels before the last".to_owned(),
-    );
-    lines
+    for method in &lens.methods {
+        let overview = lens.overview(method);
+        let mut row = vec![
+            method.title.clone(),
+            number(overview.precision, scale::percent),
+            number(overview.surprisal, scale::nats),
+            format!("{:.1}", overview.stays_from),
+        ];
+        if leaves {
+            row.push(format!("{:.1} ({} right)", overview.exit, scale::percent(overview.agreement)));
+        }
+        rows.push(row);
+    }
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0))
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| fitted(cell, width)).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let means =
+        "means over the positions shown; the first two also over the levels before the last".to_owned();
+    std::iter::once(String::new()).chain(rows.iter().map(line)).chain([means]).collect()
 }
 
 #[cfg(test)]
@@ -185,6 +184,8 @@ ojfa (jump 3, rank 2)  33.3 %     2.12 nats  2.7         1.0 (66.7 % right)
 means over the positions shown; the first two also over the levels before the last
 ";
         assert!(text.ends_with(expected), "{text}");
+        let never = grid(&Lens { threshold: 1.0, ..lens }, &Paint::default());
+        assert!(!never.contains("leave") && !never.contains('●'), "{never}");
     }
 
     #[test]
