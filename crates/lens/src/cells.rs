@@ -1,6 +1,6 @@
 //! One level at every position: its best tokens, and how likely it finds the model's own answer.
 
-use onejump_exit::{Approximated, ExitHead, SharedHead};
+use onejump_exit::{Answer, Approximated, Candidate, ExitHead, SharedHead};
 use tch::{Kind, Tensor};
 
 use crate::LensError;
@@ -63,19 +63,18 @@ pub(crate) fn cells(
     // At the end of the text, where nothing follows, any token will do.
     let next: Vec<i64> = asked.next.iter().map(|next| next.unwrap_or(0)).collect();
     let next = exit.logits_of(approximated, &next)?;
-    let cell = |(place, answer): (usize, onejump_exit::Answer)| {
+    let cell = |(place, answer): (usize, Answer)| {
         let total = answer.best.logsumexp;
-        let probability = |logit: f32| (f64::from(logit) - total).exp();
         let best = answer.best.tokens.iter();
+        let likely =
+            |best: &Candidate| Likely { token: best.token, probability: answer.best.probability(*best) };
         let kl = kl.as_ref().map(|kl| kl[place]);
         let cell = Cell {
-            best: best
-                .map(|best| Likely { token: best.token, probability: probability(best.logit) })
-                .collect(),
+            best: best.map(likely).collect(),
             surprisal: total - f64::from(references[place]),
             rank: answer.above + 1,
             kl,
-            next: asked.next[place].map(|_| probability(next[place])),
+            next: asked.next[place].map(|_| (f64::from(next[place]) - total).exp()),
         };
         let finite = cell.surprisal.is_finite() && kl.is_none_or(f64::is_finite) && !cell.best.is_empty();
         finite.then_some(cell)
