@@ -125,6 +125,16 @@ fn evaluation_takes_names_for_both_of_its_options() {
     done(&evaluate("tiny/jumps:n-njtc.safetensors", "tiny/jumps:ojfa.safetensors@main", &run.path("named")));
     let table = |name: &str| fs::read(run.path(name).join("per_level.parquet")).unwrap();
     assert_eq!(table("named"), table("local"));
+    // The lens takes them too; what differs is the path.
+    let lens = |jumps: &str| {
+        let mut command = with_cache("onejump-lens", &run.path("cache"));
+        command.args(["--ids", "3,1,4,1,5", "--shortcuts", jumps, "--format", "json", "--model"]);
+        command.arg(folder().join("parity/cases/gpt2")).env("HF_ENDPOINT", &hub.endpoint);
+        let output = command.current_dir(run.folder.path()).output().unwrap();
+        done(&output);
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["methods"][1]["cells"].take()
+    };
+    assert_eq!(lens("tiny/jumps:n-njtc.safetensors"), lens("n-njtc.safetensors"));
 }
 
 #[test]

@@ -5,7 +5,8 @@
 
 Random lenses and matrices, written as the packages `tuned-lens` and `jlens` and Din et al.'s code write theirs, are
 converted and evaluated.  Our own shortcuts become tuned lenses, which say the same when they come back, and to the package
-`tuned-lens` itself where it is installed.  Files that would run code are refused.  The PyTorch lines of the guide are run
+`tuned-lens` itself where it is installed.  What onejump-lens shows at every position is compared with the same.  Files that
+would run code are refused.  The PyTorch lines of the guide are run
 on a chosen jump, and data/tuned_lens.py reads states of every type.
 """
 
@@ -181,6 +182,81 @@ def by_the_package(case, files, states):
     return worst
 
 
+def check_lens(case, folder, binaries, applied, files, ids):
+    """onejump-lens at every level and position of a text, through the peers' maps, beside float64."""
+    lines = [json.dumps({"input_ids": ids, "position": position}) for position in range(len(ids))]
+    (case / "positions.jsonl").write_text("\n".join(lines) + "\n")
+    out = folder / "hidden/positions"
+    run(binaries / "onejump-capture", "--device", "cpu", "--model", case, "--samples", case / "positions.jsonl", "--out", out)
+    states = read_states(out)
+    read = head(case, json.loads((case / "config.json").read_text()))
+    ln_p, worst = ln_softmax(read(states[-1])), 0.0
+    rows = lens_rows(binaries, case, ids, files, folder / "lens.parquet")
+    for method, apply in {"identity": lambda h, k: h, **applied}.items():
+        for k, h in enumerate(states):
+            ln_q = ln_softmax(read(apply(h, k))) if k + 1 < len(states) else ln_p
+            worst = max(worst, beside(rows[method, k], ln_q, ln_p))
+    assert worst < TOLERANCE, (case.name, worst)
+    return f"onejump-lens {worst:.1e}"
+
+
+def lens_beside_the_package(case, folder, binaries, ids):
+    """onejump-lens through a lens that the package tuned-lens reads, beside the package's own logits on transformers' states."""
+    if importlib.util.find_spec("tuned_lens") is None:
+        return ""
+    from transformers import AutoModelForCausalLM
+    from tuned_lens.nn.lenses import TunedLens
+
+    back, done = convert(folder, "tuned-lens", folder / "jtc-lens")
+    assert done.returncode == 0, done.stderr
+    rows = lens_rows(binaries, case, ids, [back], folder / "lens.parquet")
+    model = AutoModelForCausalLM.from_pretrained(case, dtype=torch.float32)
+    lens, worst = TunedLens.from_model_and_pretrained(model, str(folder / "jtc-lens")), 0.0
+    with torch.no_grad():
+        output = model(torch.tensor([ids]), output_hidden_states=True)
+        ln_p = ln_softmax(output.logits[0].double().numpy())
+        for k, h in enumerate(output.hidden_states[:-1]):
+            ln_q = ln_softmax(lens(h[0], idx=k).double().numpy())
+            worst = max(worst, beside(rows["tuned-lens", k], ln_q, ln_p))
+    assert worst < TOLERANCE, (case.name, worst)
+    return f", beside the package {worst:.1e}"
+
+
+def read_states(folder):
+    """The states of a folder of one part, level by level."""
+    table = pq.read_table(folder / "part-00000.parquet")
+    return [np.array(table[name].to_pylist(), np.float64) for name in table.column_names if name.startswith("level_")]
+
+
+def lens_rows(binaries, case, ids, files, out):
+    """onejump-lens' rows by method and level, in the order of positions."""
+    run(binaries / "onejump-lens", "--model", case, "--ids", ",".join(map(str, ids)), "--shortcuts", *files, "--metric", "kl", "--out", out)
+    rows = {}
+    for row in pq.read_table(out).to_pylist():
+        rows.setdefault((row["method"], row["level"]), []).append(row)
+    assert all([row["position"] for row in rows] == list(range(len(ids))) for rows in rows.values())
+    return rows
+
+
+def ln_softmax(logits):
+    shifted = logits - logits.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def beside(rows, ln_q, ln_p):
+    """The largest difference of a number from its definition, relative where it is above 1."""
+    true, worst = ln_p.argmax(1), 0.0
+    for position, row in enumerate(rows):
+        q, p = ln_q[position], ln_p[position]
+        expected = {"surprisal": -q[true[position]], "kl": (np.exp(p) * (p - q)).sum(), "probability": np.exp(q.max())}
+        expected |= {f"top {place}": x for place, x in enumerate(np.sort(np.exp(q))[::-1][:5])}
+        found = row | {f"top {place}": x for place, x in enumerate(row["top_probabilities"])}
+        worst = max([worst, *(abs(found[name] - x) / max(abs(x), 1.0) for name, x in expected.items())])
+        rank = 1 + (q > q[true[position]]).sum()
+        assert (row["true_id"], row["token_id"], row["rank"]) == (true[position], q.argmax(), rank), (position, row)
+    return worst
+
+
 def applied_by_numpy(tensors, k, h):
     """A file of ours, h·W, or norm(h)·A·B."""
     t = {name.removeprefix(f"level.{k}."): value for name, value in tensors.items()}
@@ -250,10 +326,8 @@ def reads_every_type(case, binaries, folder, states):
 def check(case, binaries):
     config = json.loads((case / "config.json").read_text())
     folder = make_run(case, binaries)
-    table = pq.read_table(folder / "hidden/test/part-00000.parquet")
-    levels = [name for name in table.column_names if name.startswith("level_")]
-    states = [np.array(table[name].to_pylist(), np.float64) for name in levels]
-    blocks, hidden = len(levels) - 1, states[0].shape[1]
+    states = read_states(folder / "hidden/test")
+    blocks, hidden = len(states) - 1, states[0].shape[1]
     applied = make_peers(folder, blocks, hidden)
     files = []
     for kind, source in (("tuned-lens", "lens"), ("jtc", "linreg"), ("jacobian-lens", "jacobian_lens.pt")):
@@ -281,11 +355,14 @@ def check(case, binaries):
         lengths = np.linalg.norm(approximation, axis=1) * np.linalg.norm(states[-1], axis=1)
         cosine = ((approximation * states[-1]).sum(1) / lengths).mean()
         assert abs(cosine - rows["ojfa", k]["cosine"]) < TOLERANCE, (case.name, k, cosine)
+    ids = np.random.default_rng(5).integers(0, 96, 24).tolist()
+    lens = check_lens(case, folder, binaries, applied, files, ids)
     tuned = check_tuned_lenses(case, folder, binaries, states, own)
+    lens += lens_beside_the_package(case, folder, binaries, ids)
     refuses_other_jacobians(folder, blocks, hidden)
     refuses_code(folder, blocks)
     reads_every_type(case, binaries, folder, states)
-    print(f"{case.name + ', peers':<28} {3 * blocks} levels, worst relative error of a surprisal {worst:.1e}; {tuned}; code in files refused")
+    print(f"{case.name + ', peers':<28} {3 * blocks} levels, worst relative error of a surprisal {worst:.1e}; {lens}; {tuned}; code in files refused")
 
 
 if __name__ == "__main__":

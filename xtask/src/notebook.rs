@@ -1,8 +1,8 @@
 //! `cargo xtask notebook`: executes the notebook on a run, in a Python environment of its own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use onejump_core::layout::{RunLayout, Split};
@@ -54,15 +54,19 @@ pub fn notebook(args: &Args) -> Result<()> {
         "{} is no finished run; `cargo xtask reproduce` makes one, --run names another",
         run.display()
     );
-    process::run(&mut execute(&process::root()?.join(NOTEBOOK), &run, &args.out)?)?;
+    let binaries = process::build_stages()?;
+    process::run(&mut execute(&process::root()?.join(NOTEBOOK), &run, &args.out, &binaries)?)?;
     say!("{}", args.out.display());
     Ok(())
 }
 
-fn execute(notebook: &Path, run: &Path, out: &Path) -> Result<Command> {
+/// With our programs on its path.
+fn execute(notebook: &Path, run: &Path, out: &Path, binaries: &Path) -> Result<Command> {
     let mut command = Command::new(python::environment("notebook", REQUIREMENTS)?);
     command.args(["-c", EXECUTE, "--output"]).arg(std::path::absolute(out)?).arg(notebook);
-    command.env("ONEJUMP_RUN", run);
+    let others = env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(binaries.to_owned()).chain(env::split_paths(&others));
+    command.env("ONEJUMP_RUN", run).env("PATH", env::join_paths(path)?);
     Ok(command)
 }
 
@@ -76,14 +80,17 @@ pub fn check() -> Result<()> {
     let run = |dtype: &str| folder.path().join(format!("run-{dtype}"));
     for dtype in ["f32", "bf16"] {
         small_run(&binaries, &RunLayout::new(run(dtype)), dtype)?;
-        process::run(&mut execute(&notebook, &run(dtype), &out)?)?;
-        ensure!(fs::read_to_string(&out)?.contains("image/png"), "{NOTEBOOK} draws no figure");
+        process::run(&mut execute(&notebook, &run(dtype), &out, &binaries)?)?;
+        let executed = fs::read_to_string(&out)?;
+        for kind in ["image/png", "image/svg+xml"] {
+            ensure!(executed.contains(kind), "{NOTEBOOK} draws no {kind}");
+        }
     }
 
     let turned = folder.path().join("turned.ipynb");
     let text = fs::read_to_string(&notebook)?;
     fs::write(&turned, text.replacen("\"assert ", "\"assert not ", 1))?;
-    let failed = execute(&turned, &run("f32"), &out)?.output().context("cannot start Python")?;
+    let failed = execute(&turned, &run("f32"), &out, &binaries)?.output().context("cannot start Python")?;
     let said = String::from_utf8_lossy(&failed.stderr);
     ensure!(
         !failed.status.success() && said.contains("AssertionError"),

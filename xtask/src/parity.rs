@@ -12,11 +12,16 @@ use onejump_program::Terminal;
 
 use crate::{process, python, setup};
 
+/// The package of tuned lenses. Nothing else that it asks for (data sets, plots, services) is needed to read a lens.
+const TUNED_LENS: &str = "tuned-lens==0.2.0";
+
 /// Makes the checkpoints, captures their states, and prints the table of differences.
 pub fn parity(terminal: &Terminal) -> Result<()> {
     setup::setup(terminal)?;
     let binaries = process::build_stages()?;
     let python = python::environment("parity", python::PARITY)?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", TUNED_LENS];
+    process::run(Command::new(&python).args(pip))?;
     let scripts = process::root()?.join("tests/parity");
     let folder = tempfile::tempdir()?;
     let script = |name: &str| {

@@ -101,11 +101,6 @@ pub enum CaptureError {
         /// The tokenizer's reason.
         reason: String,
     },
-    /// A beginning-of-sequence token is wanted, and the model has none.
-    #[error(
-        "--bos always: neither the tokenizer nor the model's configuration has a beginning-of-sequence token"
-    )]
-    NoBosToken,
     /// The folder holds parts from other inputs.
     #[error(
         "{} holds another capture ({field} {there} there, {here} here); choose another --out or remove it",

@@ -302,12 +302,12 @@ mod tests {
     #[test]
     fn what_was_computed_before_a_failure_is_written() {
         let written = Mutex::new(Vec::new());
-        let parts = [Ok(1), Ok(2), Err(CaptureError::NoBosToken), Ok(3)];
+        let parts = [Ok(1), Ok(2), Err(CaptureError::NoInput), Ok(3)];
         let error = pipeline(parts.into_iter(), |part| {
             written.lock().unwrap().push(part);
             Ok(part)
         });
-        assert!(matches!(error, Err(CaptureError::NoBosToken)));
+        assert!(matches!(error, Err(CaptureError::NoInput)));
         assert_eq!(written.into_inner().unwrap(), [1, 2]);
     }
 

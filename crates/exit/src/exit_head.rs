@@ -18,7 +18,7 @@ use onejump_tensor::rows::values;
 use tch::{Kind, Tensor};
 
 use crate::ExitError;
-use crate::look::{Best, Look, Ranking};
+use crate::look::{Answer, Best, Look, Ranking};
 use crate::shared_head::SharedHead;
 
 /// A map with the head behind it.
@@ -51,9 +51,7 @@ impl ExitHead {
     /// # Errors
     /// [`ExitError::HiddenSize`] if map and head are of different models.
     pub fn new(map: Option<&Map>, head: &SharedHead) -> Result<Self, ExitError> {
-        if let Some(shortcut) = map.map(Map::hidden_size).filter(|&size| size != head.head().hidden_size()) {
-            return Err(ExitError::HiddenSize { shortcut, head: head.head().hidden_size() });
-        }
+        check_size(map, head)?;
         let (first, panels) = match map {
             None => (First::Identity, head.unembedding()?),
             Some(map) => match (map, map.projection()?) {
@@ -65,6 +63,17 @@ impl ExitHead {
             },
         };
         Ok(Self { first, panels, head: head.head().shallow_clone() })
+    }
+
+    /// The model's own head behind a map. For fewer states than the map's rank it is cheaper than the fused one, which
+    /// needs P first; the logits are the same up to rounding.
+    ///
+    /// # Errors
+    /// As [`ExitHead::new`].
+    pub fn unfused(map: &Map, head: &SharedHead) -> Result<Self, ExitError> {
+        check_size(Some(map), head)?;
+        let first = First::Full { map: map.shallow_clone() };
+        Ok(Self { first, panels: head.unembedding()?, head: head.head().shallow_clone() })
     }
 
     /// The same; the tensors are shared, not copied. A clone can be sent to another thread.
@@ -186,9 +195,37 @@ impl ExitHead {
     pub fn best(&self, hidden: &Tensor, count: usize) -> Result<Vec<Best>, ExitError> {
         let approximated = self.approximate(hidden)?;
         let rows = approximated.hidden.size2()?.0 as usize;
-        let mut rankings: Vec<_> = (0..rows).map(|_| Ranking::new(count)).collect();
-        self.logits(&approximated, |row, first, logits| rankings[row].add(logits, first))?;
-        Ok(rankings.into_iter().map(Ranking::best).collect())
+        // No token is asked about: any reference will do.
+        let answers = self.answers(&approximated, &vec![0; rows], &vec![0.0; rows], count)?;
+        Ok(answers.into_iter().map(|answer| answer.best).collect())
+    }
+
+    /// The `count` best tokens of each sample, and the place of a given token; `tokens` and `references` are as
+    /// [`ExitHead::logits_of`] has them.
+    ///
+    /// # Errors
+    /// As [`ExitHead::scan`].
+    pub fn answers(
+        &self,
+        approximated: &Approximated,
+        tokens: &[i64],
+        references: &[f32],
+        count: usize,
+    ) -> Result<Vec<Answer>, ExitError> {
+        let started = tokens.iter().zip(references);
+        let mut rankings: Vec<_> =
+            started.map(|(&token, &logit)| Ranking::new(count, token as usize, logit)).collect();
+        self.logits(approximated, |row, first, logits| rankings[row].add(logits, first))?;
+        Ok(rankings.into_iter().map(Ranking::answer).collect())
+    }
+}
+
+/// Refuses a map of another model than the head's.
+fn check_size(map: Option<&Map>, head: &SharedHead) -> Result<(), ExitError> {
+    let head = head.head().hidden_size();
+    match map.map(Map::hidden_size).filter(|&size| size != head) {
+        Some(shortcut) => Err(ExitError::HiddenSize { shortcut, head }),
+        None => Ok(()),
     }
 }
 
@@ -229,6 +266,21 @@ mod tests {
                 assert_eq!(scan.top as i64, tops[row]);
                 let above = logits.get(row as i64).gt(own).sum(Kind::Int64).int64_value(&[]);
                 assert!((scan.above as i64 - above).abs() <= 1, "a tie within rounding at most");
+            }
+
+            let answers = exit.answers(&approximated, &tokens, &references, 3).unwrap();
+            assert_eq!(
+                answers.iter().map(|answer| answer.best.clone()).collect::<Vec<_>>(),
+                exit.best(&states, 3).unwrap()
+            );
+            let unfused = ExitHead::unfused(&map, &SharedHead::new(&head)).unwrap();
+            let unfused = unfused.best(&states, 3).unwrap();
+            for ((answer, scan), unfused) in answers.iter().zip(&scans).zip(&unfused) {
+                assert_eq!((answer.above, answer.best.logsumexp), (scan.above, scan.logsumexp()));
+                assert!((answer.best.logsumexp - unfused.logsumexp).abs() < 1e-4);
+                for (fused, unfused) in answer.best.tokens.iter().zip(&unfused.tokens) {
+                    assert!((fused.logit - unfused.logit).abs() < 1e-4);
+                }
             }
         }
     }

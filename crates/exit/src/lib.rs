@@ -5,6 +5,7 @@
 //! | put the head behind a map | [`ExitHead::new`] |
 //! | one look at hidden states: the best token, how sure it is | [`ExitHead::look`], [`Look`] |
 //! | the k best tokens | [`ExitHead::best`], [`Best`] |
+//! | the same, and the place of a given token | [`ExitHead::answers`], [`Answer`] |
 //! | the same in a decoding session | [`SessionHead`] |
 //! | the head of one model behind many maps | [`SharedHead`] |
 //! | run a model level by level | [`onejump_models::transformer::Transformer`] |
@@ -71,6 +72,6 @@ mod shared_head;
 
 pub use error::ExitError;
 pub use exit_head::{Approximated, ExitHead};
-pub use look::{Best, Candidate, Look};
+pub use look::{Answer, Best, Candidate, Look};
 pub use session_head::SessionHead;
 pub use shared_head::SharedHead;

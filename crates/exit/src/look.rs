@@ -51,9 +51,10 @@ pub struct Best {
 impl Best {
     /// The best of logits that are there, (V).
     pub fn at(logits: &[f32], count: usize) -> Self {
-        let mut ranking = Ranking::new(count);
+        // No token is asked about: any reference will do.
+        let mut ranking = Ranking::new(count, 0, 0.0);
         ranking.add(logits, 0);
-        ranking.best()
+        ranking.answer().best
     }
 
     /// The probability of a candidate.
@@ -71,6 +72,15 @@ pub struct Candidate {
     pub logit: f32,
 }
 
+/// The best tokens at one hidden state, and the place of a given one among all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The most likely tokens.
+    pub best: Best,
+    /// How many tokens are strictly more likely than the given one.
+    pub above: usize,
+}
+
 /// The best of the logits so far.
 pub(crate) struct Ranking {
     count: usize,
@@ -80,8 +90,9 @@ pub(crate) struct Ranking {
 }
 
 impl Ranking {
-    pub fn new(count: usize) -> Self {
-        Self { count, scan: RowScan::new(0, 0.0), tokens: Vec::with_capacity(count + 1) }
+    /// `reference` is the logit of `token`, whose place is asked for.
+    pub fn new(count: usize, token: usize, reference: f32) -> Self {
+        Self { count, scan: RowScan::new(token, reference), tokens: Vec::with_capacity(count + 1) }
     }
 
     /// Takes the logits of the tokens from `first` on, which come in the order of their ids. Few blocks hold one of
@@ -108,8 +119,9 @@ impl Ranking {
         self.tokens.last().map_or(f32::INFINITY, |last| last.logit)
     }
 
-    pub fn best(self) -> Best {
-        Best { tokens: self.tokens, logsumexp: self.scan.logsumexp() }
+    pub fn answer(self) -> Answer {
+        let best = Best { tokens: self.tokens, logsumexp: self.scan.logsumexp() };
+        Answer { best, above: self.scan.above }
     }
 }
 
@@ -124,11 +136,12 @@ mod tests {
         sorted.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
         for count in [0, 1, 5, 1000, 2000] {
             for block in [7, 64, 1000] {
-                let mut ranking = Ranking::new(count);
+                let mut ranking = Ranking::new(count, 7, logits[7]);
                 for (index, part) in logits.chunks(block).enumerate() {
                     ranking.add(part, index * block);
                 }
-                let best = ranking.best();
+                let Answer { best, above } = ranking.answer();
+                assert_eq!(above, logits.iter().filter(|&&logit| logit > logits[7]).count());
                 let tokens: Vec<usize> =
                     best.tokens.iter().map(|candidate| candidate.token as usize).collect();
                 assert_eq!(tokens, sorted[..count.min(1000)]);

@@ -5,6 +5,7 @@
 //! | run it on a checkpoint and sentences of yours | [`checkpoints`] |
 //! | read states, metrics and jumps in a notebook | [`notebooks`] |
 //! | load jumps in Python, or install all programs with pip | [`python`] |
+//! | see what each level says to a sentence of yours | [`lens`] |
 //! | let a model write, with drafts from an early level | [`generate`] |
 //! | go beyond the paper, or compare with peers | [`beyond`] |
 //! | use a GPU or several machines | [`clusters`] |
@@ -26,6 +27,8 @@ pub mod clusters {}
 pub mod findings {}
 #[doc = include_str!("../pages/generate.md")]
 pub mod generate {}
+#[doc = include_str!("../pages/lens.md")]
+pub mod lens {}
 #[doc = include_str!("../pages/map.md")]
 pub mod map {}
 #[doc = include_str!("../pages/notebooks.md")]

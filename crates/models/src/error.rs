@@ -187,6 +187,11 @@ pub enum ModelError {
         /// How many GPUs there are; not 0.
         gpus: usize,
     },
+    /// A beginning-of-sequence token is wanted, and the model has none.
+    #[error(
+        "--bos always: neither the tokenizer nor the model's configuration has a beginning-of-sequence token"
+    )]
+    NoBosToken,
     /// A sequence is empty or too long.
     #[error("a sequence of {found} tokens; the model takes 1 to {context}")]
     SequenceLength {

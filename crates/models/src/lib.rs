@@ -8,6 +8,7 @@
 //! | hidden states of all tokens | [`transformer::Transformer::states`] |
 //! | one block after another, as far as need be | [`walk::Walk`] |
 //! | a text that grows token by token, on the CPU | [`session::Session`] |
+//! | when a beginning-of-sequence token comes before a text | [`bos::Bos`] |
 //! | next-token distributions from final hidden states | [`head::Head`] |
 //!
 //! ```no_run
@@ -28,6 +29,7 @@
 
 mod attention;
 mod bands;
+pub mod bos;
 pub mod chat;
 pub mod checkpoint;
 mod comparison;

@@ -11,37 +11,24 @@ use crate::words::{NONE, number};
 pub fn table(settings: &[Setting]) -> Option<Table> {
     let chosen = settings.iter().filter_map(|setting| Some((setting.name(), setting.choice?)));
     let columns = chosen.flat_map(|(name, choice)| {
-        [
-            Column {
-                heading: format!("{name}: exit levels"),
-                scores: &choice.d_exit,
-                best: choice.jump_exit,
-            },
-            Column { heading: format!("{name}: Eq. 5"), scores: &choice.d_eq5, best: choice.jump_eq5 },
-        ]
+        let exit = (format!("{name}: exit levels"), &choice.d_exit, choice.jump_exit);
+        [exit, (format!("{name}: Eq. 5"), &choice.d_eq5, choice.jump_eq5)]
     });
-    let columns: Vec<Column> = columns.collect();
-    let jumps = columns.iter().map(|column| column.scores.len()).max()?;
+    let columns: Vec<(String, &Vec<f64>, usize)> = columns.collect();
+    let jumps = columns.iter().map(|(_, scores, _)| scores.len()).max()?;
     let row = |jump: usize| {
-        let cells = columns.iter().map(|column| {
-            let text = column.scores.get(jump).map_or(NONE.to_owned(), |score| number(*score, 4, ""));
-            Cell::new(text, if jump == column.best { Look::Chosen } else { Look::Plain })
+        let cells = columns.iter().map(|(_, scores, best)| {
+            let text = scores.get(jump).map_or(NONE.to_owned(), |score| number(*score, 4, ""));
+            Cell::new(text, if jump == *best { Look::Chosen } else { Look::Plain })
         });
         std::iter::once(Cell::from(jump.to_string())).chain(cells).collect()
     };
-    let head = columns.iter().map(|column| column.heading.clone());
+    let head = columns.iter().map(|(heading, ..)| heading.clone());
     Some(Table::of_rows(
         "D of every jump on the training samples, over the exit levels and as Eq. 5 is printed",
         std::iter::once("jump".to_owned()).chain(head).collect(),
         (0..jumps).map(row).collect(),
     ))
-}
-
-/// The scores of one setting under one convention.
-struct Column<'a> {
-    heading: String,
-    scores: &'a [f64],
-    best: usize,
 }
 
 /// Which jump the scores chose, how near the next one is, and what the other reading of Eq. 5 would choose.

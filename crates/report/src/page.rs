@@ -3,12 +3,9 @@
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
-use onejump_core::results::Summary;
-use serde::Serialize;
 
 use crate::error::ReportError;
 use crate::figures::by_level::{figure_2, figure_4};
-use crate::figures::figure::Figure;
 use crate::figures::scores::figure_3;
 use crate::run::Run;
 use crate::sentences::sentences;
@@ -23,33 +20,6 @@ const MARKDOWN: &str = include_str!("../templates/tables.md");
 const LATEX: &str = include_str!("../templates/tables.tex");
 const STYLE: &str = include_str!("../templates/report.css");
 const SCRIPT: &str = include_str!("../templates/report.js");
-
-/// All values of the template.
-#[derive(Debug, Serialize)]
-struct Page<'a> {
-    summary: &'a Summary,
-    settings: Vec<SettingPart>,
-    /// Whether there are numbers without position 0.
-    without_0: bool,
-    /// Figure 4, for each setting and its samples.
-    main_figures: Vec<Shown<Figure>>,
-    claims: Vec<Shown<Table>>,
-    beside: Vec<Shown<Table>>,
-    sentences: Vec<Shown<Vec<String>>>,
-    /// Figures 2 and 3.
-    other_figures: Vec<Shown<Figure>>,
-    paper: Option<Table>,
-    sections: &'a [Section],
-    /// What is folded.
-    tables: Vec<Shown<Table>>,
-    config: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-struct SettingPart {
-    id: String,
-    name: String,
-}
 
 fn title(run: &Run) -> String {
     format!("One jump for all exit levels of {}", run.summary.model)
@@ -85,24 +55,26 @@ pub fn html(run: &Run, sections: &[Section]) -> Result<String, ReportError> {
     let mut other_figures = each(&settings, figure_2);
     let scored = |setting| Some(Shown::of([setting], figure_3(setting)?));
     other_figures.extend(settings.iter().filter_map(scored));
-    let page = Page {
-        summary: &run.summary,
-        settings: settings
-            .iter()
-            .map(|setting| SettingPart { id: setting.id(), name: setting.name() })
-            .collect(),
-        without_0: run.summary.averages.iter().any(|average| average.without_0.is_some()),
-        main_figures: each(&settings, figure_4),
-        claims: claimed(&settings),
-        beside: each(&settings, averages::beside),
-        sentences: settings.iter().map(|setting| Shown::of([setting], sentences(run, setting))).collect(),
-        other_figures,
-        paper: paper::beside(&run.summary, &settings),
-        sections,
-        tables: folded_tables(run, &settings),
-        config: run.config.as_deref(),
+    let ids: Vec<Value> =
+        settings.iter().map(|setting| context! { id => setting.id(), name => setting.name() }).collect();
+    let sentences: Vec<_> =
+        settings.iter().map(|setting| Shown::of([setting], sentences(run, setting))).collect();
+    let page = context! {
+        summary => Serde(&run.summary),
+        settings => ids,
+        // Whether there are numbers without position 0.
+        without_0 => run.summary.averages.iter().any(|average| average.without_0.is_some()),
+        main_figures => Serde(each(&settings, figure_4)),
+        claims => Serde(claimed(&settings)),
+        beside => Serde(each(&settings, averages::beside)),
+        sentences => Serde(sentences),
+        other_figures => Serde(other_figures),
+        paper => Serde(paper::beside(&run.summary, &settings)),
+        sections => Serde(sections),
+        // What is folded.
+        tables => Serde(folded_tables(run, &settings)),
+        config => &run.config,
     };
-    let page = Value::from(Serde(page));
     let values = context! { page, title => title(run), style => STYLE, script => SCRIPT };
     Ok(environment()?.get_template("report.html")?.render(values)?)
 }

@@ -32,6 +32,11 @@ impl SampleSet {
             Self::Without0 => "without position 0",
         }
     }
+
+    /// What is over these samples.
+    fn of(self, all: Metrics, without_0: Option<Metrics>) -> Option<Metrics> {
+        if self == Self::All { Some(all) } else { without_0 }
+    }
 }
 
 /// The paper's two measures.
@@ -59,6 +64,11 @@ impl Metric {
             Self::Precision => words::percent(value),
             Self::Surprisal => words::nats(value),
         }
+    }
+
+    /// A line in words: where it begins and ends.
+    pub fn ends(self, label: &str, first: f64, last: f64) -> String {
+        format!("{label}: {} to {}", self.text(first), self.text(last))
     }
 
     /// What tables call it.
@@ -109,19 +119,13 @@ impl<'a> Curve<'a> {
 
     /// The averages over the exit levels.
     pub fn mean(&self, samples: SampleSet) -> Option<Metrics> {
-        match samples {
-            SampleSet::All => Some(self.average.all),
-            SampleSet::Without0 => self.average.without_0,
-        }
+        samples.of(self.average.all, self.average.without_0)
     }
 
     /// The metrics at an exit level.
     pub fn at(&self, level: usize, samples: SampleSet) -> Option<Metrics> {
         let row = (*self.levels.get(level)?)?;
-        match samples {
-            SampleSet::All => Some(row.all),
-            SampleSet::Without0 => row.without_0,
-        }
+        samples.of(row.all, row.without_0)
     }
 
     pub fn exit_levels(&self) -> Range<usize> {

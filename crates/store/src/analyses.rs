@@ -296,6 +296,7 @@ fn wrong(path: &Path) -> impl FnOnce(serde_arrow::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lens::LensRow;
 
     fn columns<R: DeserializeOwned>() -> String {
         let fields = fields::<R>(Path::new("x")).unwrap();
@@ -317,6 +318,14 @@ mod tests {
             columns::<Regret>(),
             "solver:Utf8 rank:UInt32 criterion:Utf8 jump:UInt32 metric:Utf8 value:Float64 best_jump:UInt32 \
              best:Float64 regret:Float64 regret_low:Float64 regret_high:Float64"
+        );
+        assert_eq!(
+            columns::<LensRow>(),
+            "method:Utf8 file:Utf8? level:UInt32 position:UInt32 input_id:Int64 input:Utf8 token_id:Int64 token:Utf8 \
+             probability:Float64 top_ids:List(non-null Int64, field: 'element') \
+             top_tokens:List(non-null Utf8, field: 'element') top_probabilities:List(non-null Float64, field: 'element') \
+             true_id:Int64 true_token:Utf8 surprisal:Float64 rank:UInt32 kl:Float64? next_id:Int64? next:Utf8? \
+             next_probability:Float64? stays_from:UInt32 exit_level:UInt32 threshold:Float64"
         );
         for (columns, expected) in [
             (columns::<Jump>(), "train_samples:UInt32 train_signed_square:Float64 train_cosine:Float64"),

@@ -9,6 +9,7 @@
 //! | the tables of the analyses beyond the paper | [`analyses`] |
 //! | the model's own predictions | [`truth`] |
 //! | how each token of a text was found | [`trace`] |
+//! | what each level says at each position of a text | [`lens`] |
 //!
 //! ```
 //! use onejump_store::dtype::StoreDtype;
@@ -35,6 +36,7 @@ pub mod analyses;
 pub mod dtype;
 mod error;
 pub mod hidden;
+pub mod lens;
 pub mod part;
 mod table;
 pub mod tables;

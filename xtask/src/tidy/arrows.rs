@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata};
 
 /// The crates of the house from the ground up; a crate may depend on those that are listed with it.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("onejump-guide", &[]),
     ("onejump-core", &[]),
     ("onejump-program", &["core"]),
@@ -27,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
         &["core", "fetch", "store", "models", "shortcuts", "exit", "simd", "tensor", "program"],
     ),
     ("onejump-generate", &["core", "fetch", "store", "models", "shortcuts", "exit", "program"]),
+    ("onejump-lens", &["core", "fetch", "store", "models", "shortcuts", "exit", "tensor", "program"]),
     ("onejump-report", &["core", "store", "program"]),
     ("onejump-reproduce", &["core", "fetch", "program"]),
     ("xtask", &["core", "program", "fetch"]),

@@ -167,7 +167,7 @@ fn alt(what: &str, series: &[Series], metric: Metric) -> String {
         .rev()
         .filter_map(|series| {
             let (first, end) = (series.values.first().copied()??, series.values.last().copied()??);
-            Some(format!("{}: {} to {}", series.label, metric.text(first), metric.text(end)))
+            Some(metric.ends(&series.label, first, end))
         })
         .collect();
     format!("{what} from exit level 0 to {last}. {}.", lines.join("; "))

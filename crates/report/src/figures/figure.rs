@@ -16,7 +16,7 @@ const COLUMNS: usize = 3;
 /// The height of a row of the legend.
 const LEGEND_ROW: f64 = 24.0;
 /// The width of a legend's line.
-const LEGEND_LINE: f64 = 34.0;
+pub const LEGEND_LINE: f64 = 34.0;
 
 /// One figure: panels that share a legend.
 #[derive(Debug, Clone)]

@@ -128,7 +128,7 @@ fn alt(curves: &[Curve], metric: Metric) -> String {
     };
     let ends = curves.iter().filter_map(|curve| {
         let (first, last) = (curve.points.first()?, curve.points.last()?);
-        Some(format!("{}: {} to {}", curve.label, metric.text(first.y), metric.text(last.y)))
+        Some(metric.ends(&curve.label, first.y, last.y))
     });
     format!("{what} from the fewest to the most parameters. {}.", ends.collect::<Vec<_>>().join("; "))
 }

@@ -2,100 +2,61 @@
 //! the numbers behind them.
 
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json, to_value};
 use svg::Document;
 
-use super::figure::Figure;
-use super::frame::{Axes, BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH};
-use super::panel::{self, Content, Medium, Panel};
+use super::figure::{Figure, LEGEND_LINE};
+use super::frame::{BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH};
+use super::panel::{self, Medium, Panel};
 use super::style::Style;
-use crate::setting::Metric;
 
-/// The width of a legend's line.
-const LEGEND_LINE: f64 = 34.0;
-
+/// What a template gets: the lines of the legend and the panels as SVG, the panels with their numbers. `panels` are those of
+/// the page's measures where the figure has any, else all; `more` are the others.
 impl Serialize for Figure {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let switched = self.panels.iter().any(|panel| panel.metric.is_some());
         let (panels, more): (Vec<&Panel>, Vec<&Panel>) =
             self.panels.iter().partition(|panel| !switched || panel.metric.is_some());
-        let part = FigurePart {
-            stem: &self.stem,
-            title: &self.title,
-            caption: &self.caption,
-            legend: self.legend.iter().map(|(style, label)| LegendPart::new(style, label)).collect(),
-            panels: panels.into_iter().map(PanelPart::new).collect(),
-            more: more.into_iter().map(PanelPart::new).collect(),
-        };
-        part.serialize(to)
+        let parts = |panels: Vec<&Panel>| panels.into_iter().map(part).collect::<Result<Vec<_>, _>>();
+        let legend = self.legend.iter();
+        let legend: Vec<Value> =
+            legend.map(|(style, label)| json!({ "line": line(style), "label": label })).collect();
+        let whole = json!({
+            "stem": self.stem, "title": self.title, "caption": self.caption, "legend": legend,
+            "panels": parts(panels).map_err(serde::ser::Error::custom)?,
+            "more": parts(more).map_err(serde::ser::Error::custom)?,
+        });
+        whole.serialize(to)
     }
 }
 
-#[derive(Serialize)]
-struct FigurePart<'a> {
-    stem: &'a str,
-    title: &'a str,
-    caption: &'a str,
-    legend: Vec<LegendPart<'a>>,
-    /// Those of the page's measures where the figure has any, else all.
-    panels: Vec<PanelPart<'a>>,
-    /// The others.
-    more: Vec<PanelPart<'a>>,
+/// The line that stands for a method, as an SVG.
+fn line(style: &Style) -> String {
+    let line = Document::new()
+        .set("viewBox", (0, 0, LEGEND_LINE, 14))
+        .set("width", LEGEND_LINE)
+        .set("height", 14)
+        .set("aria-hidden", "true");
+    line.add(panel::legend_line(style, 0.0, 7.0, LEGEND_LINE)).to_string()
 }
 
-/// A method, and the line that stands for it, as an SVG.
-#[derive(Serialize)]
-struct LegendPart<'a> {
-    line: String,
-    label: &'a str,
-}
-
-/// A panel as an SVG, with its numbers.
-#[derive(Serialize)]
-struct PanelPart<'a> {
-    metric: Option<Metric>,
-    svg: String,
-    numbers: Numbers<'a>,
-}
-
-/// What a panel shows, in numbers, and where it shows them.
-#[derive(Serialize)]
-struct Numbers<'a> {
-    #[serde(flatten)]
-    axes: &'a Axes,
-    /// The least and the greatest value of the axes.
-    x: (f64, f64),
-    y: (f64, f64),
-    /// The plot's borders in the SVG: left, right, top, bottom.
-    plot: [f64; 4],
-    #[serde(flatten)]
-    content: &'a Content,
-}
-
-impl<'a> LegendPart<'a> {
-    fn new(style: &Style, label: &'a str) -> Self {
-        let line = Document::new()
-            .set("viewBox", (0, 0, LEGEND_LINE, 14))
-            .set("width", LEGEND_LINE)
-            .set("height", 14)
-            .set("aria-hidden", "true")
-            .add(panel::legend_line(style, 0.0, 7.0, LEGEND_LINE));
-        Self { line: line.to_string(), label }
+/// A panel as an SVG, with what it shows in numbers, and where it shows them: the ends of its axes, and the plot's
+/// borders in the SVG (left, right, top, bottom).
+fn part(panel: &Panel) -> Result<Value, serde_json::Error> {
+    let svg = Document::new()
+        .set("viewBox", (0, 0, WIDTH, HEIGHT))
+        .set("class", "panel")
+        .set("role", "img")
+        .set("aria-label", panel.alt.as_str())
+        .add(panel.draw(Medium::Page));
+    let frame = panel.frame();
+    let mut numbers = to_value(&panel.axes)?;
+    let places = json!({ "x": frame.x, "y": frame.y, "plot": [LEFT, RIGHT, frame.top(), BOTTOM] });
+    for more in [places, to_value(&panel.content)?] {
+        let all = numbers.as_object_mut().zip(more.as_object());
+        all.into_iter().for_each(|(all, more)| all.extend(more.clone()));
     }
-}
-
-impl<'a> PanelPart<'a> {
-    fn new(panel: &'a Panel) -> Self {
-        let svg = Document::new()
-            .set("viewBox", (0, 0, WIDTH, HEIGHT))
-            .set("class", "panel")
-            .set("role", "img")
-            .set("aria-label", panel.alt.as_str())
-            .add(panel.draw(Medium::Page));
-        let frame = panel.frame();
-        let plot = [LEFT, RIGHT, frame.top(), BOTTOM];
-        let numbers = Numbers { axes: &panel.axes, x: frame.x, y: frame.y, plot, content: &panel.content };
-        Self { metric: panel.metric, svg: svg.to_string(), numbers }
-    }
+    Ok(json!({ "metric": panel.metric, "svg": svg.to_string(), "numbers": numbers }))
 }
 
 #[cfg(test)]
