@@ -71,6 +71,23 @@ pub enum CaptureError {
         /// The model's context.
         context: usize,
     },
+    /// More shards than sums can have.
+    #[error("--moments takes at most {most} shards, and --shard names {count}")]
+    MomentShards {
+        /// What was asked for.
+        count: usize,
+        /// The most.
+        most: usize,
+    },
+    /// The targets' level is left out.
+    #[error("--moments needs the targets: --levels must end with {last}, the last level")]
+    MomentLevels {
+        /// K.
+        last: usize,
+    },
+    /// Nothing would be written.
+    #[error("--no-states leaves nothing to write; give --moments too")]
+    NoOutput,
     /// Positions are asked for where the input has them.
     #[error("--samples has a position in each line; leave out --positions, or give --text or --sentences")]
     PositionsOfSamples,

@@ -23,6 +23,7 @@ mod batches;
 mod chunks;
 mod config;
 mod error;
+mod moments;
 mod output;
 mod plan;
 pub mod positions;

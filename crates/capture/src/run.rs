@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,12 +14,14 @@ use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::{self, Choice, Place};
 use onejump_models::tf32;
 use onejump_models::transformer::{Outline, Transformer};
+use onejump_store::moments::{Leaves, Sums};
 use onejump_store::part::{PartRows, write_part};
 use tch::Device;
 
 use crate::CaptureError;
 use crate::chunks;
 use crate::config::{Batching, Config, Input};
+use crate::moments::MomentsOutput;
 use crate::output::Output;
 use crate::plan::{Plan, Work};
 use crate::positions::Positions;
@@ -31,8 +34,8 @@ use crate::workers::{self, Workers};
 /// to read at full speed.
 pub const TARGET_PART_BYTES: usize = 64 << 20;
 
-/// What a capture did; `Display` says it in one or two lines.
-#[derive(Debug, Clone, Copy)]
+/// What a capture did; `Display` says it in a few lines.
+#[derive(Debug, Clone)]
 pub struct Captured {
     /// Samples in the whole folder.
     pub samples: usize,
@@ -48,6 +51,8 @@ pub struct Captured {
     pub elapsed: Duration,
     /// How much of it the model took alone, where that is known: with batches out of several parts.
     pub computing: Option<Computing>,
+    /// The files of sums, where those over all samples are there.
+    pub moments: Vec<PathBuf>,
 }
 
 impl fmt::Display for Captured {
@@ -71,6 +76,9 @@ impl fmt::Display for Captured {
                 )?;
             }
         }
+        for path in &self.moments {
+            write!(f, "\n  sums over all samples: {}", path.display())?;
+        }
         Ok(())
     }
 }
@@ -83,11 +91,11 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
     let mut prepared = Prepared::new(config, observer)?;
     prepared.plan.check_memory(prepared.place)?;
     let inputs = prepared.inputs(config)?;
-    let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
+    let outputs = Outputs::open(config, inputs, &prepared)?;
     let (texts, per_part) = (prepared.texts().is_some(), prepared.samples_per_part);
     let mut todo = Vec::new();
     for (part, rows) in rows::groups(&prepared.set.sequences, per_part).into_iter().enumerate() {
-        if config.shard.has(part, prepared.batching.parts) && output.needs_part(part)? {
+        if outputs.needs_part(part)? {
             todo.push((part, rows));
         }
     }
@@ -99,30 +107,88 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
         let meter = observer.begin(Task { name: "capture", unit: "samples", total: waiting as u64 });
         let started = Instant::now();
-        let write = |part: usize, rows: PartRows| {
-            let (path, hidden_size) = (output.part_path(part), prepared.outline.hidden_size);
-            write_part(&path, &rows, hidden_size, config.store_dtype)
-                .map_err(|error| output.explained(error))?;
-            output.add_part(part, rows.sample_ids.len())
-        };
-        bytes = if prepared.batching.parts > 1 {
+        let write = |part: usize, rows: PartRows| outputs.write(part, rows);
+        let written = if prepared.batching.parts > 1 {
             let wanted: Vec<usize> = todo.iter().map(|(part, _)| *part).collect();
             let pieces = prepared.pieces(&wanted);
-            let streamed = stream::run(&model.with_padding(true), &pieces, &write, &*meter, observer)?;
-            computing = Some(streamed.computing);
-            streamed.bytes
+            let streamed = stream::run(&model.with_padding(true), &pieces, &write, &*meter, observer);
+            streamed.map(|streamed| {
+                computing = Some(streamed.computing);
+                streamed.bytes
+            })
         } else {
             let workers = Workers::new(&model, &prepared.levels)?;
             let parts = todo.into_iter().map(|(part, rows)| {
                 observer.check()?;
                 Ok((part, workers.compute_part(rows, prepared.batching.tokens, &*meter)?))
             });
-            pipeline(parts, |(part, states)| write(part, states.into_rows(texts)))?
+            pipeline(parts, |(part, states)| write(part, states.into_rows(texts)))
         };
+        bytes = outputs.saved(written)?;
         elapsed = started.elapsed();
     }
-    let (samples, parts) = (prepared.count, output.parts_total());
-    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed, computing })
+    let (samples, parts) = (prepared.count, prepared.parts_total());
+    let moments = outputs.moments.as_ref().map(MomentsOutput::finished).unwrap_or_default();
+    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed, computing, moments })
+}
+
+/// What a shard writes: parts of states, sums, or both.
+struct Outputs<'a> {
+    config: &'a Config,
+    hidden_size: usize,
+    /// Parts that are computed together.
+    together: usize,
+    states: Option<Output>,
+    moments: Option<MomentsOutput>,
+}
+
+impl<'a> Outputs<'a> {
+    fn open(config: &'a Config, inputs: CaptureInputs, prepared: &Prepared) -> Result<Self, CaptureError> {
+        let Prepared { outline, samples_per_part, batching, .. } = prepared;
+        let leaves = Leaves { parts: prepared.parts_total(), together: batching.parts };
+        let moments = || MomentsOutput::open(&config.out, &config.moments, &inputs, leaves, config.shard);
+        let moments = if config.moments.is_empty() { None } else { Some(moments()?) };
+        let states = || Output::open(&config.out, inputs, *samples_per_part, config.shard);
+        let states = if config.states { Some(states()?) } else { None };
+        Ok(Self { config, hidden_size: outline.hidden_size, together: batching.parts, states, moments })
+    }
+
+    /// Whether a part is one of the shard's, and is not written.
+    fn needs_part(&self, part: usize) -> Result<bool, CaptureError> {
+        let own = match &self.moments {
+            Some(moments) => moments.has(part),
+            None => self.config.shard.has(part, self.together),
+        };
+        let summed = self.moments.as_ref().is_none_or(|moments| !moments.lacks(part));
+        Ok(own && (!summed || self.needs_states(part)?))
+    }
+
+    fn needs_states(&self, part: usize) -> Result<bool, CaptureError> {
+        self.states.as_ref().map_or(Ok(false), |output| output.needs_part(part))
+    }
+
+    /// Writes a part; how many bytes its file has.
+    fn write(&self, part: usize, rows: PartRows) -> Result<u64, CaptureError> {
+        let mut bytes = 0;
+        // Where only the sums lack a part, its file is not written again.
+        if let Some(output) = &self.states
+            && (self.moments.is_none() || output.needs_part(part)?)
+        {
+            write_part(&output.part_path(part), &rows, self.hidden_size, self.config.store_dtype)
+                .map_err(|error| output.explained(error))?;
+            bytes = output.add_part(part, rows.sample_ids.len())?;
+        }
+        if let Some(moments) = &self.moments {
+            moments.add(part, rows)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Saves what was added up, also where the capture was stopped or failed.
+    fn saved(&self, written: Result<u64, CaptureError>) -> Result<u64, CaptureError> {
+        let saved = self.moments.as_ref().map_or(Ok(()), MomentsOutput::save);
+        written.and_then(|bytes| saved.map(|()| bytes))
+    }
 }
 
 /// Writes each part while the next one is computed, and adds up the bytes. When computing a part fails, the parts
@@ -225,10 +291,17 @@ impl Prepared {
             tokens: groups.iter().flatten().map(|rows| rows.tokens()).sum(),
             tokens_at_once: workers::tokens_at_once(place.device, &groups, batching.tokens),
             part_bytes: row_bytes * per_batch.min(count),
-            store_value_bytes: config.store_dtype.bytes(),
+            store_value_bytes: if config.states { config.store_dtype.bytes() } else { 0 },
+            moment_bytes: config.moments.len() as u64
+                * Sums::bytes(outline.hidden_size, levels.len().saturating_sub(1)),
         };
         let plan = Plan::new(&outline, place, work);
         Ok(Self { place, checkpoint, outline, levels, set, count, samples_per_part, batching, plan })
+    }
+
+    /// Parts in all.
+    fn parts_total(&self) -> usize {
+        self.count.div_ceil(self.samples_per_part)
     }
 
     /// What the threads that batch out of several parts work on.

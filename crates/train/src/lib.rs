@@ -51,6 +51,7 @@ mod config;
 mod error;
 mod few_samples;
 mod files;
+mod from_moments;
 mod inputs;
 mod job;
 mod joint;
