@@ -85,6 +85,12 @@ pub enum CaptureError {
         /// K.
         last: usize,
     },
+    /// States have every n-th part in a shard, and sums consecutive ones.
+    #[error(
+        "--moments beside states takes one shard; give --no-states for sums in shards, and capture the states by another \
+         command"
+    )]
+    ShardsOfBoth,
     /// Nothing would be written.
     #[error("--no-states leaves nothing to write; give --moments too")]
     NoOutput,
@@ -108,6 +114,15 @@ pub enum CaptureError {
     #[error("{} has no usable line", path.display())]
     NoSamples {
         /// The file.
+        path: PathBuf,
+    },
+    /// The input is not what it was when it was first read.
+    #[error(
+        "{} was changed while it was captured; what is written is of the texts as they were: remove it or choose another --out",
+        path.display()
+    )]
+    InputChanged {
+        /// The file or files.
         path: PathBuf,
     },
     /// The model's tokenizer failed.

@@ -19,6 +19,7 @@
 //!
 //! This crate knows nothing of shortcuts: it stores what the model computes.
 
+mod ahead;
 mod batches;
 mod chunks;
 mod config;
@@ -31,7 +32,9 @@ mod rows;
 mod run;
 pub mod samples;
 mod sampling;
+mod source;
 mod stream;
+mod survey;
 mod text;
 pub mod texts;
 mod workers;

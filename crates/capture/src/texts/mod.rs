@@ -8,13 +8,16 @@ mod lines;
 mod table;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 pub use column::DEFAULT_COLUMN;
 pub(crate) use text::Text;
 
 use crate::CaptureError;
-use files::{Format, TextFile};
+use files::Format;
+pub(crate) use files::TextFile;
 
 /// Which texts to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,24 +54,44 @@ impl TextInput {
     /// an empty one.
     ///
     /// # Errors
-    /// [`CaptureError`] if a path has no such file. Other errors come where the texts are read.
-    pub(crate) fn texts(&self) -> Result<impl Iterator<Item = Result<Text, CaptureError>>, CaptureError> {
-        let files = files::find(&self.paths)?;
-        Ok(files.into_iter().flat_map(|file| match self.texts_of(file) {
+    /// [`CaptureError`] if a path has no such file. Other errors come where the texts are read. `read` counts the bytes.
+    pub(crate) fn texts(
+        &self,
+        read: &Arc<AtomicU64>,
+    ) -> Result<impl Iterator<Item = Result<Text, CaptureError>>, CaptureError> {
+        let read = Arc::clone(read);
+        Ok(self.files()?.into_iter().flat_map(move |file| match self.texts_of(file, &read) {
             Ok(texts) => texts,
             Err(error) => Box::new(std::iter::once(Err(error))),
         }))
     }
 
-    fn texts_of(&self, file: TextFile) -> Result<Texts, CaptureError> {
+    /// The files in that order.
+    pub(crate) fn files(&self) -> Result<Vec<TextFile>, CaptureError> {
+        files::find(&self.paths)
+    }
+
+    fn texts_of(&self, file: TextFile, read: &Arc<AtomicU64>) -> Result<Texts, CaptureError> {
         let column = &self.column;
         Ok(match file.format {
-            Format::Text if self.whole_files => Box::new(std::iter::once(lines::whole(&file))),
-            Format::Text => Box::new(lines::Lines::open(&file)?),
-            Format::JsonLines => Box::new(json::texts(lines::Lines::open(&file)?, column.clone())),
-            Format::Parquet => Box::new(table::texts(file.path, column)?),
+            Format::Text if self.whole_files => Box::new(std::iter::once(lines::whole(&file, read))),
+            Format::Text => Box::new(lines::Lines::open(&file, read)?),
+            Format::JsonLines => Box::new(json::texts(lines::Lines::open(&file, read)?, column.clone())),
+            Format::Parquet => Box::new(table::texts(file.path, column, read)?),
         })
     }
+}
+
+/// The lines of a file of text, which lies at `place` and is called `path`; `read` counts its bytes.
+///
+/// # Errors
+/// [`CaptureError`] if it cannot be read, or is no text of UTF-8.
+pub(crate) fn lines(
+    path: &Path,
+    place: &Path,
+    read: &Arc<AtomicU64>,
+) -> Result<impl Iterator<Item = Result<Text, CaptureError>>, CaptureError> {
+    lines::Lines::at(path, TextFile::plain(place).reader(read)?)
 }
 
 type Texts = Box<dyn Iterator<Item = Result<Text, CaptureError>>>;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array, LargeStringArray, RecordBatch};
 use arrow::compute::cast;
@@ -26,8 +27,11 @@ const ROWS: usize = 512;
 pub(super) fn texts(
     path: PathBuf,
     column: &str,
+    read: &AtomicU64,
 ) -> Result<impl Iterator<Item = Result<Text, CaptureError>> + use<>, CaptureError> {
     let file = File::open(&path).map_err(FileError::reading(&path))?;
+    // Columns are read here and there in the file; it counts as a whole.
+    read.fetch_add(file.metadata().map_err(FileError::reading(&path))?.len(), Ordering::Relaxed);
     let builder = guarded(&path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
     let schema = builder.schema().clone();
     let refused = |reason: String| Place::File.wrong(&path, reason);
