@@ -36,6 +36,8 @@ pub struct Plan {
     pub moment_bytes: u64,
     /// Bytes of the states before compression: an upper bound for the parts.
     pub state_bytes: u64,
+    /// Samples in all.
+    pub samples: usize,
     /// Tokens up to the sampled ones.
     pub tokens: u64,
     /// Seconds for all of them, estimated from a short matrix product; none where only sizes were asked for.
@@ -69,6 +71,7 @@ impl Plan {
             working_bytes: (PROCESS + activations + 3 * work.part_bytes) as u64,
             moment_bytes: work.moment_bytes,
             state_bytes: (values * work.store_value_bytes) as u64,
+            samples: work.samples,
             tokens: work.tokens as u64,
             seconds: None,
         }
@@ -124,7 +127,11 @@ impl std::fmt::Display for Plan {
         }
         write!(f, "states, uncompressed  {:>10}", gigabytes(self.state_bytes))?;
         if let Some(seconds) = self.seconds {
-            write!(f, "\ntokens                {:>10}\ntime, about           {seconds:>8.0} s", self.tokens)?;
+            write!(
+                f,
+                "\nsamples               {:>10}\ntokens                {:>10}\ntime, about           {seconds:>8.0} s",
+                self.samples, self.tokens
+            )?;
         }
         Ok(())
     }

@@ -25,7 +25,8 @@ mod tests {
     fn read_bytes(bytes: &[u8]) -> Result<String, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        let lines = crate::texts::lines(file.path(), file.path(), &Arc::default());
+        let read = Arc::default();
+        let lines = crate::texts::lines(file.path(), file.path(), &read);
         let lines = lines.and_then(|lines| lines.map(|line| Ok(line?.text)).collect::<Result<Vec<_>, _>>());
         lines.map(|lines| lines.join("\n")).map_err(|error| error.to_string())
     }
