@@ -263,6 +263,51 @@ fn long_texts_are_cut_and_each_piece_begins_alike() {
     assert!(said.contains("takes 2 to 64 tokens"), "{said}");
 }
 
+/// In every form, of several turns, by the template alone: no special token comes twice.
+#[test]
+fn conversations_go_through_the_template() {
+    let bench = Bench::new([Some("<s>"), Some("</s>")]);
+    let template = "{% for m in messages %}<s> {{ m.content }}{% if m.role == 'assistant' %} quick{% endif %} </s> {% endfor %}";
+    fs::write(bench.model.path().join("chat_template.jinja"), template).unwrap();
+    let lines = concat!(
+        r#"{"messages": [{"role": "user", "content": "the fox"}]}"#,
+        "\n",
+        r#"{"conversations": [{"from": "human", "value": "fox"}, {"from": "gpt", "value": "the"}]}"#,
+        "\n",
+        r#"{"messages": []}"#,
+        "\n",
+        r#"{"text": "fox"}"#,
+        "\n"
+    );
+    let captured = bench.capture("lines", &["--text", &bench.text("chat.jsonl", lines)]);
+    assert_eq!(captured.ids(), [&[1, 3, 5, 2][..], &[1, 5, 2, 1, 3, 4, 2], &[1, 5, 2]]);
+    // The file of pyarrow has the first one.
+    let table = bench.capture("table", &["--text", &case("chat.parquet")]);
+    assert_eq!(table.ids(), [[1, 3, 5, 2]]);
+    let cut =
+        bench.capture("cut", &["--text", &case("chat.jsonl"), "--column", "messages", "--chunk-tokens", "3"]);
+    assert_eq!(cut.ids(), [&[1, 3, 5][..], &[1, 2]]);
+    let elf = r#"{"messages": [{"role": "elf", "content": "the fox"}]}"#;
+    let said = bench.refusal(&["--text", &bench.text("elf.jsonl", elf)]);
+    assert!(said.contains("line 1: column 'messages' has a turn of 'elf'"), "{said}");
+}
+
+/// What is read twice must be the same twice, and a pipe can be read once.
+#[test]
+fn sentences_may_come_through_a_pipe() {
+    let bench = Bench::new([None, None]);
+    let file = bench.capture("file", &["--sentences", &case("plain.txt")]);
+    let pipe = bench.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::write(pipe, fs::read(case("plain.txt")).unwrap()).unwrap()
+    });
+    let piped = bench.capture("piped", &["--sentences", &pipe.display().to_string()]);
+    writer.join().unwrap();
+    assert!(fs::read(file.part()).unwrap() == fs::read(piped.part()).unwrap());
+}
+
 #[test]
 fn some_levels_alone_are_stored_and_who_needs_more_says_so() {
     let bench = Bench::new([None, None]);
@@ -307,8 +352,8 @@ fn what_is_no_text_is_named_with_its_place_and_the_way_out() {
     for (path, words) in [
         (case("lines.jsonl"), &["lines.jsonl, line 1", "no column 'text'", "--column: id, body"][..]),
         (case("snappy.parquet"), &["snappy.parquet", "no column 'text'", "--column: id, body"]),
-        (case("chat.jsonl"), &["line 1", "chat messages in column 'messages'", "apply_chat_template"]),
-        (case("chat.parquet"), &["chat messages in column 'messages'", "apply_chat_template"]),
+        (case("chat.jsonl"), &["line 1", "column 'messages' is a conversation", "has no chat template"]),
+        (case("chat.parquet"), &["row 0", "column 'messages' is a conversation", "has no chat template"]),
         (file("empty"), &["no file of texts", ".jsonl", ".parquet"]),
         (bench.text("notes.md", "the fox"), &["notes.md", "no file of texts"]),
         (file("missing.txt"), &["cannot read", "missing.txt"]),

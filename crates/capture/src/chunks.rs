@@ -32,7 +32,7 @@ pub(crate) fn of_texts(
 ) -> Result<Made, CaptureError> {
     let mut made = Made::default();
     for ((text_id, text), encoding) in (start.text..).zip(batch).zip(encoded(batch, tokenizer)?) {
-        let Text { text, path, place } = text;
+        let Text { text, path, place, .. } = text;
         let before = made.sequences.len();
         let usable = !text.trim().is_empty();
         let pieces = if usable { sampling.pieces(text, &encoding, chunk_tokens)? } else { Vec::new() };

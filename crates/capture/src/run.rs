@@ -32,6 +32,7 @@ use crate::sampling::Sampling;
 use crate::source::Source;
 use crate::stream::{self, Computing, Pieces};
 use crate::survey::Survey;
+use crate::texts::Chat;
 use crate::workers::{self, Workers};
 
 /// About how many bytes of uncompressed states a part has: few enough to compute again after an interruption, enough
@@ -259,7 +260,10 @@ fn source(config: &Config, checkpoint: &Checkpoint, outline: &Outline) -> Result
     };
     match &config.input {
         Input::Sentences(path) => Source::sentences(path, checkpoint.tokenizer()?, sampling),
-        Input::Texts(texts) => Source::texts(texts.clone(), checkpoint.tokenizer()?, sampling),
+        Input::Texts(texts) => {
+            let chat = Chat::new(checkpoint.chat_template().map_err(|error| error.to_string()));
+            Source::texts(texts.clone(), chat, checkpoint.tokenizer()?, sampling)
+        }
         Input::Samples(path) => Source::samples(path, sampling),
     }
 }

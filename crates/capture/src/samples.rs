@@ -96,7 +96,7 @@ pub(crate) fn of_sentences(
 ) -> Result<Made, CaptureError> {
     let mut made = Made::default();
     for ((text_id, text), encoding) in (start.text..).zip(batch).zip(encoded(batch, tokenizer)?) {
-        let Text { text: line, path, place } = text;
+        let Text { text: line, path, place, .. } = text;
         let (mut token_ids, has_bos) = sampling.tokens(&encoding)?;
         if token_ids.len() > sampling.context {
             token_ids.truncate(sampling.context);
@@ -121,13 +121,18 @@ pub(crate) fn of_sentences(
     Ok(made)
 }
 
-/// Texts as the tokenizer encodes them, on several threads.
+/// Texts as the tokenizer encodes them, on several threads: with the special tokens around them, unless a template has put
+/// them.
 pub(crate) fn encoded(batch: &[Text], tokenizer: &Tokenizer) -> Result<Vec<Encoding>, CaptureError> {
-    let texts: Vec<&str> = batch.iter().map(|text| text.text.as_str()).collect();
-    tokenizer.encode_batch(texts, true).map_err(|error| {
-        let path = batch.first().map(|text| text.path.clone()).unwrap_or_default();
-        CaptureError::Tokenizer { path, reason: error.to_string() }
-    })
+    let mut encodings = Vec::with_capacity(batch.len());
+    for alike in batch.chunk_by(|one, next| one.templated == next.templated) {
+        let texts: Vec<&str> = alike.iter().map(|text| text.text.as_str()).collect();
+        let encoded = tokenizer.encode_batch(texts, !alike[0].templated).map_err(|error| {
+            CaptureError::Tokenizer { path: alike[0].path.clone(), reason: error.to_string() }
+        });
+        encodings.extend(encoded?);
+    }
+    Ok(encodings)
 }
 
 /// One line of a `--samples` file.
@@ -142,7 +147,7 @@ struct Line {
 pub(crate) fn of_json_lines(batch: &[Text], sampling: &Sampling, start: Start) -> Result<Made, CaptureError> {
     let (vocab_size, context) = (sampling.vocab_size, sampling.context);
     let mut made = Made::default();
-    for (text_id, Text { text: line, path, place }) in (start.text..).zip(batch) {
+    for (text_id, Text { text: line, path, place, .. }) in (start.text..).zip(batch) {
         let wrong = |reason: String| place.wrong(path, reason);
         if line.trim().is_empty() {
             made.skipped += 1;

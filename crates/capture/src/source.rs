@@ -14,7 +14,7 @@ use crate::CaptureError;
 use crate::chunks;
 use crate::samples::{self, Sequence};
 use crate::sampling::Sampling;
-use crate::texts::{Text, TextInput};
+use crate::texts::{Chat, Text, TextInput};
 
 /// Texts that are read and tokenised together, at most: enough for every thread to have some.
 pub(crate) const BATCH_TEXTS: usize = 1024;
@@ -37,7 +37,7 @@ enum Kind {
     /// A line of JSON with exact ids.
     Samples(Lines),
     /// A text of any length, which is cut into chunks of so many tokens at most.
-    Texts { input: TextInput, tokenizer: Box<Tokenizer>, chunk_tokens: usize },
+    Texts { input: TextInput, chat: Chat, tokenizer: Box<Tokenizer>, chunk_tokens: usize },
 }
 
 /// A file of lines that can be read again, also where it was a pipe.
@@ -91,9 +91,14 @@ impl Source {
     ///
     /// # Errors
     /// [`CaptureError::ChunkTokens`] if chunks are longer than the context.
-    pub fn texts(input: TextInput, tokenizer: Tokenizer, sampling: Sampling) -> Result<Self, CaptureError> {
+    pub fn texts(
+        input: TextInput,
+        chat: Chat,
+        tokenizer: Tokenizer,
+        sampling: Sampling,
+    ) -> Result<Self, CaptureError> {
         let chunk_tokens = chunks::chunk_tokens(&input, sampling.context)?;
-        Ok(Self::of(Kind::Texts { input, tokenizer: Box::new(tokenizer), chunk_tokens }, sampling))
+        Ok(Self::of(Kind::Texts { input, chat, tokenizer: Box::new(tokenizer), chunk_tokens }, sampling))
     }
 
     fn of(kind: Kind, sampling: Sampling) -> Self {
@@ -138,7 +143,7 @@ impl Source {
             Kind::Sentences(lines, _) | Kind::Samples(lines) => {
                 Box::new(crate::texts::lines(&lines.path, lines.place(), &self.read)?)
             }
-            Kind::Texts { input, .. } => Box::new(input.texts(&self.read)?),
+            Kind::Texts { input, chat, .. } => Box::new(input.texts(chat, &self.read)?),
         };
         let mut texts = texts.take(self.sampling.limit.unwrap_or(usize::MAX));
         Ok(std::iter::from_fn(move || {

@@ -58,7 +58,7 @@ impl Lines {
     /// A text of these bytes, which stand somewhere.
     fn text(&self, bytes: Vec<u8>, place: Place) -> Result<Text, CaptureError> {
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(Text { text, path: self.path.clone(), place }),
+            Ok(text) => Ok(Text { text, templated: false, path: self.path.clone(), place }),
             Err(error) => Err(match self.odd {
                 Some(odd) => Place::File.wrong(&self.path, odd.to_string()),
                 None => {

@@ -1,6 +1,7 @@
 //! Texts out of the files that people have, one after another. No more of a file is in memory than a text, or a
 //! batch of a table's rows.
 
+mod chat;
 mod column;
 mod files;
 mod json;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+pub(crate) use chat::Chat;
 pub use column::DEFAULT_COLUMN;
 pub(crate) use text::Text;
 
@@ -51,16 +53,17 @@ impl TextInput {
     }
 
     /// Every text, in the order of the paths; the files of a folder by their paths. A table's row without a text is
-    /// an empty one.
+    /// an empty one. `chat` makes texts of conversations.
     ///
     /// # Errors
     /// [`CaptureError`] if a path has no such file. Other errors come where the texts are read. `read` counts the bytes.
     pub(crate) fn texts(
         &self,
+        chat: &Chat,
         read: &Arc<AtomicU64>,
     ) -> Result<impl Iterator<Item = Result<Text, CaptureError>>, CaptureError> {
-        let read = Arc::clone(read);
-        Ok(self.files()?.into_iter().flat_map(move |file| match self.texts_of(file, &read) {
+        let (chat, read) = (chat.clone(), Arc::clone(read));
+        Ok(self.files()?.into_iter().flat_map(move |file| match self.texts_of(file, &chat, &read) {
             Ok(texts) => texts,
             Err(error) => Box::new(std::iter::once(Err(error))),
         }))
@@ -71,13 +74,15 @@ impl TextInput {
         files::find(&self.paths)
     }
 
-    fn texts_of(&self, file: TextFile, read: &Arc<AtomicU64>) -> Result<Texts, CaptureError> {
+    fn texts_of(&self, file: TextFile, chat: &Chat, read: &Arc<AtomicU64>) -> Result<Texts, CaptureError> {
         let column = &self.column;
         Ok(match file.format {
             Format::Text if self.whole_files => Box::new(std::iter::once(lines::whole(&file, read))),
             Format::Text => Box::new(lines::Lines::open(&file, read)?),
-            Format::JsonLines => Box::new(json::texts(lines::Lines::open(&file, read)?, column.clone())),
-            Format::Parquet => Box::new(table::texts(file.path, column, read)?),
+            Format::JsonLines => {
+                Box::new(json::texts(lines::Lines::open(&file, read)?, column.clone(), chat.clone()))
+            }
+            Format::Parquet => Box::new(table::texts(file.path, column, chat.clone(), read)?),
         })
     }
 }
