@@ -22,10 +22,11 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Texts of any length: files, or folders of files, of text (.txt, a text a line), JSON lines (.jsonl; both also
-    /// with .gz or .zst behind) or Parquet (.parquet)
+    /// with .gz or .zst behind) or Parquet (.parquet); or data sets on the hub, owner/name[:split or path][@revision]
     #[arg(long, value_name = "PATH", num_args = 1.., group = "input")]
     pub text: Vec<PathBuf>,
-    /// The column of the texts in JSON lines and Parquet
+    /// The column of the texts in JSON lines and Parquet. Conversations (role and content, or from and value) go through the
+    /// model's chat template; messages and conversations are read without this option too
     #[arg(long, value_name = "NAME", default_value = DEFAULT_COLUMN)]
     pub column: String,
     /// Each file of text is one text, rather than a text a line

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use onejump_core::files::FileError;
 use onejump_core::observe::Stopped;
+use onejump_fetch::FetchError;
 use onejump_models::ModelError;
 use onejump_store::StoreError;
 
@@ -16,6 +17,9 @@ pub enum CaptureError {
     /// The checkpoint or the model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A data set on the hub.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// A part could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),

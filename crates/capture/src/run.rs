@@ -247,7 +247,12 @@ pub fn plan(config: &Config, observer: &dyn Observer) -> Result<Plan, CaptureErr
 }
 
 /// The input, of which nothing is read yet.
-fn source(config: &Config, checkpoint: &Checkpoint, outline: &Outline) -> Result<Source, CaptureError> {
+fn source(
+    config: &Config,
+    checkpoint: &Checkpoint,
+    outline: &Outline,
+    observer: &dyn Observer,
+) -> Result<Source, CaptureError> {
     let sampling = Sampling {
         seed: config.seed,
         positions: config.positions,
@@ -262,7 +267,7 @@ fn source(config: &Config, checkpoint: &Checkpoint, outline: &Outline) -> Result
         Input::Sentences(path) => Source::sentences(path, checkpoint.tokenizer()?, sampling),
         Input::Texts(texts) => {
             let chat = Chat::new(checkpoint.chat_template().map_err(|error| error.to_string()));
-            Source::texts(texts.clone(), chat, checkpoint.tokenizer()?, sampling)
+            Source::texts(texts.clone().brought(observer)?, chat, checkpoint.tokenizer()?, sampling)
         }
         Input::Samples(path) => Source::samples(path, sampling),
     }
@@ -294,7 +299,7 @@ impl Prepared {
         if let Some(&level) = levels.last().filter(|&&level| level > outline.blocks) {
             return Err(CaptureError::NoLevel { level, blocks: outline.blocks });
         }
-        let source = source(config, &checkpoint, &outline)?;
+        let source = source(config, &checkpoint, &outline, observer)?;
         let survey = Survey::of(&source, observer)?;
         let row_bytes = levels.len() * outline.hidden_size * size_of::<f32>();
         // Where a text has more rows than a part would hold, parts hold as many: it is then computed twice at most.

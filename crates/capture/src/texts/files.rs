@@ -40,7 +40,7 @@ pub(crate) struct TextFile {
 
 impl TextFile {
     /// The file of a path; none where its name does not say what it holds.
-    fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         let compressions = [(".gz", Compression::Gzip), (".zst", Compression::Zstandard)];
         let compressed =

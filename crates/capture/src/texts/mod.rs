@@ -17,6 +17,8 @@ pub(crate) use chat::Chat;
 pub use column::DEFAULT_COLUMN;
 pub(crate) use text::Text;
 
+use onejump_core::observe::Observer;
+
 use crate::CaptureError;
 use files::Format;
 pub(crate) use files::TextFile;
@@ -24,7 +26,8 @@ pub(crate) use files::TextFile;
 /// Which texts to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextInput {
-    /// Files and folders: of text, of JSON lines (both also compressed), and of Parquet.
+    /// Files and folders: of text, of JSON lines (both also compressed), and of Parquet. Or data sets on the hub:
+    /// `owner/name[:split or path][@revision]`.
     pub paths: Vec<PathBuf>,
     /// The column of the texts, in JSON lines and Parquet.
     pub column: String,
@@ -46,9 +49,25 @@ impl TextInput {
         }
     }
 
-    /// What the input is called: the names of the files and folders, without theirs.
+    /// The same with the files of data sets on the hub in place of their names, downloaded if they are not in the cache.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if the hub does not give them.
+    pub(crate) fn brought(self, observer: &dyn Observer) -> Result<Self, CaptureError> {
+        let mut paths = Vec::new();
+        for path in self.paths {
+            match on_hub(&path) {
+                Some(name) => paths.extend(onejump_fetch::dataset(name, observer)?),
+                None => paths.push(path),
+            }
+        }
+        Ok(Self { paths, ..self })
+    }
+
+    /// What the input is called: the names of the files and folders, without theirs, and of data sets.
     pub(crate) fn name(&self) -> String {
-        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = |path: &PathBuf| on_hub(path).map_or_else(|| file(path), str::to_owned);
         self.paths.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
@@ -97,6 +116,13 @@ pub(crate) fn lines(
     read: &Arc<AtomicU64>,
 ) -> Result<impl Iterator<Item = Result<Text, CaptureError>>, CaptureError> {
     lines::Lines::at(path, TextFile::plain(place).reader(read)?)
+}
+
+/// The name of a data set on the hub, if a path is none.
+fn on_hub(path: &Path) -> Option<&str> {
+    // A mistyped path of a file is not asked for on the hub.
+    let file = TextFile::of(path).is_some() && !path.to_string_lossy().contains(':');
+    path.to_str().filter(|name| !file && !path.exists() && onejump_fetch::is_dataset(name))
 }
 
 type Texts = Box<dyn Iterator<Item = Result<Text, CaptureError>>>;
