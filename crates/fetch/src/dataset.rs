@@ -174,6 +174,8 @@ mod tests {
     fn a_name_has_a_split_or_a_path_and_a_revision() {
         let named = |repository: &str, wanted: Option<&str>, revision: &str| {
             let id = Id { repository: repository.into(), revision: revision.into(), kind: Kind::Dataset };
+            let folder = hub::snapshot(&id).display().to_string();
+            assert!(folder.contains(&format!("datasets--{}/", repository.replace('/', "--"))), "{folder}");
             Some(Named { id, wanted: wanted.map(str::to_owned) })
         };
         assert_eq!(Named::parse("a/texts"), named("a/texts", None, "main"));

@@ -58,7 +58,11 @@ impl Id {
     }
 
     fn repo(&self) -> Repo {
-        Repo::with_revision(self.repository.clone(), RepoType::Model, self.revision.clone())
+        let kind = match self.kind {
+            Kind::Model => RepoType::Model,
+            Kind::Dataset => RepoType::Dataset,
+        };
+        Repo::with_revision(self.repository.clone(), kind, self.revision.clone())
     }
 }
 
