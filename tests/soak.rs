@@ -76,7 +76,9 @@ fn a_million_texts_take_no_more_memory_than_a_quarter_of_them() {
         println!("{texts:>8} {seconds:>8.1} {:>10.0} {megabytes:>8}", texts as f64 / seconds);
         memory.push(megabytes);
     }
-    assert!(memory[2] < memory[0] + memory[0] / 10 + 20, "{memory:?}");
+    // What the allocator keeps grows through the first ten of twenty parts, by 15 % when measured. If the texts were held,
+    // 600 MB would come on top.
+    assert!(memory[2] < memory[0] + memory[0] / 4, "{memory:?}");
     // The first kill comes when the first parts are there, and later ones in the middle of others.
     let parts = || fs::read_dir(folder.path().join("killed")).map_or(0, Iterator::count);
     let mut kills = 0;
@@ -97,7 +99,7 @@ fn a_million_texts_take_no_more_memory_than_a_quarter_of_them() {
     let Cost { megabytes, .. } =
         measure("onejump-capture", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
     println!("killed {kills} times, then continued: {megabytes} MB");
-    assert!(kills > 0 && megabytes < memory[2] + memory[2] / 10 + 20);
+    assert!(kills > 0 && megabytes < memory[2] + memory[2] / 4);
     succeed("onejump-store", &["verify", &path("killed")]);
     for entry in fs::read_dir(folder.path().join("hidden")).unwrap() {
         let name = entry.unwrap().file_name();

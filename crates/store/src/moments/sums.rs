@@ -157,7 +157,11 @@ mod tests {
             };
             matrix.fill(fill).unwrap();
             let mut rows = Vec::new();
-            matrix.rows(|values| Ok::<(), ()>(rows.extend_from_slice(values))).unwrap();
+            let take = |values: &[f64]| {
+                rows.extend_from_slice(values);
+                Ok::<(), ()>(())
+            };
+            matrix.rows(take).unwrap();
             assert!(rows.iter().enumerate().all(|(place, &value)| value == place as f64));
             matrix.mirror();
             for (row, column) in [(0, 0), (hidden / 2, hidden - 1), (hidden - 1, hidden / 3), (hidden - 1, 0)]
