@@ -10,11 +10,11 @@ use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::TrainError;
+use crate::card::{Source, file};
 use crate::closed_form::{self, with_norm_per_level};
 use crate::config::Config;
 use crate::levels::Sharing;
 use crate::moments::Moments;
-use crate::run::{Source, file};
 use crate::trained::{Set, TrainedMap, TrainedSet};
 
 /// Trains kinds, each with its rank or the default one.

@@ -46,6 +46,7 @@
 
 pub mod adam;
 mod axes;
+mod card;
 pub mod closed_form;
 mod config;
 mod error;

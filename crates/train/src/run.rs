@@ -1,17 +1,16 @@
 //! Training kinds of shortcuts on a folder of hidden states.
 
-use onejump_core::manifest::CaptureInputs;
 use onejump_core::observe::Observer;
-use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind, Solver};
+use onejump_core::shortcut::ShortcutKind;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
-use onejump_shortcuts::card::Card;
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::HiddenStates;
 use onejump_tensor::rows::values;
 
 use crate::TrainError;
+use crate::card::{Source, file};
 use crate::config::Config;
 use crate::from_moments;
 use crate::inputs;
@@ -20,7 +19,7 @@ use crate::joint;
 use crate::moments::TargetRows;
 use crate::one_jump;
 use crate::sets::{self, TOGETHER};
-use crate::trained::{Set, TrainedSet};
+use crate::trained::Set;
 
 /// Trains a kind on all samples of a folder, at every exit level.
 ///
@@ -115,47 +114,4 @@ fn train_one_jump(
     let mut file = file(config, &Source::of(hidden), rank, trained.into_set());
     file.card.adam = file.card.adam.map(|options| format!("{prefix}, {options}"));
     Ok(file)
-}
-
-/// What a card says of the samples.
-pub(crate) struct Source<'a> {
-    pub inputs: &'a CaptureInputs,
-    /// The hash that stands for them.
-    pub sha256: String,
-    /// Which of the captured ones.
-    pub samples: String,
-}
-
-impl<'a> Source<'a> {
-    fn of(hidden: &'a HiddenStates) -> Self {
-        let (sha256, samples) = (hidden.fingerprint(), hidden.selection().to_string());
-        Self { inputs: &hidden.manifest().inputs, sha256, samples }
-    }
-}
-
-/// A trained set with its card.
-pub(crate) fn file(config: &Config, source: &Source, rank: usize, trained: TrainedSet) -> ShortcutFile {
-    let options = config.adam.describe(trained.windows);
-    let Source { inputs, sha256, samples } = source;
-    let card = Card {
-        kind: config.kind,
-        model: inputs.model.clone(),
-        model_sha256: inputs.model_sha256.clone(),
-        hidden_sha256: sha256.clone(),
-        samples: samples.clone(),
-        target: config.target,
-        label: config.label.clone(),
-        hidden_size: inputs.hidden_size,
-        blocks: inputs.blocks,
-        rank: config.kind.low_rank().then_some(rank),
-        solver: config.solver,
-        seed: config.adam.seed,
-        ridge: config.ridge,
-        adam: (config.solver == Solver::Adam).then_some(options),
-        norm_eps: BATCH_NORM_EPS,
-        training_loss: trained.losses,
-        loss_curves: trained.curves,
-        choice: None,
-    };
-    ShortcutFile { card, maps: trained.maps }
 }
