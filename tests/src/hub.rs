@@ -17,7 +17,7 @@ pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 /// The files of a repository, by name.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
-/// A hub of a few files by repository. `tiny/closed` asks for the token `secret`.
+/// A hub of a few files by repository, a data set's named `datasets/owner/name`. `tiny/closed` asks for the token `secret`.
 pub struct Hub {
     /// Where it listens: what `HF_ENDPOINT` should be.
     pub endpoint: String,
@@ -81,7 +81,9 @@ fn answer(
         write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n")?;
         stream.write_all(body)
     };
-    let (repository, file) = match path.strip_prefix("/api/models/") {
+    // Repositories of data sets are those named `datasets/owner/name`, as in the addresses of their files.
+    let asked = path.strip_prefix("/api/models/").or(path.strip_prefix("/api/"));
+    let (repository, file) = match asked {
         Some(rest) => (rest.split("/revision/").next().unwrap(), None),
         None => path[1..].split_once("/resolve/main/").map(|(r, file)| (r, Some(file))).unwrap(),
     };

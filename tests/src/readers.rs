@@ -62,7 +62,7 @@ pub fn sentences(model: &Path, file: &Path) -> Outcome {
         bos: Bos::Auto,
         bos_id: checkpoint.bos_id(),
     };
-    samples::from_sentences(file, &tokenizer, sampling).map(drop).map_err(say)
+    samples::from_sentences(file, tokenizer, sampling).map(drop).map_err(say)
 }
 
 /// Configuration and tensors of a GGUF file, without a model around them.

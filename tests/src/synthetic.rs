@@ -2,6 +2,7 @@
 //! work counts.
 
 use std::fs;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use serde_json::json;
@@ -78,4 +79,37 @@ pub fn write_samples(path: &Path, sizes: Sizes, samples: usize) {
         text.push_str(&format!("{{\"input_ids\": {ids:?}, \"position\": {}}}\n", length - 1));
     }
     fs::write(path, text).unwrap();
+}
+
+/// Writes a tokenizer that knows a word for each token: `w17` is token 17.
+///
+/// # Panics
+/// If the file cannot be written.
+#[allow(clippy::unwrap_used)]
+pub fn write_tokenizer(folder: &Path, sizes: Sizes) {
+    let vocabulary: serde_json::Map<_, _> =
+        (0..sizes.vocabulary).map(|token| (format!("w{token}"), token.into())).collect();
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "w0"},
+    });
+    fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+}
+
+/// Writes `texts` lines of one to eight words that a tokenizer of [`write_tokenizer`] knows.
+///
+/// # Panics
+/// If the file cannot be written.
+#[allow(clippy::unwrap_used)]
+pub fn write_texts(path: &Path, sizes: Sizes, texts: usize) {
+    let mut file = BufWriter::new(fs::File::create(path).unwrap());
+    for text in 0..texts {
+        let token = |place: usize| ((text * 8 + place) as u32).wrapping_mul(2_654_435_769) >> 8;
+        let words: Vec<_> = (0..1 + text % 8)
+            .map(|place| format!("w{}", i64::from(token(place)) % sizes.vocabulary))
+            .collect();
+        writeln!(file, "{}", words.join(" ")).unwrap();
+    }
+    file.flush().unwrap();
 }

@@ -11,6 +11,7 @@ use onejump_capture::texts::{DEFAULT_COLUMN, TextInput};
 use onejump_capture::{CaptureError, Config, Input, Shard};
 use onejump_core::levels::Levels;
 use onejump_store::dtype::StoreDtype;
+use onejump_store::moments::Selected;
 
 /// Run a model over sentences and store the hidden states of sampled tokens, one of each sentence unless told, at every
 /// level, as Parquet parts with a manifest.
@@ -21,10 +22,11 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Texts of any length: files, or folders of files, of text (.txt, a text a line), JSON lines (.jsonl; both also
-    /// with .gz or .zst behind) or Parquet (.parquet)
+    /// with .gz or .zst behind) or Parquet (.parquet); or data sets on the hub, owner/name[:split or path][@revision]
     #[arg(long, value_name = "PATH", num_args = 1.., group = "input")]
     pub text: Vec<PathBuf>,
-    /// The column of the texts in JSON lines and Parquet
+    /// The column of the texts in JSON lines and Parquet. Conversations (role and content, or from and value) go through the
+    /// model's chat template; messages and conversations are read without this option too
     #[arg(long, value_name = "NAME", default_value = DEFAULT_COLUMN)]
     pub column: String,
     /// Each file of text is one text, rather than a text a line
@@ -66,6 +68,17 @@ pub struct Args {
     /// What the states are stored in: f32, f16, or bf16 (half the bytes, the range of f32)
     #[arg(long, default_value = "f32")]
     pub store_dtype: StoreDtype,
+    /// Write moments.safetensors beside the states: the sums that jtc, njtc, n-njtc, joint and joint-norms are fitted to in
+    /// closed form (onejump-train --moments), 16·K·H² bytes whatever the number of samples. Or the sums of other
+    /// selections, several with commas between them: all, no-position-0, normed (--target normed), normed-no-position-0
+    #[arg(
+        long, value_name = "SELECTION", num_args = 0..=1, require_equals = true, default_missing_value = "all",
+        value_delimiter = ','
+    )]
+    pub moments: Vec<Selected>,
+    /// Store no states, only --moments
+    #[arg(long)]
+    pub no_states: bool,
     /// cpu, cuda, cuda:N, auto (the first GPU where there is one), or cuda:all (a process and a shard for each GPU)
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -121,6 +134,9 @@ impl Args {
         if self.samples.is_some() && self.positions != Positions::ONE {
             return Err(CaptureError::PositionsOfSamples);
         }
+        if self.no_states && self.moments.is_empty() {
+            return Err(CaptureError::NoOutput);
+        }
         let input = match (self.sentences, self.samples) {
             (_, Some(path)) => Input::Samples(path),
             (Some(path), None) => Input::Sentences(path),
@@ -145,6 +161,8 @@ impl Args {
             device: self.device,
             dtype: self.dtype,
             store_dtype: self.store_dtype,
+            states: !self.no_states,
+            moments: self.moments,
             shard: self.shard,
             batch_tokens: self.batch_tokens,
             batch_parts: self.batch_parts.map(NonZeroUsize::get),

@@ -7,10 +7,10 @@ use crate::rows::Rows;
 ///
 /// Sequences of equal length side by side make attention efficient. Batches are not padded, so the grouping changes the
 /// states by rounding alone.
-pub(crate) fn by_length<'a>(rows: &[Rows<'a>], tokens: usize, share: usize) -> Vec<Vec<Rows<'a>>> {
+pub(crate) fn by_length(rows: &[Rows], tokens: usize, share: usize) -> Vec<Vec<Rows>> {
     let mut order = rows.to_vec();
-    order.sort_by_key(|rows| rows.tokens());
-    let total: usize = order.iter().map(|rows| rows.tokens()).sum();
+    order.sort_by_key(Rows::tokens);
+    let total: usize = order.iter().map(Rows::tokens).sum();
     let mut batches = vec![Vec::new(); total.div_ceil(tokens.max(1)).next_multiple_of(share)];
     let (count, mut before) = (batches.len(), 0);
     for rows in order {
@@ -33,27 +33,18 @@ pub(crate) fn numbers(batch: &[Rows]) -> impl Iterator<Item = usize> {
     batch.iter().flat_map(|rows| rows.numbers())
 }
 
-/// The most tokens that `threads` batches of one group of rows have together.
-pub(crate) fn tokens_at_once(groups: &[Vec<Rows>], tokens: usize, share: usize, threads: usize) -> usize {
-    let of_group = |rows: &Vec<Rows>| {
-        let length = |batch: &Vec<Rows>| batch.iter().map(|rows| rows.tokens()).sum();
-        let mut batches: Vec<usize> = by_length(rows, tokens, share).iter().map(length).collect();
-        batches.sort_unstable_by(|a, b| b.cmp(a));
-        batches.into_iter().take(threads).sum()
-    };
-    groups.iter().map(of_group).max().unwrap_or(0)
+/// About how many tokens `threads` batches have together, at most, where sequences have so many (longest first) and so many
+/// in all.
+pub(crate) fn tokens_at_once(longest: &[usize], all: usize, tokens: usize, threads: usize) -> usize {
+    let batches = longest.iter().copied().chain(std::iter::repeat(0)).take(threads);
+    batches.map(|longest| longest.max(tokens)).sum::<usize>().min(all)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::groups;
-    use crate::rows::tests::sequence;
+    use crate::rows::tests::{all, sequence};
     use crate::samples::Sequence;
-
-    fn all(sequences: &[Sequence]) -> Vec<Rows<'_>> {
-        groups(sequences, usize::MAX).concat()
-    }
 
     #[test]
     fn every_row_is_in_one_batch_and_batches_are_even() {
@@ -65,11 +56,11 @@ mod tests {
             .collect();
         let rows = all(&sequences);
         let batches = by_length(&rows, 1000, 8);
-        let tokens = |batch: &Vec<Rows>| batch.iter().map(|rows| rows.tokens()).sum::<usize>();
+        let tokens = |batch: &Vec<Rows>| batch.iter().map(Rows::tokens).sum::<usize>();
         assert_eq!(batches.len(), 16);
         let even = batches.iter().map(tokens).sum::<usize>() / batches.len();
         assert!(even <= 1000 && batches.iter().all(|batch| tokens(batch).abs_diff(even) <= 60));
-        assert!(batches.concat().is_sorted_by_key(|rows| rows.tokens()));
+        assert!(batches.concat().is_sorted_by_key(Rows::tokens));
         let mut numbers: Vec<usize> = batches.iter().flat_map(|batch| numbers(batch)).collect();
         numbers.sort_unstable();
         let count = batches.iter().map(|batch| row_count(batch)).sum();
@@ -90,9 +81,9 @@ mod tests {
 
     #[test]
     fn a_long_sequence_counts_whole() {
-        let sequences = [59_999, 3, 3, 29_999].map(|position| sequence(&[position]));
-        let at_once = |threads| tokens_at_once(&groups(&sequences, 3), 512, 8, threads);
-        assert_eq!([at_once(1), at_once(2), at_once(16)], [60_000, 60_008, 60_008]);
-        assert_eq!(tokens_at_once(&[], 512, 8, 2), 0);
+        let longest = [60_000, 30_000, 4, 4];
+        let at_once = |threads| tokens_at_once(&longest, 90_008, 512, threads);
+        assert_eq!([at_once(1), at_once(2), at_once(3), at_once(16)], [60_000, 90_000, 90_008, 90_008]);
+        assert_eq!(tokens_at_once(&[], 0, 512, 2), 0);
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use onejump_core::levels::Levels;
 use onejump_store::dtype::StoreDtype;
+use onejump_store::moments::Selected;
 use tch::Device;
 
 use crate::positions::Positions;
@@ -108,7 +109,12 @@ pub struct Config {
     pub dtype: String,
     /// How states are stored.
     pub store_dtype: StoreDtype,
-    /// Which parts to compute.
+    /// Whether the states are stored.
+    pub states: bool,
+    /// Which sums over the states are stored: all that a closed form needs, in a size that does not depend on the number
+    /// of samples.
+    pub moments: Vec<Selected>,
+    /// Which parts to compute. With sums, a shard has consecutive ones.
     pub shard: Shard,
     /// About how many tokens a batch has at most; without it, [`CPU_BATCH_TOKENS`], or for a GPU from [`GPU_BATCH_TOKENS`]
     /// to [`MOST_GPU_BATCH_TOKENS`].
@@ -134,6 +140,8 @@ impl Config {
             device: "auto".to_owned(),
             dtype: "f32".to_owned(),
             store_dtype: StoreDtype::F32,
+            states: true,
+            moments: Vec::new(),
             shard: Shard { index: 0, count: 1 },
             batch_tokens: None,
             batch_parts: None,

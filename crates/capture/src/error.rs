@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use onejump_core::files::FileError;
 use onejump_core::observe::Stopped;
+use onejump_fetch::FetchError;
 use onejump_models::ModelError;
 use onejump_store::StoreError;
 
@@ -16,6 +17,9 @@ pub enum CaptureError {
     /// The checkpoint or the model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A data set on the hub.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// A part could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,6 +75,29 @@ pub enum CaptureError {
         /// The model's context.
         context: usize,
     },
+    /// More shards than sums can have.
+    #[error("--moments takes at most {most} shards, and --shard names {count}")]
+    MomentShards {
+        /// What was asked for.
+        count: usize,
+        /// The most.
+        most: usize,
+    },
+    /// The targets' level is left out.
+    #[error("--moments needs the targets: --levels must end with {last}, the last level")]
+    MomentLevels {
+        /// K.
+        last: usize,
+    },
+    /// States have every n-th part in a shard, and sums consecutive ones.
+    #[error(
+        "--moments beside states takes one shard; give --no-states for sums in shards, and capture the states by another \
+         command"
+    )]
+    ShardsOfBoth,
+    /// Nothing would be written.
+    #[error("--no-states leaves nothing to write; give --moments too")]
+    NoOutput,
     /// Positions are asked for where the input has them.
     #[error("--samples has a position in each line; leave out --positions, or give --text or --sentences")]
     PositionsOfSamples,
@@ -91,6 +118,15 @@ pub enum CaptureError {
     #[error("{} has no usable line", path.display())]
     NoSamples {
         /// The file.
+        path: PathBuf,
+    },
+    /// The input is not what it was when it was first read.
+    #[error(
+        "{} was changed while it was captured; what is written is of the texts as they were: remove it or choose another --out",
+        path.display()
+    )]
+    InputChanged {
+        /// The file or files.
         path: PathBuf,
     },
     /// The model's tokenizer failed.

@@ -19,10 +19,12 @@
 //!
 //! This crate knows nothing of shortcuts: it stores what the model computes.
 
+mod ahead;
 mod batches;
 mod chunks;
 mod config;
 mod error;
+mod moments;
 mod output;
 mod plan;
 pub mod positions;
@@ -30,7 +32,9 @@ mod rows;
 mod run;
 pub mod samples;
 mod sampling;
+mod source;
 mod stream;
+mod survey;
 mod text;
 pub mod texts;
 mod workers;

@@ -32,8 +32,12 @@ pub struct Plan {
     pub weight_bytes: u64,
     /// About how many bytes the process, the batches and the part that is being filled take.
     pub working_bytes: u64,
+    /// Bytes of the sums, in memory and on the disk; none where there are none.
+    pub moment_bytes: u64,
     /// Bytes of the states before compression: an upper bound for the parts.
     pub state_bytes: u64,
+    /// Samples in all.
+    pub samples: usize,
     /// Tokens up to the sampled ones.
     pub tokens: u64,
     /// Seconds for all of them, estimated from a short matrix product; none where only sizes were asked for.
@@ -50,7 +54,9 @@ pub(crate) struct Work {
     /// Tokens of the batches that are computed at the same time: a long line makes one longer than it should be.
     pub tokens_at_once: usize,
     pub part_bytes: usize,
+    /// 0 where no states are stored.
     pub store_value_bytes: usize,
+    pub moment_bytes: u64,
 }
 
 impl Plan {
@@ -63,7 +69,9 @@ impl Plan {
             weight_bytes: outline.parameters * value_bytes as u64,
             // One part is in memory in batches while the part before it is there twice, in rows and encoded.
             working_bytes: (PROCESS + activations + 3 * work.part_bytes) as u64,
+            moment_bytes: work.moment_bytes,
             state_bytes: (values * work.store_value_bytes) as u64,
+            samples: work.samples,
             tokens: work.tokens as u64,
             seconds: None,
         }
@@ -94,7 +102,7 @@ impl Plan {
 
     /// Refuses what cannot fit, before anything is loaded.
     pub(crate) fn check_memory(&self, place: Place) -> Result<(), CaptureError> {
-        let needed = self.weight_bytes + self.working_bytes;
+        let needed = self.weight_bytes + self.working_bytes + self.moment_bytes;
         match memory::available() {
             Some(free) if place.device == Device::Cpu && needed > free => {
                 Err(CaptureError::Memory { needed, free })
@@ -113,9 +121,17 @@ impl std::fmt::Display for Plan {
         writeln!(f, "parameters            {:>10.1} M", self.parameters as f64 / 1e6)?;
         writeln!(f, "memory: weights       {:>10}", gigabytes(self.weight_bytes))?;
         writeln!(f, "memory: working       {:>10}", gigabytes(self.working_bytes))?;
+        if self.moment_bytes > 0 {
+            writeln!(f, "memory: moments       {:>10}", gigabytes(self.moment_bytes))?;
+            writeln!(f, "moments               {:>10}", gigabytes(self.moment_bytes))?;
+        }
         write!(f, "states, uncompressed  {:>10}", gigabytes(self.state_bytes))?;
         if let Some(seconds) = self.seconds {
-            write!(f, "\ntokens                {:>10}\ntime, about           {seconds:>8.0} s", self.tokens)?;
+            write!(
+                f,
+                "\nsamples               {:>10}\ntokens                {:>10}\ntime, about           {seconds:>8.0} s",
+                self.samples, self.tokens
+            )?;
         }
         Ok(())
     }
@@ -142,6 +158,7 @@ mod tests {
             tokens_at_once: 64,
             part_bytes: 1 << 20,
             store_value_bytes: 2,
+            moment_bytes: 0,
         };
         let plan = Plan::new(&outline, Place::CPU, work);
         assert_eq!(plan.state_bytes, 10 * 33 * 4096 * 2);

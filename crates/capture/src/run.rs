@@ -1,7 +1,10 @@
 //! A whole capture: part after part, each written as soon as it is computed.
 
 use std::fmt;
+use std::ops::Range;
 use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,26 +16,31 @@ use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::{self, Choice, Place};
 use onejump_models::tf32;
 use onejump_models::transformer::{Outline, Transformer};
+use onejump_store::moments::{Leaves, Sums};
 use onejump_store::part::{PartRows, write_part};
 use tch::Device;
 
 use crate::CaptureError;
+use crate::ahead::{self, GROUPS_AHEAD};
 use crate::chunks;
 use crate::config::{Batching, Config, Input};
+use crate::moments::MomentsOutput;
 use crate::output::Output;
 use crate::plan::{Plan, Work};
 use crate::positions::Positions;
-use crate::rows;
-use crate::samples::{self, InputSamples, Sampling, Sequence};
+use crate::sampling::Sampling;
+use crate::source::Source;
 use crate::stream::{self, Computing, Pieces};
+use crate::survey::Survey;
+use crate::texts::Chat;
 use crate::workers::{self, Workers};
 
 /// About how many bytes of uncompressed states a part has: few enough to compute again after an interruption, enough
 /// to read at full speed.
 pub const TARGET_PART_BYTES: usize = 64 << 20;
 
-/// What a capture did; `Display` says it in one or two lines.
-#[derive(Debug, Clone, Copy)]
+/// What a capture did; `Display` says it in a few lines.
+#[derive(Debug, Clone)]
 pub struct Captured {
     /// Samples in the whole folder.
     pub samples: usize,
@@ -48,6 +56,8 @@ pub struct Captured {
     pub elapsed: Duration,
     /// How much of it the model took alone, where that is known: with batches out of several parts.
     pub computing: Option<Computing>,
+    /// The files of sums, where those over all samples are there.
+    pub moments: Vec<PathBuf>,
 }
 
 impl fmt::Display for Captured {
@@ -71,6 +81,9 @@ impl fmt::Display for Captured {
                 )?;
             }
         }
+        for path in &self.moments {
+            write!(f, "\n  sums over all samples: {}", path.display())?;
+        }
         Ok(())
     }
 }
@@ -83,46 +96,115 @@ pub fn capture(config: &Config, observer: &dyn Observer) -> Result<Captured, Cap
     let mut prepared = Prepared::new(config, observer)?;
     prepared.plan.check_memory(prepared.place)?;
     let inputs = prepared.inputs(config)?;
-    let output = Output::open(&config.out, inputs, prepared.samples_per_part, config.shard)?;
-    let (texts, per_part) = (prepared.texts().is_some(), prepared.samples_per_part);
+    let outputs = Outputs::open(config, inputs, &prepared)?;
     let mut todo = Vec::new();
-    for (part, rows) in rows::groups(&prepared.set.sequences, per_part).into_iter().enumerate() {
-        if config.shard.has(part, prepared.batching.parts) && output.needs_part(part)? {
-            todo.push((part, rows));
+    for part in 0..prepared.parts_total() {
+        if outputs.needs_part(part)? {
+            todo.push(part);
         }
     }
-    let rows = || todo.iter().flat_map(|(_, rows)| rows);
-    let waiting: usize = rows().map(|rows| rows.numbers().len()).sum();
-    let tokens = rows().map(|rows| rows.tokens()).sum();
+    let waiting: usize = todo.iter().map(|&part| prepared.rows_of(part).len()).sum();
     let (mut bytes, mut elapsed, mut computing) = (0, Duration::ZERO, None);
+    let tokens = AtomicUsize::new(0);
     if !todo.is_empty() {
         let model = Transformer::load(&mut prepared.checkpoint, prepared.place)?;
+        let prepared = &prepared;
         let meter = observer.begin(Task { name: "capture", unit: "samples", total: waiting as u64 });
         let started = Instant::now();
-        let write = |part: usize, rows: PartRows| {
-            let (path, hidden_size) = (output.part_path(part), prepared.outline.hidden_size);
-            write_part(&path, &rows, hidden_size, config.store_dtype)
-                .map_err(|error| output.explained(error))?;
-            output.add_part(part, rows.sample_ids.len())
-        };
-        bytes = if prepared.batching.parts > 1 {
-            let wanted: Vec<usize> = todo.iter().map(|(part, _)| *part).collect();
-            let pieces = prepared.pieces(&wanted);
-            let streamed = stream::run(&model.with_padding(true), &pieces, &write, &*meter, observer)?;
-            computing = Some(streamed.computing);
-            streamed.bytes
+        let write = |part: usize, rows: PartRows| outputs.write(part, rows);
+        let pieces = prepared.pieces(&todo);
+        let windows = if prepared.batching.parts > 1 {
+            pieces.windows()
         } else {
-            let workers = Workers::new(&model, &prepared.levels)?;
-            let parts = todo.into_iter().map(|(part, rows)| {
-                observer.check()?;
-                Ok((part, workers.compute_part(rows, prepared.batching.tokens, &*meter)?))
-            });
-            pipeline(parts, |(part, states)| write(part, states.into_rows(texts)))?
+            todo.iter().map(|&part| prepared.rows_of(part)).collect()
         };
+        let written = thread::scope(|scope| {
+            let (sender, groups) = mpsc::sync_channel(GROUPS_AHEAD);
+            let (source, survey, tokens) = (&prepared.source, &prepared.survey, &tokens);
+            scope.spawn(move || ahead::send(source, survey, windows, tokens, observer, &sender));
+            if prepared.batching.parts > 1 {
+                let model = model.with_padding(true);
+                let streamed = stream::run(&model, &pieces, groups, &write, &*meter, observer)?;
+                computing = Some(streamed.computing);
+                return Ok(streamed.bytes);
+            }
+            let workers = Workers::new(&model, &prepared.levels)?;
+            let parts = todo.iter().zip(groups).map(|(&part, group)| {
+                observer.check()?;
+                Ok((part, workers.compute_part(group?, prepared.batching.tokens, &*meter)?))
+            });
+            let texts = prepared.texts().is_some();
+            pipeline(parts, |(part, states)| write(part, states.into_rows(texts)))
+        });
+        bytes = outputs.saved(written)?;
         elapsed = started.elapsed();
     }
-    let (samples, parts) = (prepared.count, output.parts_total());
-    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed, computing })
+    let tokens = tokens.into_inner();
+    let (samples, parts) = (prepared.count(), prepared.parts_total());
+    let moments = outputs.moments.as_ref().map(MomentsOutput::finished).unwrap_or_default();
+    Ok(Captured { samples, computed: waiting, tokens, parts, bytes, elapsed, computing, moments })
+}
+
+/// What a shard writes: parts of states, sums, or both.
+struct Outputs<'a> {
+    config: &'a Config,
+    hidden_size: usize,
+    /// Parts that are computed together.
+    together: usize,
+    states: Option<Output>,
+    moments: Option<MomentsOutput>,
+}
+
+impl<'a> Outputs<'a> {
+    fn open(config: &'a Config, inputs: CaptureInputs, prepared: &Prepared) -> Result<Self, CaptureError> {
+        if config.states && !config.moments.is_empty() && config.shard.count > 1 {
+            return Err(CaptureError::ShardsOfBoth);
+        }
+        let Prepared { outline, samples_per_part, batching, .. } = prepared;
+        let leaves = Leaves { parts: prepared.parts_total(), together: batching.parts };
+        let moments = || MomentsOutput::open(&config.out, &config.moments, &inputs, leaves, config.shard);
+        let moments = if config.moments.is_empty() { None } else { Some(moments()?) };
+        let states = || Output::open(&config.out, inputs, *samples_per_part, config.shard);
+        let states = if config.states { Some(states()?) } else { None };
+        Ok(Self { config, hidden_size: outline.hidden_size, together: batching.parts, states, moments })
+    }
+
+    /// Whether a part is one of the shard's, and is not written.
+    fn needs_part(&self, part: usize) -> Result<bool, CaptureError> {
+        let own = match &self.moments {
+            Some(moments) => moments.has(part),
+            None => self.config.shard.has(part, self.together),
+        };
+        let summed = self.moments.as_ref().is_none_or(|moments| !moments.lacks(part));
+        Ok(own && (!summed || self.needs_states(part)?))
+    }
+
+    fn needs_states(&self, part: usize) -> Result<bool, CaptureError> {
+        self.states.as_ref().map_or(Ok(false), |output| output.needs_part(part))
+    }
+
+    /// Writes a part; how many bytes its file has.
+    fn write(&self, part: usize, rows: PartRows) -> Result<u64, CaptureError> {
+        let mut bytes = 0;
+        // Where only the sums lack a part, its file is not written again.
+        if let Some(output) = &self.states
+            && (self.moments.is_none() || output.needs_part(part)?)
+        {
+            write_part(&output.part_path(part), &rows, self.hidden_size, self.config.store_dtype)
+                .map_err(|error| output.explained(error))?;
+            bytes = output.add_part(part, rows.sample_ids.len())?;
+        }
+        if let Some(moments) = &self.moments {
+            moments.add(part, rows)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Saves what was added up, also where the capture was stopped or failed.
+    fn saved(&self, written: Result<u64, CaptureError>) -> Result<u64, CaptureError> {
+        let saved = self.moments.as_ref().map_or(Ok(()), MomentsOutput::save);
+        written.and_then(|bytes| saved.map(|()| bytes))
+    }
 }
 
 /// Writes each part while the next one is computed, and adds up the bytes. When computing a part fails, the parts
@@ -164,23 +246,30 @@ pub fn plan(config: &Config, observer: &dyn Observer) -> Result<Plan, CaptureErr
     prepared.plan.timed(&prepared.outline, prepared.place)
 }
 
-/// Reads and tokenises the input, and draws positions.
-fn read(config: &Config, checkpoint: &Checkpoint, outline: &Outline) -> Result<InputSamples, CaptureError> {
-    let (vocab_size, context) = (outline.vocab_size, outline.context);
+/// The input, of which nothing is read yet.
+fn source(
+    config: &Config,
+    checkpoint: &Checkpoint,
+    outline: &Outline,
+    observer: &dyn Observer,
+) -> Result<Source, CaptureError> {
     let sampling = Sampling {
         seed: config.seed,
         positions: config.positions,
         position_0: config.position_0,
-        vocab_size,
-        context,
+        vocab_size: outline.vocab_size,
+        context: outline.context,
         limit: config.limit,
         bos: config.bos,
         bos_id: checkpoint.bos_id(),
     };
     match &config.input {
-        Input::Sentences(path) => samples::from_sentences(path, &checkpoint.tokenizer()?, sampling),
-        Input::Texts(texts) => chunks::from_texts(texts, &checkpoint.tokenizer()?, &sampling),
-        Input::Samples(path) => samples::from_json_lines(path, vocab_size, context, config.limit),
+        Input::Sentences(path) => Source::sentences(path, checkpoint.tokenizer()?, sampling),
+        Input::Texts(texts) => {
+            let chat = Chat::new(checkpoint.chat_template().map_err(|error| error.to_string()));
+            Source::texts(texts.clone().brought(observer)?, chat, checkpoint.tokenizer()?, sampling)
+        }
+        Input::Samples(path) => Source::samples(path, sampling),
     }
 }
 
@@ -191,9 +280,8 @@ struct Prepared {
     outline: Outline,
     /// Those that are stored.
     levels: Vec<usize>,
-    set: InputSamples,
-    /// Rows in all.
-    count: usize,
+    source: Source,
+    survey: Survey,
     samples_per_part: usize,
     batching: Batching,
     plan: Plan,
@@ -211,31 +299,47 @@ impl Prepared {
         if let Some(&level) = levels.last().filter(|&&level| level > outline.blocks) {
             return Err(CaptureError::NoLevel { level, blocks: outline.blocks });
         }
-        let set = read(config, &checkpoint, &outline)?;
+        let source = source(config, &checkpoint, &outline, observer)?;
+        let survey = Survey::of(&source, observer)?;
         let row_bytes = levels.len() * outline.hidden_size * size_of::<f32>();
         // Where a text has more rows than a part would hold, parts hold as many: it is then computed twice at most.
-        let most = set.sequences.iter().map(|sequence| sequence.positions.len()).max().unwrap_or(0);
-        let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(most);
+        let samples_per_part = (TARGET_PART_BYTES / row_bytes).max(survey.most_rows);
         let batching = config.batching(place.device, outline.hidden_size);
         let per_batch = samples_per_part * batching.parts;
-        let (count, groups) = (rows::count(&set.sequences), rows::groups(&set.sequences, per_batch));
         let work = Work {
-            samples: count,
+            samples: survey.end.row,
             levels: levels.len(),
-            tokens: groups.iter().flatten().map(|rows| rows.tokens()).sum(),
-            tokens_at_once: workers::tokens_at_once(place.device, &groups, batching.tokens),
-            part_bytes: row_bytes * per_batch.min(count),
-            store_value_bytes: config.store_dtype.bytes(),
+            tokens: survey.tokens,
+            tokens_at_once: workers::tokens_at_once(place.device, &survey, batching.tokens),
+            part_bytes: row_bytes * per_batch.min(survey.end.row),
+            store_value_bytes: if config.states { config.store_dtype.bytes() } else { 0 },
+            moment_bytes: config.moments.len() as u64
+                * Sums::bytes(outline.hidden_size, levels.len().saturating_sub(1)),
         };
         let plan = Plan::new(&outline, place, work);
-        Ok(Self { place, checkpoint, outline, levels, set, count, samples_per_part, batching, plan })
+        Ok(Self { place, checkpoint, outline, levels, source, survey, samples_per_part, batching, plan })
+    }
+
+    /// Rows in all.
+    fn count(&self) -> usize {
+        self.survey.end.row
+    }
+
+    /// Parts in all.
+    fn parts_total(&self) -> usize {
+        self.count().div_ceil(self.samples_per_part)
+    }
+
+    /// The numbers of the rows of a part.
+    fn rows_of(&self, part: usize) -> Range<usize> {
+        let first = part * self.samples_per_part;
+        first..(first + self.samples_per_part).min(self.count())
     }
 
     /// What the threads that batch out of several parts work on.
     fn pieces<'a>(&'a self, wanted: &'a [usize]) -> Pieces<'a> {
         Pieces {
-            windows: rows::groups(&self.set.sequences, self.samples_per_part * self.batching.parts),
-            count: self.count,
+            count: self.count(),
             samples_per_part: self.samples_per_part,
             window: self.batching.parts,
             wanted,
@@ -248,10 +352,7 @@ impl Prepared {
 
     /// How many texts there are, where one may have several rows.
     fn texts(&self) -> Option<usize> {
-        let several = |sequence: &Sequence| sequence.chunk > 0 || sequence.positions.len() > 1;
-        let sequences = &self.set.sequences;
-        let texts = sequences.chunk_by(|one, next| one.text_id == next.text_id).count();
-        sequences.iter().any(several).then_some(texts)
+        self.survey.several.then_some(self.survey.used_texts)
     }
 
     /// What goes into the manifest.
@@ -270,12 +371,12 @@ impl Prepared {
             blocks: self.outline.blocks,
             vocab_size: self.outline.vocab_size,
             sentences: name,
-            sentences_sha256: self.set.sha256.clone(),
-            samples: self.count,
-            truncated: self.set.truncated,
+            sentences_sha256: self.survey.sha256.clone(),
+            samples: self.count(),
+            truncated: self.survey.truncated,
             seed: config.seed,
             position_0: config.position_0,
-            bos: self.set.bos,
+            bos: self.survey.bos,
             dtype: config.dtype.clone(),
             store_dtype: config.store_dtype.name().to_owned(),
             device: Some(if self.place.device == Device::Cpu { DeviceKind::Cpu } else { DeviceKind::Cuda }),

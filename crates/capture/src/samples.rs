@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use onejump_core::files;
+use onejump_core::observe::Silent;
 use serde::Deserialize;
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use crate::CaptureError;
 pub use crate::sampling::{Bos, Sampling};
-use crate::text;
+use crate::source::{Made, Source, Start};
+use crate::survey::Survey;
+use crate::texts::Text;
 
 /// A sequence of tokens and the sampled positions in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +25,13 @@ pub struct Sequence {
     pub text_id: u64,
     /// Which piece of its text it is, from 0.
     pub chunk: u32,
+}
+
+impl Sequence {
+    /// How many of its tokens are computed: nothing behind the last sampled one.
+    pub(crate) fn sampled_tokens(&self) -> usize {
+        self.positions.last().map_or(0, |&last| last + 1)
+    }
 }
 
 /// All sequences of an input, and what had to be changed or left out.
@@ -41,56 +50,20 @@ pub struct InputSamples {
 }
 
 /// Reads one sentence a line, tokenises it as the model's tokenizer does by default, and draws positions uniformly over
-/// its tokens. Those of sentence i depend only on the seed, on i and on its length.
+/// its tokens. Those of sentence i depend only on the seed, on i and on its length. All are in memory then, which a capture
+/// does without.
 ///
 /// # Errors
 /// [`CaptureError`] if the file cannot be read, is not UTF-8, has no usable line, or a token that the model does not have.
 pub fn from_sentences(
     path: &Path,
-    tokenizer: &Tokenizer,
+    tokenizer: Tokenizer,
     sampling: Sampling,
 ) -> Result<InputSamples, CaptureError> {
-    let content = text::read(path)?;
-    let lines: Vec<&str> = content.lines().take(sampling.limit.unwrap_or(usize::MAX)).collect();
-    let encodings = tokenizer
-        .encode_batch(lines.clone(), true)
-        .map_err(|error| CaptureError::Tokenizer { path: path.to_owned(), reason: error.to_string() })?;
-    let (mut truncated, mut skipped, mut bos) = (0, 0, false);
-    let mut sequences = Vec::with_capacity(lines.len());
-    for (index, (&line, encoding)) in lines.iter().zip(&encodings).enumerate() {
-        let (mut token_ids, has_bos) = sampling.tokens(encoding)?;
-        if token_ids.len() > sampling.context {
-            token_ids.truncate(sampling.context);
-            truncated += 1;
-        }
-        let drawn =
-            if line.trim().is_empty() { None } else { sampling.draw(sequences.len(), token_ids.len()) };
-        let Some(positions) = drawn else {
-            skipped += 1;
-            continue;
-        };
-        sampling.check_ids(&token_ids, tokenizer).map_err(|reason| CaptureError::Line {
-            path: path.to_owned(),
-            line: index + 1,
-            reason,
-        })?;
-        bos |= has_bos && sequences.is_empty();
-        let (sentence, text_id) = (Some(line.to_owned()), index as u64);
-        sequences.push(Sequence { sentence, token_ids, positions, text_id, chunk: 0 });
-    }
-    let sha256 = files::sha256_bytes(lines.join("\n").as_bytes());
-    finish(path, InputSamples { sequences, sha256, bos, truncated, skipped })
+    collected(&Source::sentences(path, tokenizer, sampling)?)
 }
 
-/// One line of a `--samples` file.
-#[derive(Deserialize)]
-struct Line {
-    input_ids: Vec<i64>,
-    position: usize,
-    sentence: Option<String>,
-}
-
-/// Reads JSON lines `{"input_ids": [...], "position": p}` with an optional `sentence`.
+/// Reads JSON lines `{"input_ids": [...], "position": p}` with an optional `sentence`. All are in memory then.
 ///
 /// # Errors
 /// [`CaptureError`] with the line's number if one is malformed, its position outside it, or an id
@@ -101,14 +74,83 @@ pub fn from_json_lines(
     context: usize,
     limit: Option<usize>,
 ) -> Result<InputSamples, CaptureError> {
-    let content = text::read(path)?;
-    let lines: Vec<&str> = content.lines().take(limit.unwrap_or(usize::MAX)).collect();
-    let mut sequences = Vec::with_capacity(lines.len());
-    let mut skipped = 0;
-    for (index, line) in lines.iter().enumerate() {
-        let wrong = |reason: String| CaptureError::Line { path: path.to_owned(), line: index + 1, reason };
+    collected(&Source::samples(path, Sampling::exact(vocab_size, context, limit))?)
+}
+
+fn collected(source: &Source) -> Result<InputSamples, CaptureError> {
+    let survey = Survey::of(source, &Silent)?;
+    let mut sequences = Vec::new();
+    for (batch, &start) in source.batches()?.zip(&survey.starts) {
+        sequences.extend(source.sequences(&batch?, start)?.sequences);
+    }
+    let Survey { sha256, bos, truncated, skipped, .. } = survey;
+    Ok(InputSamples { sequences, sha256, bos, truncated, skipped })
+}
+
+/// The sequences of a batch of sentences.
+pub(crate) fn of_sentences(
+    batch: &[Text],
+    tokenizer: &Tokenizer,
+    sampling: &Sampling,
+    start: Start,
+) -> Result<Made, CaptureError> {
+    let mut made = Made::default();
+    for ((text_id, text), encoding) in (start.text..).zip(batch).zip(encoded(batch, tokenizer)?) {
+        let Text { text: line, path, place, .. } = text;
+        let (mut token_ids, has_bos) = sampling.tokens(&encoding)?;
+        if token_ids.len() > sampling.context {
+            token_ids.truncate(sampling.context);
+            made.truncated += 1;
+        }
+        let number = start.sequence + made.sequences.len() as u64;
+        let drawn = if line.trim().is_empty() { None } else { sampling.draw(number, token_ids.len()) };
+        let Some(positions) = drawn else {
+            made.skipped += 1;
+            continue;
+        };
+        sampling.check_ids(&token_ids, tokenizer).map_err(|reason| place.wrong(path, reason))?;
+        made.bos |= has_bos && made.sequences.is_empty();
+        made.sequences.push(Sequence {
+            sentence: Some(line.clone()),
+            token_ids,
+            positions,
+            text_id,
+            chunk: 0,
+        });
+    }
+    Ok(made)
+}
+
+/// Texts as the tokenizer encodes them, on several threads: with the special tokens around them, unless a template has put
+/// them.
+pub(crate) fn encoded(batch: &[Text], tokenizer: &Tokenizer) -> Result<Vec<Encoding>, CaptureError> {
+    let mut encodings = Vec::with_capacity(batch.len());
+    for alike in batch.chunk_by(|one, next| one.templated == next.templated) {
+        let texts: Vec<&str> = alike.iter().map(|text| text.text.as_str()).collect();
+        let encoded = tokenizer.encode_batch(texts, !alike[0].templated).map_err(|error| {
+            CaptureError::Tokenizer { path: alike[0].path.clone(), reason: error.to_string() }
+        });
+        encodings.extend(encoded?);
+    }
+    Ok(encodings)
+}
+
+/// One line of a `--samples` file.
+#[derive(Deserialize)]
+struct Line {
+    input_ids: Vec<i64>,
+    position: usize,
+    sentence: Option<String>,
+}
+
+/// The sequences of a batch of lines of JSON.
+pub(crate) fn of_json_lines(batch: &[Text], sampling: &Sampling, start: Start) -> Result<Made, CaptureError> {
+    let (vocab_size, context) = (sampling.vocab_size, sampling.context);
+    let mut made = Made::default();
+    for (text_id, Text { text: line, path, place, .. }) in (start.text..).zip(batch) {
+        let wrong = |reason: String| place.wrong(path, reason);
         if line.trim().is_empty() {
-            skipped += 1;
+            made.skipped += 1;
             continue;
         }
         let Line { input_ids: token_ids, position, sentence } = serde_json::from_str(line)
@@ -122,32 +164,9 @@ pub fn from_json_lines(
         if let Some(id) = token_ids.iter().find(|&&id| id < 0 || id >= vocab_size as i64) {
             return Err(wrong(format!("token id {id} is outside the vocabulary of {vocab_size}")));
         }
-        let text_id = index as u64;
-        sequences.push(Sequence { sentence, token_ids, positions: vec![position], text_id, chunk: 0 });
+        made.sequences.push(Sequence { sentence, token_ids, positions: vec![position], text_id, chunk: 0 });
     }
-    let sha256 = files::sha256_bytes(lines.join("\n").as_bytes());
-    finish(path, InputSamples { sequences, sha256, bos: false, truncated: 0, skipped })
-}
-
-impl InputSamples {
-    /// Nothing yet.
-    pub(crate) fn none() -> Self {
-        Self { sequences: Vec::new(), sha256: String::new(), bos: false, truncated: 0, skipped: 0 }
-    }
-}
-
-/// Says what was left out or cut; an input without samples is an error.
-pub(crate) fn finish(path: &Path, set: InputSamples) -> Result<InputSamples, CaptureError> {
-    if set.sequences.is_empty() {
-        return Err(CaptureError::NoSamples { path: path.to_owned() });
-    }
-    if set.skipped > 0 {
-        tracing::warn!("{}: left out {} lines without a usable token", path.display(), set.skipped);
-    }
-    if set.truncated > 0 {
-        tracing::warn!("{}: cut {} sentences to the model's context", path.display(), set.truncated);
-    }
-    Ok(set)
+    Ok(made)
 }
 
 #[cfg(test)]

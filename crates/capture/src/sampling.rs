@@ -39,6 +39,20 @@ pub(crate) struct Piece {
 }
 
 impl Sampling {
+    /// For exact inputs, of which nothing is drawn.
+    pub(crate) fn exact(vocab_size: usize, context: usize, limit: Option<usize>) -> Self {
+        Self {
+            seed: 0,
+            positions: Positions::ONE,
+            position_0: true,
+            vocab_size,
+            context,
+            limit,
+            bos: Bos::Auto,
+            bos_id: None,
+        }
+    }
+
     /// A sentence's token ids with as many beginning-of-sequence tokens as the rule wants, and whether there is one.
     pub(crate) fn tokens(&self, encoding: &Encoding) -> Result<(Vec<i64>, bool), CaptureError> {
         let has_bos = !self.begun(encoding)?.beginning.is_empty();
@@ -92,9 +106,9 @@ impl Sampling {
 
     /// The positions that are sampled of a sequence of some length; none where it has no usable one. `number` is that of
     /// the sequence among those that have one.
-    pub(crate) fn draw(&self, number: usize, length: usize) -> Option<Vec<usize>> {
+    pub(crate) fn draw(&self, number: u64, length: usize) -> Option<Vec<usize>> {
         let first = usize::from(!self.position_0);
-        (length > first).then(|| self.positions.draw(self.seed, number as u64, first..length))
+        (length > first).then(|| self.positions.draw(self.seed, number, first..length))
     }
 
     /// Refuses a token that the model has no embedding for.

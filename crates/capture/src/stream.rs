@@ -30,7 +30,8 @@
 //! in memory to about three windows. A part is full only when its window is nearly done: after a kill the same
 //! command computes that window again, less the batches that only parts on the disk have.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -44,6 +45,7 @@ use onejump_tensor::transfer;
 use tch::{Kind, Tensor};
 
 use crate::CaptureError;
+use crate::ahead::Group;
 use crate::batches::{self, numbers};
 use crate::rows::{self, Rows};
 use crate::workers::check_finite;
@@ -59,8 +61,6 @@ const MOST_THREADS: usize = 16;
 
 /// What is captured, and in which pieces.
 pub(crate) struct Pieces<'a> {
-    /// The rows of each window: of the parts that batches are made of together.
-    pub windows: Vec<Vec<Rows<'a>>>,
     /// How many rows there are in all.
     pub count: usize,
     pub samples_per_part: usize,
@@ -77,16 +77,19 @@ pub(crate) struct Pieces<'a> {
     pub texts: bool,
 }
 
-impl<'a> Pieces<'a> {
-    /// Batches of rows of one window each, longest first, if a wanted part has any of them. They do not depend on
-    /// which parts are wanted: neither do the states.
-    fn batches(&self) -> Vec<Vec<Rows<'a>>> {
-        let mut all = Vec::new();
-        for window in &self.windows {
-            let batches = batches::by_length(window, self.batch_tokens, FEEDERS).into_iter().rev();
-            all.extend(batches.filter(|batch| numbers(batch).any(|row| self.wants(self.part_of(row)))));
-        }
-        all
+/// The rows of a window, of the parts that batches are made of together, and those batches.
+struct Window {
+    rows: Vec<Rows>,
+    batches: Vec<Vec<Rows>>,
+}
+
+impl Pieces<'_> {
+    /// A window with its batches, longest first: those of which a wanted part has any row. They do not depend on which
+    /// parts are wanted: neither do the states.
+    fn window(&self, rows: Vec<Rows>) -> Window {
+        let batches = batches::by_length(&rows, self.batch_tokens, FEEDERS).into_iter().rev();
+        let wanted = |batch: &Vec<Rows>| numbers(batch).any(|row| self.wants(self.part_of(row)));
+        Window { batches: batches.filter(wanted).collect(), rows }
     }
 
     fn part_of(&self, row: usize) -> usize {
@@ -95,6 +98,14 @@ impl<'a> Pieces<'a> {
 
     fn wants(&self, part: usize) -> bool {
         self.wanted.binary_search(&part).is_ok()
+    }
+
+    /// The windows that have wanted parts: the numbers of their rows.
+    pub fn windows(&self) -> Vec<Range<usize>> {
+        let mut windows: Vec<usize> = self.wanted.iter().map(|part| part / self.window).collect();
+        windows.dedup();
+        let rows = self.samples_per_part * self.window;
+        windows.into_iter().map(|window| window * rows..((window + 1) * rows).min(self.count)).collect()
     }
 
     /// The wanted parts of a row's window, with their places among all that are wanted.
@@ -106,7 +117,7 @@ impl<'a> Pieces<'a> {
     }
 
     /// The numbers of the rows of a part.
-    fn rows_of(&self, part: usize) -> std::ops::Range<usize> {
+    fn rows_of(&self, part: usize) -> Range<usize> {
         let first = part * self.samples_per_part;
         first..(first + self.samples_per_part).min(self.count)
     }
@@ -114,8 +125,17 @@ impl<'a> Pieces<'a> {
 
 /// The states of one batch on this processor, (levels, n, H), in the type that computed them.
 struct Computed {
+    window: Arc<Window>,
     batch: usize,
     states: Tensor,
+}
+
+/// The batches that are next.
+struct Coming {
+    groups: Receiver<Result<Group, CaptureError>>,
+    window: Option<Arc<Window>>,
+    /// The next batch of it.
+    batch: usize,
 }
 
 /// A part that is being filled.
@@ -144,10 +164,11 @@ pub struct Computing {
     pub all: Duration,
 }
 
-/// Computes the wanted parts and gives each to `write` when it is full, on several threads.
+/// Computes the wanted parts of the windows that come, and gives each to `write` when it is full, on several threads.
 pub(crate) fn run(
     model: &Transformer,
     pieces: &Pieces,
+    groups: Receiver<Result<Group, CaptureError>>,
     write: &(impl Fn(usize, PartRows) -> Result<u64, CaptureError> + Sync),
     meter: &dyn Meter,
     observer: &dyn Observer,
@@ -155,8 +176,7 @@ pub(crate) fn run(
     let started = Instant::now();
     let shared = Shared {
         pieces,
-        batches: pieces.batches(),
-        next: AtomicUsize::new(0),
+        coming: Mutex::new(Coming { groups, window: None, batch: 0 }),
         parts: pieces.wanted.iter().map(|_| Mutex::new(None)).collect(),
         hidden: model.hidden_size(),
         computing: Mutex::default(),
@@ -204,9 +224,7 @@ pub(crate) fn run(
 /// What the threads share.
 struct Shared<'a> {
     pieces: &'a Pieces<'a>,
-    batches: Vec<Vec<Rows<'a>>>,
-    /// The next batch to compute.
-    next: AtomicUsize,
+    coming: Mutex<Coming>,
     /// The wanted parts, in the same order; none before its first states and after its last.
     parts: Vec<Mutex<Option<Filling>>>,
     hidden: usize,
@@ -238,9 +256,8 @@ impl Shared<'_> {
         tch::set_num_threads(1);
         while !self.failure.is_there() {
             observer.check()?;
-            let batch = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(rows) = self.batches.get(batch) else { break };
-            let sequences: Vec<_> = rows.iter().map(|rows| rows.sampled()).collect();
+            let Some((window, batch)) = self.next_batch()? else { break };
+            let sequences: Vec<_> = window.batches[batch].iter().map(Rows::sampled).collect();
             let begun = self.started.elapsed();
             // The type that computed them holds them without loss, in half the bytes of f32 where it is bf16 or f16.
             let states = model.states_of(self.pieces.levels, &sequences)?.f_to_kind(self.pieces.dtype)?;
@@ -249,15 +266,32 @@ impl Shared<'_> {
             transfer::wait(model.device());
             let now = self.started.elapsed();
             let tokens = sequences.iter().map(|sequence| sequence.tokens.len()).sum();
+            drop(sequences);
             lock(&self.computing).note(now, tokens);
             tracing::debug!(
                 "batch {batch}: {tokens} tokens, begun at {begun:.3?}, launched at {launched:.3?}, there at {now:.3?}"
             );
-            if computed.send(Computed { batch, states }).is_err() {
+            if computed.send(Computed { window, batch, states }).is_err() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The next batch, of this window or the next one; none after the last.
+    fn next_batch(&self) -> Result<Option<(Arc<Window>, usize)>, CaptureError> {
+        let coming = &mut *lock(&self.coming);
+        loop {
+            if let Some(window) = &coming.window
+                && coming.batch < window.batches.len()
+            {
+                coming.batch += 1;
+                return Ok(Some((Arc::clone(window), coming.batch - 1)));
+            }
+            let Ok(group) = coming.groups.recv() else { return Ok(None) };
+            coming.window = Some(Arc::new(self.pieces.window(group?)));
+            coming.batch = 0;
+        }
     }
 
     /// Puts states into their parts until there are no more, and passes on the parts that are full.
@@ -268,11 +302,11 @@ impl Shared<'_> {
         meter: &dyn Meter,
     ) -> Result<(), CaptureError> {
         tch::set_num_threads(1);
-        while let Some(Computed { batch: number, states }) = next_of(computed) {
+        while let Some(Computed { window, batch: number, states }) = next_of(computed) {
             let begun = self.started.elapsed();
             let values = values(&states)?;
             drop(states);
-            let batch = &self.batches[number];
+            let batch = &window.batches[number];
             check_finite(batch, &values, self.hidden, self.pieces.levels)?;
             let numbers: Vec<usize> = numbers(batch).collect();
             for (place, part) in self.pieces.wanted_beside(numbers[0]) {
@@ -283,7 +317,7 @@ impl Shared<'_> {
                 }
                 meter.advance(rows.len() as u64);
                 if let Some(levels) = self.fill(place, part, &numbers, &rows, &values)
-                    && full.send((part, self.part(part, levels))).is_err()
+                    && full.send((part, self.part(&window, part, levels))).is_err()
                 {
                     return Ok(());
                 }
@@ -319,10 +353,9 @@ impl Shared<'_> {
         if filling.missing > 0 { None } else { slot.take().map(|filling| filling.levels) }
     }
 
-    fn part(&self, part: usize, levels: Vec<Vec<f32>>) -> PartRows {
-        let Pieces { windows, window, texts, .. } = self.pieces;
+    fn part(&self, window: &Window, part: usize, levels: Vec<Vec<f32>>) -> PartRows {
         let levels = self.pieces.levels.iter().copied().zip(levels).collect();
-        rows::part(&windows[part / window], self.pieces.rows_of(part), *texts, levels)
+        rows::part(&window.rows, self.pieces.rows_of(part), self.pieces.texts, levels)
     }
 }
 

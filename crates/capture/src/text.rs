@@ -1,38 +1,5 @@
 //! Text files as people have them: UTF-8, with or without a byte order mark, or refused with the place and the reason.
 
-use std::path::Path;
-
-use onejump_core::files::FileError;
-use onejump_core::sniff::{self, Odd};
-
-use crate::CaptureError;
-
-/// Reads a file of UTF-8 text. A byte order mark is no part of the text.
-///
-/// # Errors
-/// [`CaptureError`] if it cannot be read, or with the number of the first line that is not UTF-8.
-pub(crate) fn read(path: &Path) -> Result<String, CaptureError> {
-    let bytes = std::fs::read(path).map_err(FileError::reading(path))?;
-    let refused = |odd: Odd| FileError::Content { path: path.to_owned(), reason: odd.to_string() }.into();
-    let odd = sniff::kind(&bytes);
-    // These would pass as UTF-8. What else has a known beginning may be a text that begins so.
-    if let Some(odd @ (Odd::Utf16 | Odd::Utf32 | Odd::LfsPointer)) = odd {
-        return Err(refused(odd));
-    }
-    let mut text = String::from_utf8(bytes).map_err(|error| match odd {
-        Some(odd) => refused(odd),
-        None => {
-            let (before, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
-            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-            CaptureError::Line { path: path.to_owned(), line, reason: not_utf8(rest) }
-        }
-    })?;
-    if text.starts_with('\u{feff}') {
-        text.remove(0);
-    }
-    Ok(text)
-}
-
 /// What is wrong with bytes that are not UTF-8 from the first on.
 pub(crate) fn not_utf8(bytes: &[u8]) -> String {
     match bytes {
@@ -53,12 +20,15 @@ pub(crate) fn not_utf8(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
     fn read_bytes(bytes: &[u8]) -> Result<String, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        read(file.path()).map_err(|error| error.to_string())
+        let read = Arc::default();
+        let lines = crate::texts::lines(file.path(), file.path(), &read);
+        let lines = lines.and_then(|lines| lines.map(|line| Ok(line?.text)).collect::<Result<Vec<_>, _>>());
+        lines.map(|lines| lines.join("\n")).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tch::Device;
 use crate::CaptureError;
 use crate::batches::{self, numbers, row_count};
 use crate::rows::{self, Rows};
+use crate::survey::Survey;
 
 /// Threads that feed a GPU.
 const GPU_THREADS: usize = 2;
@@ -26,11 +27,11 @@ fn share(device: Device) -> usize {
     if device == Device::Cpu { CPU_SHARE } else { GPU_THREADS }
 }
 
-/// How many tokens are computed at the same time, at most, where batches are made out of such groups of rows.
-pub(crate) fn tokens_at_once(device: Device, groups: &[Vec<Rows>], batch_tokens: usize) -> usize {
+/// About how many tokens are computed at the same time, at most.
+pub(crate) fn tokens_at_once(device: Device, survey: &Survey, batch_tokens: usize) -> usize {
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if device == Device::Cpu { processors() } else { GPU_THREADS };
-    batches::tokens_at_once(groups, batch_tokens, share(device), threads)
+    batches::tokens_at_once(&survey.longest, survey.tokens, batch_tokens, threads)
 }
 
 /// Threads that each compute whole batches. Threads that share a batch would wait for each other several hundred
@@ -57,12 +58,12 @@ impl Workers {
     }
 
     /// Computes the states of the rows of one part.
-    pub fn compute_part<'a>(
+    pub fn compute_part(
         &self,
-        rows: Vec<Rows<'a>>,
+        rows: Vec<Rows>,
         batch_tokens: usize,
         meter: &dyn Meter,
-    ) -> Result<PartStates<'a>, CaptureError> {
+    ) -> Result<PartStates, CaptureError> {
         // The longest batches come first, so that the threads end at about the same time.
         let mut batches = batches::by_length(&rows, batch_tokens, self.share);
         batches.reverse();
@@ -81,7 +82,7 @@ impl Workers {
     fn compute_batch(&self, batch: &[Rows]) -> Result<Vec<f32>, CaptureError> {
         let thread = rayon::current_thread_index().unwrap_or(0);
         let model = self.models[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        let sequences: Vec<_> = batch.iter().map(|rows| rows.sampled()).collect();
+        let sequences: Vec<_> = batch.iter().map(Rows::sampled).collect();
         let values = values(&model.states_of(&self.levels, &sequences)?)?;
         check_finite(batch, &values, self.hidden_size, &self.levels)?;
         Ok(values)
@@ -103,16 +104,16 @@ pub(crate) fn check_finite(
 }
 
 /// The states of a part in the order in which they were computed: batch by batch.
-pub(crate) struct PartStates<'a> {
-    rows: Vec<Rows<'a>>,
-    batches: Vec<Vec<Rows<'a>>>,
+pub(crate) struct PartStates {
+    rows: Vec<Rows>,
+    batches: Vec<Vec<Rows>>,
     /// For each batch, its states: (levels, n, H) flat.
     states: Vec<Vec<f32>>,
     hidden_size: usize,
     levels: Vec<usize>,
 }
 
-impl PartStates<'_> {
+impl PartStates {
     /// Puts the states in the order of the rows; `texts` where a part says which text each row is of.
     pub fn into_rows(self, texts: bool) -> PartRows {
         let hidden = self.hidden_size;

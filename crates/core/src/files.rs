@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 pub use crate::file_error::FileError;
 use crate::sniff;
@@ -116,6 +116,27 @@ pub fn sha256_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// SHA-256 of bytes that come one after another.
+#[derive(Debug, Clone, Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    /// Of no bytes yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+
+    /// In hexadecimal.
+    pub fn finish(self) -> String {
+        hex(&sha2::Digest::finalize(self.0))
+    }
+}
+
 /// SHA-256 of a file's content, in hexadecimal.
 ///
 /// # Errors
@@ -179,6 +200,9 @@ mod tests {
     fn sha256_is_the_standards() {
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256_bytes(b"abc"), expected);
+        let mut digest = Digest::new();
+        ["a", "", "bc"].iter().for_each(|bytes| digest.update(bytes.as_bytes()));
+        assert_eq!(digest.finish(), expected);
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), b"abc").unwrap();
         assert_eq!(sha256_file(file.path()).unwrap(), expected);

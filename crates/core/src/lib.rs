@@ -4,6 +4,7 @@
 //! | task | where |
 //! |---|---|
 //! | name a shortcut, count its parameters | [`shortcut`] |
+//! | name what a shortcut approximates | [`target::Target`] |
 //! | name a file of shortcuts, or tell what it holds | [`set_name::SetName`] |
 //! | an enum with one spelling in files, tables and on the command line | [`words`] |
 //! | read a set of levels from the command line | [`levels::Levels`] |
@@ -47,4 +48,5 @@ pub mod seed;
 pub mod set_name;
 pub mod shortcut;
 pub mod sniff;
+pub mod target;
 pub mod words;

@@ -127,6 +127,22 @@ pub enum FetchError {
         /// The hub's cache on this machine.
         cache: PathBuf,
     },
+    /// A data set has no file of texts that is read.
+    #[error(
+        "the data set '{repository}' has no files of texts{}; {}",
+        wanted.as_ref().map_or_else(String::new, |wanted| format!(" for '{wanted}'")),
+        texts_of(files, *script)
+    )]
+    NoTexts {
+        /// The repository's id.
+        repository: String,
+        /// Which were asked for.
+        wanted: Option<String>,
+        /// The files of texts that there are.
+        files: Vec<String>,
+        /// Whether a script makes its texts.
+        script: bool,
+    },
     /// A repository lacks a file of shortcuts.
     #[error("'{repository}' has no file '{file}'; of shortcuts it has {}", listed(files))]
     NoShortcuts {
@@ -224,6 +240,17 @@ pub enum FetchError {
 
 fn listed(files: &[String]) -> String {
     if files.is_empty() { "none".to_owned() } else { files.join(", ") }
+}
+
+/// What a data set has in place of the texts that are wanted.
+fn texts_of(files: &[String], script: bool) -> String {
+    match (files, script) {
+        ([], true) => {
+            "a script makes its texts, and none is run: give --text files that it has made".to_owned()
+        }
+        ([], false) => "read are .parquet, .jsonl and .txt".to_owned(),
+        (files, _) => format!("it has {}", files.join(", ")),
+    }
 }
 
 fn which(folder: &str, files: &[String]) -> String {

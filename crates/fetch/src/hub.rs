@@ -27,10 +27,21 @@ pub struct Id {
     pub repository: String,
     /// A branch, a tag or a commit.
     pub revision: String,
+    /// What the repository holds.
+    pub kind: Kind,
+}
+
+/// What a repository holds: ids of both kinds look alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A model, or what belongs to one.
+    Model,
+    /// A data set.
+    Dataset,
 }
 
 impl Id {
-    /// The id that a text can be: two plain names with a slash between them.
+    /// The id of a model that a text can be: two plain names with a slash between them.
     pub fn parse(text: &str) -> Option<Self> {
         let (repository, revision) = text.split_once('@').unwrap_or((text, DEFAULT_REVISION));
         let (owner, name) = repository.split_once('/')?;
@@ -39,11 +50,19 @@ impl Id {
             !name.is_empty() && !name.starts_with('.') && name.chars().all(known)
         };
         let ours = plain(owner) && plain(name) && plain(revision);
-        ours.then(|| Self { repository: repository.to_owned(), revision: revision.to_owned() })
+        ours.then(|| Self {
+            repository: repository.to_owned(),
+            revision: revision.to_owned(),
+            kind: Kind::Model,
+        })
     }
 
     fn repo(&self) -> Repo {
-        Repo::with_revision(self.repository.clone(), RepoType::Model, self.revision.clone())
+        let kind = match self.kind {
+            Kind::Model => RepoType::Model,
+            Kind::Dataset => RepoType::Dataset,
+        };
+        Repo::with_revision(self.repository.clone(), kind, self.revision.clone())
     }
 }
 
@@ -196,7 +215,7 @@ mod tests {
     #[test]
     fn an_id_is_two_plain_names() {
         let id = |repository: &str, revision: &str| {
-            Some(Id { repository: repository.into(), revision: revision.into() })
+            Some(Id { repository: repository.into(), revision: revision.into(), kind: Kind::Model })
         };
         assert_eq!(Id::parse("openai-community/gpt2-xl"), id("openai-community/gpt2-xl", "main"));
         assert_eq!(Id::parse("Qwen/Qwen2.5-0.5B@abc1"), id("Qwen/Qwen2.5-0.5B", "abc1"));

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | find a model by its name, and download it if need be | [`model()`] |
 //! | find a file of shortcuts by its name, in the same way | [`shortcuts()`] |
+//! | find the files of a data set on the hub | [`dataset()`] |
 //! | the models that have names of their own | [`builtin::BUILTIN_MODELS`] |
 //! | bring files of a repository on the hub | [`hub::files`], [`hub::Repository`] |
 //! | know which files make a checkpoint | [`checkpoint`] |
@@ -22,12 +23,14 @@
 
 pub mod builtin;
 pub mod checkpoint;
+mod dataset;
 mod error;
 pub mod hub;
 mod model;
 pub mod packages;
 mod shortcuts;
 
+pub use dataset::{dataset, is_dataset};
 pub use error::FetchError;
 pub use model::model;
 pub use shortcuts::{all_shortcuts, shortcuts};

@@ -130,7 +130,7 @@ fn only_shortcuts(names: impl IntoIterator<Item = String>) -> Vec<String> {
 }
 
 /// Whether a file's name cannot lead out of its folder.
-fn stays_inside(file: &str) -> bool {
+pub(crate) fn stays_inside(file: &str) -> bool {
     file.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.contains('\\'))
 }
 
@@ -139,11 +139,12 @@ mod tests {
     use onejump_core::observe::Silent;
 
     use super::*;
+    use crate::hub::Kind;
 
     #[test]
     fn a_name_on_the_hub_has_a_file_and_a_revision() {
         let name = |repository: &str, file: Option<&str>, revision: &str| {
-            let id = Id { repository: repository.into(), revision: revision.into() };
+            let id = Id { repository: repository.into(), revision: revision.into(), kind: Kind::Model };
             Some(OnHub { id, file: file.map(str::to_owned) })
         };
         assert_eq!(OnHub::parse("some/jumps"), name("some/jumps", None, "main"));

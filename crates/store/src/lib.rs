@@ -3,6 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | read one level of a captured folder | [`hidden::HiddenStates`] |
+//! | the sums that a closed form needs, without the states | [`moments`] |
 //! | write the parts of a folder | [`part::write_part`] |
 //! | check a whole folder against its manifest | [`verify::verify`] |
 //! | the tables of scores and metrics | [`tables`] |
@@ -37,6 +38,7 @@ pub mod dtype;
 mod error;
 pub mod hidden;
 pub mod lens;
+pub mod moments;
 pub mod part;
 mod table;
 pub mod tables;

@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use onejump_core::shortcut::{ShortcutKind, Solver};
-use onejump_shortcuts::card::Target;
+use onejump_core::target::Target;
 use onejump_store::hidden::Selection;
 use onejump_train::{Config, DescentOptions};
 use tch::Device;
@@ -12,11 +12,15 @@ use tch::Device;
 /// Train shortcuts on stored hidden states, one per exit level (or one for all: joint), and write
 /// them as safetensors.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, group = clap::ArgGroup::new("samples").required(true))]
 pub struct Args {
     /// Folder of hidden states, from onejump-capture
-    #[arg(long, value_name = "DIR")]
-    pub hidden: PathBuf,
+    #[arg(long, value_name = "DIR", group = "samples")]
+    pub hidden: Option<PathBuf>,
+    /// Folder of sums over samples in place of their states, from onejump-capture --moments. They are enough for jtc, njtc,
+    /// n-njtc, joint and joint-norms in closed form
+    #[arg(long, value_name = "DIR", group = "samples")]
+    pub moments: Option<PathBuf>,
     /// n-njtc, njtc, jtc, joint, joint-norms (one A·B with a BatchNorm per level), or one-jump (one map for
     /// all levels, fitted to what the model's head reads). Several with commas between them: each level is read
     /// once for all
@@ -78,8 +82,10 @@ pub struct Args {
 impl Args {
     /// What to train on which device, and how; the first kind decides what the defaults are.
     pub fn config(&self, device: Device) -> Config {
-        let config = Config::new(&self.hidden, self.kind[0]);
+        let folder = self.moments.as_ref().or(self.hidden.as_ref());
+        let config = Config::new(folder.map(PathBuf::as_path).unwrap_or(Path::new("")), self.kind[0]);
         Config {
+            moments: self.moments.is_some(),
             solver: self.solver.unwrap_or(config.solver),
             ridge: self.ridge,
             target: self.target,

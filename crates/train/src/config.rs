@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
-use onejump_shortcuts::card::Target;
-use onejump_store::hidden::{HiddenStates, Selection};
+use onejump_core::target::Target;
+use onejump_store::hidden::Selection;
 use tch::Device;
 
 use crate::TrainError;
@@ -12,8 +12,11 @@ use crate::TrainError;
 /// What to train and how.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// A folder of hidden states.
+    /// A folder of hidden states, or of sums over them.
     pub hidden: PathBuf,
+    /// Whether the folder has sums, from `onejump-capture --moments`, in place of states: they are enough for the closed
+    /// forms.
+    pub moments: bool,
     /// What to train.
     pub kind: ShortcutKind,
     /// How.
@@ -43,6 +46,7 @@ impl Config {
     pub fn new(hidden: impl Into<PathBuf>, kind: ShortcutKind) -> Self {
         Self {
             hidden: hidden.into(),
+            moments: false,
             kind,
             solver: default_solver(kind),
             rank: None,
@@ -56,14 +60,13 @@ impl Config {
         }
     }
 
-    /// The rank, once every option makes sense for these states.
-    pub(crate) fn validated_rank(&self, hidden: &HiddenStates) -> Result<usize, TrainError> {
+    /// The rank, once every option makes sense for so many samples of hidden size H.
+    pub(crate) fn validated_rank(&self, size: usize, samples: usize) -> Result<usize, TrainError> {
         let usage = |reason: String| Err(TrainError::Usage(reason));
         if !ShortcutKind::TRAINED.contains(&self.kind) {
             let known = ShortcutKind::TRAINED.map(ShortcutKind::name).join(", ");
             return usage(format!("'{}' is not trained; known: {known}", self.kind));
         }
-        let size = hidden.hidden_size();
         let rank = self.rank.unwrap_or_else(|| default_rank(size));
         if rank == 0 || rank > size {
             return usage(format!("rank {rank} is impossible: it must be 1 to H = {size}"));
@@ -88,12 +91,8 @@ impl Config {
                 "gradient descent needs 1 epoch, 2 samples in a batch, and a learning rate above 0".into(),
             );
         }
-        if hidden.samples() < 2 {
-            return usage(format!(
-                "{} has {} samples; training needs 2",
-                self.hidden.display(),
-                hidden.samples()
-            ));
+        if samples < 2 {
+            return usage(format!("{} has {samples} samples; training needs 2", self.hidden.display()));
         }
         Ok(rank)
     }

@@ -12,6 +12,7 @@ use onejump_shortcuts::file::ShortcutFile;
 
 use crate::TrainError;
 use crate::config::Config;
+use crate::from_moments;
 use crate::run::{train, train_together};
 use crate::trained::Set;
 
@@ -47,13 +48,21 @@ pub fn train_files(
             out.display()
         )));
     }
-    let hidden_size = HiddenManifest::read(&config.hidden)?.inputs.hidden_size;
+    let hidden_size = hidden_size(config)?;
     let sets = different(kinds, ranks, default_rank(hidden_size));
     let path = |set: &Set| out.join(SetName::new(set.kind, config.solver, set.rank, hidden_size).file());
     let paths: Vec<_> = sets.iter().map(path).collect();
     let _locks = paths.iter().map(|path| lock::file(path)).collect::<Result<Vec<_>, _>>()?;
     let trained = train_together(config, &sets, observer)?;
     trained.into_iter().zip(paths).map(|(file, path)| write(file, path)).collect()
+}
+
+/// H of the folder, which names the files.
+fn hidden_size(config: &Config) -> Result<usize, TrainError> {
+    if config.moments {
+        return from_moments::hidden_size(config);
+    }
+    Ok(HiddenManifest::read(&config.hidden)?.inputs.hidden_size)
 }
 
 /// Every kind at every rank, once. A kind without a rank is trained once.

@@ -1,6 +1,6 @@
 //! Stored states as tensors.
 
-use onejump_shortcuts::card::Target;
+use onejump_core::target::Target;
 use onejump_store::hidden::HiddenStates;
 use onejump_tensor::rows::tensor;
 use tch::Tensor;

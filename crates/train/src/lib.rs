@@ -46,11 +46,13 @@
 
 pub mod adam;
 mod axes;
+mod card;
 pub mod closed_form;
 mod config;
 mod error;
 mod few_samples;
 mod files;
+mod from_moments;
 mod inputs;
 mod job;
 mod joint;

@@ -1,33 +1,38 @@
 //! Training kinds of shortcuts on a folder of hidden states.
 
 use onejump_core::observe::Observer;
-use onejump_core::shortcut::{BATCH_NORM_EPS, ShortcutKind, Solver};
+use onejump_core::shortcut::ShortcutKind;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
-use onejump_shortcuts::card::Card;
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::HiddenStates;
 use onejump_tensor::rows::values;
 
 use crate::TrainError;
+use crate::card::{Source, file};
 use crate::config::Config;
+use crate::from_moments;
 use crate::inputs;
 use crate::job::Job;
 use crate::joint;
 use crate::moments::TargetRows;
 use crate::one_jump;
 use crate::sets::{self, TOGETHER};
-use crate::trained::{Set, TrainedSet};
+use crate::trained::Set;
 
 /// Trains a kind on all samples of a folder, at every exit level.
 ///
 /// # Errors
 /// [`TrainError`] if the states cannot be read, the arguments make no sense, or training diverges.
 pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, TrainError> {
+    if config.moments {
+        let trained = from_moments::train(config, &[(config.kind, config.rank)], observer)?.pop();
+        return trained.ok_or_else(|| TrainError::Usage("the model has no blocks".into()));
+    }
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
     hidden.check_levels(0..=hidden.blocks())?;
-    let rank = config.validated_rank(&hidden)?;
+    let rank = config.validated_rank(hidden.hidden_size(), hidden.samples())?;
     if config.kind == ShortcutKind::OneJump {
         return train_one_jump(config, &hidden, rank, observer);
     }
@@ -39,7 +44,7 @@ pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, T
         sets::train(&job, &[Set { kind: config.kind, rank }])?.pop()
     };
     let trained = trained.ok_or_else(|| TrainError::Usage("the model has no blocks".into()))?;
-    Ok(file(config, &hidden, rank, trained))
+    Ok(file(config, &Source::of(&hidden), rank, trained))
 }
 
 /// Trains several kinds and ranks, reading each level of the states once. The kind and the rank of `config` are not
@@ -52,6 +57,10 @@ pub fn train_together(
     sets: &[Set],
     observer: &dyn Observer,
 ) -> Result<Vec<ShortcutFile>, TrainError> {
+    if config.moments {
+        let sets: Vec<_> = sets.iter().map(|set| (set.kind, Some(set.rank))).collect();
+        return from_moments::train(config, &sets, observer);
+    }
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
     hidden.check_levels(0..=hidden.blocks())?;
     let of_set = |set: &Set| Config { kind: set.kind, rank: Some(set.rank), ..config.clone() };
@@ -64,12 +73,12 @@ pub fn train_together(
                 config.kind
             )));
         }
-        config.validated_rank(&hidden)?;
+        config.validated_rank(hidden.hidden_size(), hidden.samples())?;
     }
     let targets = target_rows(config, &hidden)?;
     let trained = sets::train(&Job { config, hidden: &hidden, targets: &targets, observer }, sets)?;
-    let files = configs.iter().zip(sets).zip(trained);
-    Ok(files.map(|((config, set), trained)| file(config, &hidden, set.rank, trained)).collect())
+    let (files, source) = (configs.iter().zip(sets).zip(trained), Source::of(&hidden));
+    Ok(files.map(|((config, set), trained)| file(config, &source, set.rank, trained)).collect())
 }
 
 fn target_rows(config: &Config, hidden: &HiddenStates) -> Result<TargetRows, TrainError> {
@@ -102,34 +111,7 @@ fn train_one_jump(
     let head = Head::load(&mut checkpoint, place)?;
     let trained = one_jump::fit(hidden, &head, rank, config, observer)?;
     let prefix = one_jump::descent::describe(head.vocab_size());
-    let mut file = file(config, hidden, rank, trained.into_set());
+    let mut file = file(config, &Source::of(hidden), rank, trained.into_set());
     file.card.adam = file.card.adam.map(|options| format!("{prefix}, {options}"));
     Ok(file)
-}
-
-/// A trained set with its card.
-fn file(config: &Config, hidden: &HiddenStates, rank: usize, trained: TrainedSet) -> ShortcutFile {
-    let options = config.adam.describe(trained.windows);
-    let inputs = &hidden.manifest().inputs;
-    let card = Card {
-        kind: config.kind,
-        model: inputs.model.clone(),
-        model_sha256: inputs.model_sha256.clone(),
-        hidden_sha256: hidden.fingerprint(),
-        samples: hidden.selection().to_string(),
-        target: config.target,
-        label: config.label.clone(),
-        hidden_size: hidden.hidden_size(),
-        blocks: hidden.blocks(),
-        rank: config.kind.low_rank().then_some(rank),
-        solver: config.solver,
-        seed: config.adam.seed,
-        ridge: config.ridge,
-        adam: (config.solver == Solver::Adam).then_some(options),
-        norm_eps: BATCH_NORM_EPS,
-        training_loss: trained.losses,
-        loss_curves: trained.curves,
-        choice: None,
-    };
-    ShortcutFile { card, maps: trained.maps }
 }

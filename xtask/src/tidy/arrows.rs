@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("onejump-shortcuts", &["core", "tensor"]),
     ("onejump-exit", &["core", "models", "shortcuts", "simd", "tensor"]),
     ("onejump-corpus", &["core", "program"]),
-    ("onejump-capture", &["core", "store", "models", "tensor", "program"]),
+    ("onejump-capture", &["core", "fetch", "store", "models", "simd", "tensor", "program"]),
     ("onejump-train", &["core", "store", "models", "shortcuts", "simd", "tensor", "program"]),
     ("onejump-score", &["core", "fetch", "store", "shortcuts", "simd", "tensor", "program"]),
     (

@@ -1,8 +1,10 @@
 //! The files that texts are read from, by their names.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 use onejump_core::files::FileError;
@@ -11,7 +13,7 @@ use crate::CaptureError;
 
 /// What is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// Text.
     Text,
     /// A JSON object a line.
@@ -30,7 +32,7 @@ pub(super) enum Compression {
 
 /// A file with texts in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TextFile {
+pub(crate) struct TextFile {
     pub path: PathBuf,
     pub format: Format,
     compression: Compression,
@@ -38,7 +40,7 @@ pub(super) struct TextFile {
 
 impl TextFile {
     /// The file of a path; none where its name does not say what it holds.
-    fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         let compressions = [(".gz", Compression::Gzip), (".zst", Compression::Zstandard)];
         let compressed =
@@ -51,9 +53,15 @@ impl TextFile {
         possible.then(|| Self { path: path.to_owned(), format, compression })
     }
 
-    /// Reads the file, uncompressed.
-    pub fn reader(&self) -> Result<Box<dyn BufRead>, FileError> {
-        let file = BufReader::new(File::open(&self.path).map_err(FileError::reading(&self.path))?);
+    /// A file of text, whatever its name.
+    pub fn plain(path: &Path) -> Self {
+        Self { path: path.to_owned(), format: Format::Text, compression: Compression::None }
+    }
+
+    /// Reads the file, uncompressed. `read` counts the bytes as they are in the file.
+    pub fn reader(&self, read: &Arc<AtomicU64>) -> Result<Box<dyn BufRead>, FileError> {
+        let file = File::open(&self.path).map_err(FileError::reading(&self.path))?;
+        let file = BufReader::new(Counting { file, read: Arc::clone(read) });
         Ok(match self.compression {
             Compression::None => Box::new(file),
             Compression::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(file))),
@@ -62,6 +70,20 @@ impl TextFile {
                 Box::new(BufReader::new(decoder))
             }
         })
+    }
+}
+
+/// A file whose bytes are counted.
+struct Counting {
+    file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Files of text: a text a line, or one of all lines.
 
 use std::io::{BufRead, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use onejump_core::files::FileError;
 use onejump_core::sniff::{self, Odd};
@@ -31,13 +33,20 @@ impl Lines {
     ///
     /// # Errors
     /// [`CaptureError`] if it cannot be read, or is no text of UTF-8.
-    pub fn open(file: &TextFile) -> Result<Self, CaptureError> {
-        let path = file.path.clone();
-        let mut reader = file.reader()?;
+    pub fn open(file: &TextFile, read: &Arc<AtomicU64>) -> Result<Self, CaptureError> {
+        Self::at(&file.path, file.reader(read)?)
+    }
+
+    /// Reads what is called `path`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn at(path: &Path, mut reader: Box<dyn BufRead>) -> Result<Self, CaptureError> {
+        let path = path.to_owned();
         let head = reader.fill_buf().map_err(FileError::reading(&path))?;
         let (odd, mark) = (sniff::kind(head), head.starts_with(BYTE_ORDER_MARK));
         // These two would pass as UTF-8. What else has a known beginning may be a text that begins so.
-        if let Some(odd @ (Odd::Utf16 | Odd::LfsPointer)) = odd {
+        if let Some(odd @ (Odd::Utf16 | Odd::Utf32 | Odd::LfsPointer)) = odd {
             return Err(Place::File.wrong(&path, odd.to_string()));
         }
         if mark {
@@ -49,7 +58,7 @@ impl Lines {
     /// A text of these bytes, which stand somewhere.
     fn text(&self, bytes: Vec<u8>, place: Place) -> Result<Text, CaptureError> {
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(Text { text, path: self.path.clone(), place }),
+            Ok(text) => Ok(Text { text, templated: false, path: self.path.clone(), place }),
             Err(error) => Err(match self.odd {
                 Some(odd) => Place::File.wrong(&self.path, odd.to_string()),
                 None => {
@@ -97,8 +106,8 @@ impl Iterator for Lines {
 ///
 /// # Errors
 /// As [`Lines::open`].
-pub(super) fn whole(file: &TextFile) -> Result<Text, CaptureError> {
-    let mut lines = Lines::open(file)?;
+pub(super) fn whole(file: &TextFile, read: &Arc<AtomicU64>) -> Result<Text, CaptureError> {
+    let mut lines = Lines::open(file, read)?;
     let mut bytes = Vec::new();
     lines.reader.read_to_end(&mut bytes).map_err(FileError::reading(&file.path))?;
     lines.text(bytes, Place::File)

@@ -1,18 +1,21 @@
-//! Parquet: the rows of a table, one of whose columns is the text.
+//! Parquet: the rows of a table, one of whose columns is the text, or a conversation.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array, LargeStringArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, LargeStringArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use onejump_core::files::FileError;
 use onejump_core::guard;
 use onejump_core::sniff;
+use onejump_models::chat::Message;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::column::{DEFAULT_COLUMN, is_chat, no_column};
+use super::chat::{self, Chat};
+use super::column::{chosen, no_column};
 use super::text::{Place, Text};
 use crate::CaptureError;
 
@@ -26,27 +29,31 @@ const ROWS: usize = 512;
 pub(super) fn texts(
     path: PathBuf,
     column: &str,
+    chat: Chat,
+    read: &AtomicU64,
 ) -> Result<impl Iterator<Item = Result<Text, CaptureError>> + use<>, CaptureError> {
     let file = File::open(&path).map_err(FileError::reading(&path))?;
+    // Columns are read here and there in the file; it counts as a whole.
+    read.fetch_add(file.metadata().map_err(FileError::reading(&path))?.len(), Ordering::Relaxed);
     let builder = guarded(&path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
     let schema = builder.schema().clone();
     let refused = |reason: String| Place::File.wrong(&path, reason);
-    let Some((_, field)) = schema.column_with_name(column) else {
-        let others: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        return Err(refused(no_column(column, &others)));
+    let others = schema.fields().iter().map(|field| field.name().as_str());
+    let found = chosen(column, others.clone()).and_then(|column| schema.column_with_name(column));
+    let Some((_, field)) = found else {
+        return Err(refused(no_column(column, &others.collect::<Vec<_>>())));
     };
-    if !is_text(field.data_type()) {
-        let list =
-            matches!(field.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::Struct(_));
-        return Err(refused(if list && column != DEFAULT_COLUMN {
-            is_chat(column)
-        } else {
-            format!("has the column '{column}' of type {}, expected strings", field.data_type())
-        }));
+    let (column, data_type) = (field.name(), field.data_type());
+    let conversations = matches!(data_type, DataType::List(_) | DataType::LargeList(_));
+    if !is_text(data_type) && !conversations {
+        return Err(refused(format!(
+            "has the column '{column}' of type {data_type}, expected strings or conversations"
+        )));
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+    let chat = conversations.then_some(chat);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), [column.as_str()]);
     let reader = guarded(&path, || builder.with_projection(mask).with_batch_size(ROWS).build())?;
-    Ok(Batches { reader: Some(reader), path, row: 0 }.flat_map(|batch| {
+    Ok(Batches { reader: Some(reader), path, column: column.clone(), chat, row: 0 }.flat_map(|batch| {
         let (texts, error) = match batch {
             Ok(texts) => (texts, None),
             Err(error) => (Vec::new(), Some(Err(error))),
@@ -68,26 +75,48 @@ struct Batches {
     /// None behind an error.
     reader: Option<ParquetRecordBatchReader>,
     path: PathBuf,
+    column: String,
+    /// What makes texts of conversations, where the column has such.
+    chat: Option<Chat>,
     /// The number of the next row.
     row: usize,
 }
 
 impl Batches {
     fn texts(&mut self, batch: &RecordBatch) -> Result<Vec<Text>, CaptureError> {
-        let refused = |reason: String| Place::File.wrong(&self.path, reason);
-        let strings =
-            cast(batch.column(0), &DataType::LargeUtf8).map_err(|error| refused(error.to_string()))?;
-        let strings: Option<&LargeStringArray> = strings.as_any().downcast_ref();
-        let strings = strings.ok_or_else(|| refused("its column does not decode to strings".to_owned()))?;
         let first = self.row;
-        self.row += strings.len();
-        let text = |row: usize| Text {
-            text: if strings.is_null(row) { String::new() } else { strings.value(row).to_owned() },
+        self.row += batch.num_rows();
+        let wrong = |place: Place, reason: String| {
+            place.wrong(&self.path, format!("column '{}' {reason}", self.column))
+        };
+        let texts: Vec<String> = match &self.chat {
+            None => strings(batch.column(0)).map_err(|reason| wrong(Place::File, reason))?,
+            Some(chat) => {
+                let turns =
+                    chat::of_column(batch.column(0)).map_err(|reason| wrong(Place::Row(first), reason))?;
+                let text = |(row, turns): (usize, Option<Vec<Message>>)| {
+                    let text = chat.text(&turns.unwrap_or_default());
+                    text.map_err(|reason| wrong(Place::Row(first + row), reason))
+                };
+                turns.into_iter().enumerate().map(text).collect::<Result<_, _>>()?
+            }
+        };
+        let text = |(row, text): (usize, String)| Text {
+            text,
+            templated: self.chat.is_some(),
             path: self.path.clone(),
             place: Place::Row(first + row),
         };
-        Ok((0..strings.len()).map(text).collect())
+        Ok(texts.into_iter().enumerate().map(text).collect())
     }
+}
+
+/// The strings of a column; a null is an empty one.
+fn strings(column: &ArrayRef) -> Result<Vec<String>, String> {
+    let strings = cast(column, &DataType::LargeUtf8).map_err(|error| format!("does not decode: {error}"))?;
+    let strings: Option<&LargeStringArray> = strings.as_any().downcast_ref();
+    let strings = strings.ok_or_else(|| "does not decode to strings".to_owned())?;
+    Ok(strings.iter().map(|text| text.unwrap_or_default().to_owned()).collect())
 }
 
 impl Iterator for Batches {

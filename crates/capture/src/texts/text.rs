@@ -10,6 +10,8 @@ use crate::CaptureError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
     pub text: String,
+    /// Whether the special tokens are in it, as a chat template puts them.
+    pub templated: bool,
     pub path: PathBuf,
     pub place: Place,
 }
