@@ -8,8 +8,9 @@ use clap::Parser;
 use onejump_capture::positions::Positions;
 use onejump_capture::samples::Bos;
 use onejump_capture::texts::{DEFAULT_COLUMN, TextInput};
-use onejump_capture::{CaptureError, Config, Input, Shard};
+use onejump_capture::{CaptureError, Config, Input};
 use onejump_core::levels::Levels;
+use onejump_core::shard::Shard;
 use onejump_store::dtype::StoreDtype;
 
 /// Run a model over sentences and store the hidden states of sampled tokens, one of each sentence unless told, at every
@@ -69,7 +70,8 @@ pub struct Args {
     /// cpu, cuda, cuda:N, auto (the first GPU where there is one), or cuda:all (a process and a shard for each GPU)
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// Compute only every n-th part, from part i on: i/n. (With --batch-parts P, every n-th group of P parts)
+    /// Compute only every n-th part, from part i on: i/n, into the folder shard-i-of-n of --out. onejump-store merge joins
+    /// the shards. (With --batch-parts P, every n-th group of P parts)
     #[arg(long, value_name = "i/n", default_value = "0/1")]
     pub shard: Shard,
     /// Use only the first N texts

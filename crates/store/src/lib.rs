@@ -5,6 +5,7 @@
 //! | read one level of a captured folder | [`hidden::HiddenStates`] |
 //! | write the parts of a folder | [`part::write_part`] |
 //! | check a whole folder against its manifest | [`verify::verify`] |
+//! | join the shards of a capture | [`merge::merge`] |
 //! | the tables of scores and metrics | [`tables`] |
 //! | the tables of the analyses beyond the paper | [`analyses`] |
 //! | the model's own predictions | [`truth`] |
@@ -35,6 +36,7 @@ pub mod analyses;
 pub mod dtype;
 mod error;
 pub mod hidden;
+pub mod merge;
 pub mod part;
 mod table;
 pub mod tables;
