@@ -85,9 +85,16 @@ pub struct Args {
     /// again; with more than one, similar lengths attend together, padded [default: 1, or 16 for a GPU]
     #[arg(long, value_name = "P")]
     pub batch_parts: Option<NonZeroUsize>,
-    /// Say what the capture would need, and do nothing else
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Say what the capture would need, and do nothing else; as text, or as JSON for programs
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub dry_run: Option<Format>,
+}
+
+/// How a plan is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
 }
 
 /// Stands for all GPUs.

@@ -6,7 +6,7 @@ mod gpus;
 use std::error::Error;
 use std::process::ExitCode;
 
-use args::Args;
+use args::{Args, Format};
 use onejump_capture::{capture, plan};
 use onejump_models::device::{self, Choice};
 use onejump_models::tf32;
@@ -23,17 +23,17 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     if name != "cpu" {
         restart(device::missing_library(name).as_deref(), tf32::variable(&args.dtype))?;
         let choice = Choice::of(name)?;
-        if all_gpus && !args.dry_run {
+        if all_gpus && args.dry_run.is_none() {
             return gpus::on_each(choice.gpus(), &args.out, terminal);
         }
         remark!("{choice}");
     }
     let (dry_run, name) = (args.dry_run, name.to_owned());
     let config = onejump_capture::Config { device: name, ..args.config()? };
-    if dry_run {
-        say!("{}", plan(&config, terminal)?);
-    } else {
-        say!("{}: {}", config.folder().display(), capture(&config, terminal)?);
+    match dry_run {
+        None => say!("{}: {}", config.folder().display(), capture(&config, terminal)?),
+        Some(Format::Text) => say!("{}", plan(&config, terminal)?),
+        Some(Format::Json) => say!("{}", serde_json::to_string(&plan(&config, terminal)?)?),
     }
     Ok(())
 }
