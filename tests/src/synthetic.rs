@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 /// The sizes of a random Llama with one attention head.
@@ -78,4 +78,34 @@ pub fn write_samples(path: &Path, sizes: Sizes, samples: usize) {
         text.push_str(&format!("{{\"input_ids\": {ids:?}, \"position\": {}}}\n", length - 1));
     }
     fs::write(path, text).unwrap();
+}
+
+/// Writes `tokenizer.json` into a model's folder: the words `w0`, `w1`, … are its tokens.
+///
+/// # Panics
+/// If it cannot be written.
+#[allow(clippy::unwrap_used)]
+pub fn write_tokenizer(folder: &Path, sizes: Sizes) {
+    let words: Map<String, Value> = (0..sizes.vocabulary).map(|id| (format!("w{id}"), id.into())).collect();
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": words, "unk_token": "w0"},
+    });
+    fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+}
+
+/// Writes sentences of one to four of these words, a line each.
+///
+/// # Panics
+/// If the file cannot be written.
+#[allow(clippy::unwrap_used)]
+pub fn write_sentences(path: &Path, sizes: Sizes, sentences: usize) {
+    let word = |place: usize| i64::from((place as u32).wrapping_mul(2_654_435_769) >> 8) % sizes.vocabulary;
+    let sentence = |number: usize| {
+        let words: Vec<_> = (0..=number % 4).map(|place| format!("w{}", word(number * 4 + place))).collect();
+        words.join(" ")
+    };
+    let lines: Vec<_> = (0..sentences).map(sentence).collect();
+    fs::write(path, lines.join("\n")).unwrap();
 }

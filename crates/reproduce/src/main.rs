@@ -31,7 +31,8 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), ReproduceError> {
                 return Ok(());
             }
         } else if executor == Executor::Slurm {
-            return on_slurm(&experiment, options, dry_run, status);
+            let more = experiment.beyond || wanted.publish.is_some();
+            return on_slurm(&experiment, options, more, dry_run, status);
         } else if dry_run {
             check(&experiment)?;
             say!("{}: the experiment can run", experiment.out.display());
@@ -55,11 +56,12 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), ReproduceError> {
 fn on_slurm(
     experiment: &Experiment,
     options: SlurmOptions,
+    more: bool,
     dry_run: bool,
     status: bool,
 ) -> Result<(), ReproduceError> {
     let ask = |command: &mut Command| Ok(child::output(command)?);
-    let slurm = Slurm::new(options, args::for_jobs(env::args_os()), Programs::find()?, &ask)?;
+    let slurm = Slurm::new(options, args::for_jobs(env::args_os()), more, Programs::find()?, &ask)?;
     if status {
         say!("{}", slurm.status(experiment)?);
     } else if dry_run {

@@ -63,6 +63,8 @@ pub struct Slurm<'a> {
     pub options: Options,
     /// This program with the options of the experiment, for the jobs; they add `--stage`.
     pub command: Vec<String>,
+    /// Whether the last job does more than the report, such as what comes after the paper, and always runs.
+    pub more: bool,
     /// The folder in which the command is given.
     pub folder: PathBuf,
     /// The stages' binaries.
@@ -79,11 +81,12 @@ impl<'a> Slurm<'a> {
     pub fn new(
         options: Options,
         command: Vec<String>,
+        more: bool,
         programs: Programs,
         ask: &'a Ask<'a>,
     ) -> Result<Self, ReproduceError> {
         let folder = env::current_dir().map_err(FileError::reading(Path::new(".")))?;
-        Ok(Self { options, command, folder, programs, ask })
+        Ok(Self { options, command, more, folder, programs, ask })
     }
 
     /// The folder of a run for scripts and logs.

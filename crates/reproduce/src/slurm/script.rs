@@ -69,6 +69,9 @@ impl Script<'_> {
 
 /// What a job does. The shell gets the signal before the time limit, and passes it on.
 const BODY: &str = r#"
+job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+# Of an array, SLURM_JOB_ID may stand for all tasks.
+job=${job:-$SLURM_JOB_ID}
 PROGRAM &
 program=$!
 trap 'signalled=1; kill -TERM $program 2> /dev/null' TERM
@@ -80,9 +83,9 @@ while true; do
     [ -n "$signalled" ] || break
 done
 # Stopped, and the job still runs: its time was nearly over. A job that is cancelled does not run any more.
-if [ $status = 143 ] && [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
+if [ $status = 143 ] && [ "$(squeue --noheader --jobs="$job" --format=%T)" = RUNNING ]; then
     echo "stopped before the time limit; queued again"
-    scontrol requeue "$SLURM_JOB_ID"
+    scontrol requeue "$job"
 fi
 exit $status
 "#;

@@ -16,7 +16,7 @@ pub struct Status(pub Vec<UnitStatus>);
 pub struct UnitStatus {
     /// The unit's name.
     pub unit: String,
-    /// `done`, `runs`, `waits`, `failed`, or `missing` where no job was submitted.
+    /// `done`, `running`, `waiting`, `failed`, or `missing` where no job was submitted.
     pub state: &'static str,
     /// Its last job, if there is one.
     pub job: String,
@@ -43,8 +43,8 @@ impl Slurm<'_> {
             let is_last = place + 1 == units.len();
             let (state, more) = match job {
                 _ if unit.done => ("done", String::new()),
-                Some(Job { reason, .. }) if job.is_some_and(Job::waits) => ("waits", reason.clone()),
-                Some(job) if job.is_alive() => ("runs", job.nodes.clone()),
+                Some(Job { reason, .. }) if job.is_some_and(Job::waits) => ("waiting", reason.clone()),
+                Some(job) if job.is_alive() => ("running", job.nodes.clone()),
                 Some(job) if is_last && all_done && job.state == "COMPLETED" => ("done", String::new()),
                 // Slurm forgets jobs after a while.
                 None if is_last && id.is_some() && all_done && layout.report().is_file() => {
@@ -67,8 +67,8 @@ impl fmt::Display for Status {
             writeln!(f, "{}", line.trim_end())?;
         }
         let count = |state| self.0.iter().filter(|unit| unit.state == state).count();
-        let counts =
-            ["done", "runs", "waits", "failed", "missing"].map(|state| format!("{} {state}", count(state)));
+        let counts = ["done", "running", "waiting", "failed", "missing"]
+            .map(|state| format!("{} {state}", count(state)));
         write!(f, "{}", counts.join(", "))
     }
 }

@@ -52,8 +52,11 @@ impl Slurm<'_> {
             let stale = units[place].after.iter().any(|&before| !units[before].done);
             units[place].done &= !stale;
         }
+        // What goes beyond these units is done by the last one, which then always runs.
+        let report = layout.report().is_file() && stamps.stamp_of(LAST).is_file();
+        let done = !self.more && report && units.iter().all(|unit| unit.done);
         let after = (0..units.len()).collect();
-        units.push(Unit { stage: Stage::new(Program::Report, LAST), done: false, after });
+        units.push(Unit { stage: Stage::new(Program::Report, LAST), done, after });
         Ok(units)
     }
 
