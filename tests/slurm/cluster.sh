@@ -69,20 +69,23 @@ CONF
     echo "$dir/slurm.conf"
 }
 
-# The daemons of a node's steps have the name of the node in their environment, as the steps have.
 node() {
-    SLURM_CONF="$1/slurm.conf" ONEJUMP_NODE=$2 slurmd -N "$2"
+    SLURM_CONF="$1/slurm.conf" slurmd -N "$2"
 }
 
-# The processes of a cluster whose environment has another line too.
-processes() {
-    local conf=SLURM_CONF=$1/slurm.conf environment
+# The processes of the jobs of a cluster, on one node or on all; first the daemons of their steps, which would tell of
+# the steps' end.
+steps() {
+    local environment process parent daemons=() others=()
     for process in /proc/[0-9]*; do
         environment=$({ tr '\0' '\n' < "$process/environ"; } 2> /dev/null) || continue
-        if grep -qxF "$conf" <<< "$environment" && grep -qxE "${2:-.*}" <<< "$environment"; then
-            echo "${process#/proc/}"
-        fi
-    done
+        grep -qxF "SLURM_CONF=$1/slurm.conf" <<< "$environment" || continue
+        grep -qxE "SLURMD_NODENAME=${2:-.*}" <<< "$environment" || continue
+        others+=("${process#/proc/}")
+        parent=$(awk '/^PPid/ { print $2 }' "$process/status") || continue
+        [ "$(cat "/proc/$parent/comm")" != slurmstepd ] || daemons+=("$parent")
+    done 2> /dev/null
+    echo "${daemons[@]}" "${others[@]}"
 }
 
 kill_all() {
@@ -91,20 +94,21 @@ kill_all() {
     done
 }
 
-# A node is lost: its daemon alone, or first the daemons of its steps, which would tell of the steps' end, and the steps.
+# A node is lost: its daemon alone, or with all that it has started.
 lose() {
     kill -9 "$(cat "$1/$2.pid")"
-    if [ "${3:-}" = steps ]; then
-        kill_all $(processes "$1" "ONEJUMP_NODE=$2")
-        kill_all $(processes "$1" "SLURMD_NODENAME=$2")
-    fi
+    [ "${3:-}" != steps ] || kill_all $(steps "$1" "$2")
 }
 
 down() {
-    for daemon in node1 node2 slurmctld munge; do
-        [ ! -s "$1/$daemon.pid" ] || kill "$(cat "$1/$daemon.pid")" 2> /dev/null || true
+    local name daemons=()
+    for name in node1 node2 slurmctld munge; do
+        [ ! -s "$1/$name.pid" ] || daemons+=("$(cat "$1/$name.pid")")
     done
-    kill_all $(processes "$1")
+    kill "${daemons[@]}" 2> /dev/null || true
+    kill_all $(steps "$1")
+    sleep 1
+    kill_all "${daemons[@]}"
 }
 
 case $1 in
