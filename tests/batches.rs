@@ -107,7 +107,14 @@ fn a_window_of_parts_gives_the_same_states_and_the_same_bytes_again() {
     // Shards share out windows, not parts.
     assert!(bench.capture("shards", &[&window[..], &["--shard", "1/2"]].concat()).contains("computed 2114"));
     assert!(bench.capture("shards", &[&window[..], &["--shard", "0/2"]].concat()).contains("computed 15886"));
+    let out = bench.path("shards").display().to_string();
+    assert!(succeed("onejump-store", &["merge", &out]).contains("18000 samples in 3 parts: 3 linked"));
+    for shard in ["shard-0-of-2", "shard-1-of-2"] {
+        fs::remove_dir_all(bench.path("shards").join(shard)).unwrap();
+    }
     same(&bench.path("shards"), &bench.path("window"));
+    // What was merged is not captured again.
+    assert!(!bench.capture("shards", &[&window[..], &["--shard", "1/2"]].concat()).contains("computed"));
 
     // Batches of another kind would differ by rounding: they do not share a folder.
     for (out, more) in [("plain", &window[..]), ("window", &["--batch-tokens", "3000"])] {

@@ -107,8 +107,7 @@ fn a_second_writer_is_refused() {
         drop::<lock::Lock>(lock);
         succeed(stage, arguments);
     };
-    let writer = path("hidden/train/.writer-0-of-1.onejump.lock");
-    refused("onejump-capture", &capture, lock::take(&writer, &path("hidden")).unwrap());
+    refused("onejump-capture", &capture, lock::folder(&path("hidden/train")).unwrap());
     refused("onejump-train", &train, lock::file(Path::new(&jumps)).unwrap());
     refused("onejump-score", &score, lock::file(Path::new(&scores)).unwrap());
     refused("onejump-score", &score, lock::file(Path::new(&ojfa)).unwrap());
@@ -118,9 +117,9 @@ fn a_second_writer_is_refused() {
     assert_eq!(left.collect::<Vec<_>>(), Vec::<PathBuf>::new());
 }
 
-/// A manifest that says `cuda` stands for a shard that a machine with a GPU wrote.
+/// A manifest that says `cuda` stands for a folder that a machine with a GPU wrote.
 #[test]
-fn shards_of_different_devices_or_batch_sizes_do_not_share_a_folder() {
+fn captures_on_different_devices_or_with_other_batch_sizes_do_not_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("hidden");
     let case = onejump_tests::folder().join("parity/cases/llama-grouped-tied");
@@ -193,7 +192,7 @@ fn signals_stop_a_reproduction_with_its_stage() {
         command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let child = command.spawn().unwrap();
         let group = Pid::from_child(&child);
-        wait_for(|| run.join("hidden/train/.writer-0-of-1.onejump.lock").is_file());
+        wait_for(|| run.join("hidden/train/.onejump.lock").is_file());
         match signal {
             Signal::INT => kill_process_group(group, signal).unwrap(),
             _ => kill_process(group, signal).unwrap(),

@@ -149,6 +149,7 @@ impl Run {
         let part = Part { file: part_file(0), samples, bytes, sha256 };
         HiddenManifest {
             format: FORMAT,
+            shard: None,
             inputs,
             samples_per_part: samples,
             parts: vec![part],

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 /// The sizes of a random Llama with one attention head.
@@ -87,7 +87,7 @@ pub fn write_samples(path: &Path, sizes: Sizes, samples: usize) {
 /// If the file cannot be written.
 #[allow(clippy::unwrap_used)]
 pub fn write_tokenizer(folder: &Path, sizes: Sizes) {
-    let vocabulary: serde_json::Map<_, _> =
+    let vocabulary: Map<String, Value> =
         (0..sizes.vocabulary).map(|token| (format!("w{token}"), token.into())).collect();
     let tokenizer = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,

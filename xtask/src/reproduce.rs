@@ -37,7 +37,13 @@ pub fn reproduce(args: &Args, terminal: &Terminal) -> Result<()> {
     if args.options.iter().any(|option| option == "--help" || option == "-h") {
         return process::become_program(&mut command(&[]));
     }
-    process::run(command(&["--dry-run"]).stdout(Stdio::null()))?;
+    // A cluster's jobs are made with the stages' binaries, which are not there yet.
+    let cluster = |option: &OsString| {
+        ["--executor", "--stage"].iter().any(|one| option.as_encoded_bytes().starts_with(one.as_bytes()))
+    };
+    if !args.options.iter().any(cluster) {
+        process::run(command(&["--dry-run"]).stdout(Stdio::null()))?;
+    }
     setup::setup(terminal)?;
     process::build_stages()?;
     process::become_program(&mut command(&[]))

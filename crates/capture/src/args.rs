@@ -8,8 +8,9 @@ use clap::Parser;
 use onejump_capture::positions::Positions;
 use onejump_capture::samples::Bos;
 use onejump_capture::texts::{DEFAULT_COLUMN, TextInput};
-use onejump_capture::{CaptureError, Config, Input, Shard};
+use onejump_capture::{CaptureError, Config, Input};
 use onejump_core::levels::Levels;
+use onejump_core::shard::Shard;
 use onejump_store::dtype::StoreDtype;
 use onejump_store::moments::Selected;
 
@@ -82,7 +83,8 @@ pub struct Args {
     /// cpu, cuda, cuda:N, auto (the first GPU where there is one), or cuda:all (a process and a shard for each GPU)
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// Compute only every n-th part, from part i on: i/n. (With --batch-parts P, every n-th group of P parts)
+    /// Compute only every n-th part, from part i on: i/n, into the folder shard-i-of-n of --out. onejump-store merge joins
+    /// the shards. (With --batch-parts P, every n-th group of P parts)
     #[arg(long, value_name = "i/n", default_value = "0/1")]
     pub shard: Shard,
     /// Use only the first N texts
@@ -96,9 +98,16 @@ pub struct Args {
     /// again; with more than one, similar lengths attend together, padded [default: 1, or 16 for a GPU]
     #[arg(long, value_name = "P")]
     pub batch_parts: Option<NonZeroUsize>,
-    /// Say what the capture would need, and do nothing else
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Say what the capture would need, and do nothing else; as text, or as JSON for programs
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub dry_run: Option<Format>,
+}
+
+/// How a plan is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
 }
 
 /// Stands for all GPUs.

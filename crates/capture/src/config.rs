@@ -1,9 +1,9 @@
 //! What to capture, from which samples, and into which folder.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use onejump_core::levels::Levels;
+use onejump_core::shard::Shard;
 use onejump_store::dtype::StoreDtype;
 use onejump_store::moments::Selected;
 use tch::Device;
@@ -43,36 +43,6 @@ pub enum Input {
     Samples(PathBuf),
 }
 
-/// A share of the parts: every `count`-th, or `count`-th group that is computed together, from `index` on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0.
-    pub index: usize,
-    /// How many shards there are.
-    pub count: usize,
-}
-
-impl Shard {
-    /// Whether a part belongs to this shard, where parts are computed `together` at a time.
-    pub fn has(self, part: usize, together: usize) -> bool {
-        part / together % self.count == self.index
-    }
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parse = || {
-            let (index, count) = text.split_once('/')?;
-            Some(Self { index: index.parse().ok()?, count: count.parse().ok()? })
-        };
-        parse()
-            .filter(|shard| shard.index < shard.count)
-            .ok_or_else(|| format!("'{text}' is no shard; give i/n with i from 0 to n-1, for instance 0/2"))
-    }
-}
-
 /// How samples are batched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Batching {
@@ -89,7 +59,7 @@ pub struct Config {
     pub model: String,
     /// Where the samples come from.
     pub input: Input,
-    /// The folder to write.
+    /// The folder to write, or in which a shard has its own.
     pub out: PathBuf,
     /// The seed of the positions.
     pub seed: u64,
@@ -142,10 +112,15 @@ impl Config {
             store_dtype: StoreDtype::F32,
             states: true,
             moments: Vec::new(),
-            shard: Shard { index: 0, count: 1 },
+            shard: Shard::WHOLE,
             batch_tokens: None,
             batch_parts: None,
         }
+    }
+
+    /// The folder that is written: that of the whole, or the shard's in it.
+    pub fn folder(&self) -> PathBuf {
+        if self.shard == Shard::WHOLE { self.out.clone() } else { self.out.join(self.shard.folder()) }
     }
 
     /// How the samples are batched on a device, for a model of hidden size H.
@@ -182,13 +157,5 @@ mod tests {
         let own = Config { batch_tokens: Some(100), batch_parts: Some(3), ..config };
         assert_eq!(of(&own, Device::Cpu, 576), (100, 3));
         assert_eq!(of(&own, Device::Cuda(0), 576), (100, 3));
-    }
-
-    #[test]
-    fn what_is_computed_together_is_in_one_shard() {
-        let shard = Shard { index: 1, count: 2 };
-        let of = |together| (0..8).filter(|&part| shard.has(part, together)).collect::<Vec<_>>();
-        assert_eq!(of(1), [1, 3, 5, 7]);
-        assert_eq!(of(3), [3, 4, 5]);
     }
 }

@@ -38,11 +38,10 @@ mod survey;
 mod text;
 pub mod texts;
 mod workers;
-mod writers;
 
 pub use config::{
     CPU_BATCH_TOKENS, Config, DEFAULT_CHUNK_TOKENS, GPU_BATCH_PARTS, GPU_BATCH_TOKENS, Input,
-    MOST_GPU_BATCH_TOKENS, Shard,
+    MOST_GPU_BATCH_TOKENS,
 };
 pub use error::CaptureError;
 pub use plan::Plan;

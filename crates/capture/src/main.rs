@@ -1,17 +1,15 @@
 //! `onejump-capture`: see `--help`.
 
 mod args;
+mod gpus;
 
 use std::error::Error;
-use std::panic::resume_unwind;
-use std::process::{Command, ExitCode};
-use std::{env, thread};
+use std::process::ExitCode;
 
-use args::{Args, of_gpu};
+use args::{Args, Format};
 use onejump_capture::{capture, plan};
 use onejump_models::device::{self, Choice};
 use onejump_models::tf32;
-use onejump_program::child::{self, ChildError};
 use onejump_program::restart::restart;
 use onejump_program::{Terminal, remark, say};
 
@@ -25,31 +23,17 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     if name != "cpu" {
         restart(device::missing_library(name).as_deref(), tf32::variable(&args.dtype))?;
         let choice = Choice::of(name)?;
-        if all_gpus && !args.dry_run {
-            return Ok(on_each_gpu(choice.gpus())?);
+        if all_gpus && args.dry_run.is_none() {
+            return gpus::on_each(choice.gpus(), &args.out, terminal);
         }
         remark!("{choice}");
     }
     let (dry_run, name) = (args.dry_run, name.to_owned());
     let config = onejump_capture::Config { device: name, ..args.config()? };
-    if dry_run {
-        say!("{}", plan(&config, terminal)?);
-    } else {
-        say!("{}: {}", config.out.display(), capture(&config, terminal)?);
+    match dry_run {
+        None => say!("{}: {}", config.folder().display(), capture(&config, terminal)?),
+        Some(Format::Text) => say!("{}", plan(&config, terminal)?),
+        Some(Format::Json) => say!("{}", serde_json::to_string(&plan(&config, terminal)?)?),
     }
     Ok(())
-}
-
-/// A process a GPU; the first that fails says why, and the others end first.
-fn on_each_gpu(gpus: usize) -> Result<(), ChildError> {
-    let one = |gpu: usize| {
-        let program = env::current_exe().unwrap_or_else(|_| env!("CARGO_PKG_NAME").into());
-        child::run(Command::new(program).args(of_gpu(env::args_os().skip(1), gpu, gpus)))
-    };
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..gpus).map(|gpu| scope.spawn(move || one(gpu))).collect();
-        let mut ended =
-            running.into_iter().map(|gpu| gpu.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        ended.try_for_each(|outcome| outcome)
-    })
 }

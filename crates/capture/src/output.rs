@@ -1,17 +1,18 @@
-//! The folder that a capture writes: the parts, and a manifest that lists the finished ones.
+//! The folder that a capture writes: the parts, and a manifest that lists the finished ones. Each shard has a folder of
+//! its own, in that of the whole.
 
 use std::fs;
 use std::iter;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::{self, FileError};
-use onejump_core::layout::{MANIFEST, part_file};
+use onejump_core::layout::{MANIFEST, part_file, part_number};
+use onejump_core::lock::{self, Lock};
 use onejump_core::manifest::{CaptureInputs, FORMAT, HiddenManifest, Part};
+use onejump_core::shard::Shard;
 use onejump_store::StoreError;
 
 use crate::CaptureError;
-use crate::config::Shard;
-use crate::writers::{self, Writer};
 
 /// Inputs that say something where a manifest does not have them.
 const NOTHING_SAYS: [&str; 5] = ["batch_parts", "positions", "chunk_tokens", "texts", "levels"];
@@ -21,39 +22,62 @@ pub(crate) struct Output {
     dir: PathBuf,
     inputs: CaptureInputs,
     samples_per_part: usize,
-    _writer: Writer,
+    /// The shards were merged, and nothing is left to do: then nobody writes.
+    merged: bool,
+    _lock: Option<Lock>,
 }
 
 impl Output {
-    /// Opens the folder for a capture of these inputs, or makes it.
+    /// Whether the folder of the whole has all parts of a shard already, since the shards were merged.
     ///
     /// # Errors
-    /// [`CaptureError`] if it cannot be made, holds the states of another capture, or another process
-    /// writes parts of this shard.
+    /// [`CaptureError`] if it holds the states of another capture, or cannot be read.
+    fn is_merged(dir: &Path, inputs: &CaptureInputs, shard: Shard) -> Result<bool, CaptureError> {
+        if shard == Shard::WHOLE || !dir.join(MANIFEST).is_file() {
+            return Ok(false);
+        }
+        let manifest = HiddenManifest::read(dir)?;
+        same_capture(dir, &manifest, inputs)?;
+        for part in (0..manifest.parts_total).filter(|&part| shard.has(part, manifest.together())) {
+            if !is_there(dir, &manifest, part)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opens the folder for a capture of these inputs, or makes it: `dir` itself, or that of a shard in it.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if it cannot be made, holds the states of another capture, or another process writes there.
     pub fn open(
         dir: &Path,
         inputs: CaptureInputs,
         samples_per_part: usize,
         shard: Shard,
     ) -> Result<Self, CaptureError> {
-        fs::create_dir_all(dir).map_err(FileError::writing(dir))?;
-        let change = writers::change(dir)?;
-        let writer = Writer::new(dir, shard, &change)?;
-        let alone = writer.alone;
-        let output = Self { dir: dir.to_owned(), inputs, samples_per_part, _writer: writer };
-        let there = if dir.join(MANIFEST).is_file() { Some(HiddenManifest::read(dir)?) } else { None };
+        if Self::is_merged(dir, &inputs, shard)? {
+            return Ok(Self { dir: dir.to_owned(), inputs, samples_per_part, merged: true, _lock: None });
+        }
+        let whole = shard == Shard::WHOLE;
+        let dir = if whole { dir.to_owned() } else { dir.join(shard.folder()) };
+        let lock = lock::folder(&dir)?;
+        let output = Self { dir, inputs, samples_per_part, merged: false, _lock: Some(lock) };
+        let there =
+            output.dir.join(MANIFEST).is_file().then(|| HiddenManifest::read(&output.dir)).transpose()?;
         // A capture that failed before its first part was written leaves nothing that another could be mixed with.
-        if let Some(manifest) = there.filter(|manifest| !(alone && manifest.parts.is_empty())) {
-            output.same_capture(&manifest)?;
+        if let Some(manifest) = there.filter(|manifest| !manifest.parts.is_empty()) {
+            same_capture(&output.dir, &manifest, &output.inputs)?;
         } else {
             let manifest = HiddenManifest {
                 format: FORMAT,
+                shard: Some(shard).filter(|_| !whole),
                 inputs: output.inputs.clone(),
                 samples_per_part,
                 parts: Vec::new(),
                 parts_total: output.parts_total(),
             };
-            manifest.write(dir)?;
+            manifest.write(&output.dir)?;
         }
         Ok(output)
     }
@@ -68,12 +92,11 @@ impl Output {
     /// # Errors
     /// [`CaptureError::NotRecorded`] if it has to be, and the manifest does not say how the others were computed.
     pub fn needs_part(&self, part: usize) -> Result<bool, CaptureError> {
+        if self.merged {
+            return Ok(false);
+        }
         let manifest = HiddenManifest::read(&self.dir)?;
-        let path = self.part_path(part);
-        if let Some(listed) = manifest.parts.iter().find(|listed| listed.file == part_file(part))
-            && path.is_file()
-            && files::sha256_file(&path)? == listed.sha256
-        {
+        if is_there(&self.dir, &manifest, part)? {
             return Ok(false);
         }
         self.can_grow(&manifest)?;
@@ -85,16 +108,15 @@ impl Output {
         let path = self.part_path(part);
         let bytes = fs::metadata(&path).map_err(FileError::reading(&path))?.len();
         let entry = Part { file: part_file(part), samples, bytes, sha256: files::sha256_file(&path)? };
-        let _change = writers::change(&self.dir)?;
         if !self.dir.join(MANIFEST).is_file() {
             return Err(CaptureError::Removed { dir: self.dir.clone() });
         }
         let mut manifest = HiddenManifest::read(&self.dir)?;
-        self.same_capture(&manifest)?;
+        same_capture(&self.dir, &manifest, &self.inputs)?;
         self.can_grow(&manifest)?;
         manifest.parts.retain(|listed| listed.file != entry.file);
         manifest.parts.push(entry);
-        manifest.parts.sort_by(|a, b| a.file.cmp(&b.file));
+        manifest.parts.sort_by_key(|listed| part_number(&listed.file));
         manifest.write(&self.dir)?;
         Ok(bytes)
     }
@@ -115,30 +137,6 @@ impl Output {
         self.inputs.samples.div_ceil(self.samples_per_part)
     }
 
-    /// Refuses a manifest of which an input differs from ours: the parts of different captures never share a folder.
-    /// An input that an earlier version did not record cannot differ; see [`Output::can_grow`].
-    fn same_capture(&self, manifest: &HiddenManifest) -> Result<(), CaptureError> {
-        let fields = |inputs: &CaptureInputs| serde_json::to_value(inputs).unwrap_or_default();
-        let (theirs, ours) = (fields(&manifest.inputs), fields(&self.inputs));
-        let recorded = theirs.as_object().into_iter().flatten().map(|(field, _)| field.as_str());
-        // Each kind of device has a batch size of its own, so where both differ it is the device that says why.
-        let differing = iter::once("device")
-            .chain(recorded)
-            .find(|&field| !theirs[field].is_null() && theirs[field] != ours[field]);
-        // Here nothing is an answer too: batches out of one part, one position of a text.
-        let differing =
-            differing.or_else(|| NOTHING_SAYS.into_iter().find(|&field| theirs[field] != ours[field]));
-        match differing {
-            Some(field) => Err(CaptureError::OtherCapture {
-                dir: self.dir.clone(),
-                field: field.to_owned(),
-                there: theirs[field].to_string(),
-                here: ours[field].to_string(),
-            }),
-            None => Ok(()),
-        }
-    }
-
     /// Refuses a manifest that does not say how its parts were computed: ours might not match them.
     fn can_grow(&self, manifest: &HiddenManifest) -> Result<(), CaptureError> {
         match manifest.inputs.not_recorded() {
@@ -146,6 +144,40 @@ impl Output {
             None => Ok(()),
         }
     }
+}
+
+/// Refuses a manifest of which an input differs from ours: the parts of different captures never share a folder.
+/// An input that an earlier version did not record cannot differ; see [`Output::can_grow`].
+fn same_capture(dir: &Path, manifest: &HiddenManifest, inputs: &CaptureInputs) -> Result<(), CaptureError> {
+    let fields = |inputs: &CaptureInputs| serde_json::to_value(inputs).unwrap_or_default();
+    let (theirs, ours) = (fields(&manifest.inputs), fields(inputs));
+    let recorded = theirs.as_object().into_iter().flatten().map(|(field, _)| field.as_str());
+    // Each kind of device has a batch size of its own, so where both differ it is the device that says why.
+    let differing = iter::once("device")
+        .chain(recorded)
+        .find(|&field| !theirs[field].is_null() && theirs[field] != ours[field]);
+    // Here nothing is an answer too: batches out of one part, one position of a text.
+    let differing =
+        differing.or_else(|| NOTHING_SAYS.into_iter().find(|&field| theirs[field] != ours[field]));
+    match differing {
+        Some(field) => Err(CaptureError::OtherCapture {
+            dir: dir.to_owned(),
+            field: field.to_owned(),
+            there: theirs[field].to_string(),
+            here: ours[field].to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the part is listed, and its file is the one that is listed.
+fn is_there(dir: &Path, manifest: &HiddenManifest, part: usize) -> Result<bool, FileError> {
+    let path = dir.join(part_file(part));
+    let listed = manifest.parts.iter().find(|listed| listed.file == part_file(part));
+    Ok(match listed {
+        Some(listed) => path.is_file() && files::sha256_file(&path)? == listed.sha256,
+        None => false,
+    })
 }
 
 #[cfg(test)]
@@ -182,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_from_another_device_or_batch_size_are_refused() {
+    fn another_device_or_batch_size_is_refused() {
         for (from, to, expected) in [
             (
                 "\"device\": \"cpu\",\n    \"batch_tokens\": 512",
@@ -193,11 +225,12 @@ mod tests {
             (r#""batch_tokens": 512"#, r#""batch_tokens": 64"#, "(batch_tokens 64 there, 512 here)"),
         ] {
             let dir = tempfile::tempdir().unwrap();
-            let first = open(dir.path(), "0/2").unwrap();
-            write(&first, 0).unwrap();
-            open(dir.path(), "1/2").unwrap();
-            edit(dir.path(), from, to);
-            for refused in [open(dir.path(), "1/2").err().unwrap(), write(&first, 0).unwrap_err()] {
+            let output = open(dir.path(), "1/2").unwrap();
+            write(&output, 1).unwrap();
+            edit(&output.dir, from, to);
+            let written = write(&output, 1).unwrap_err();
+            drop(output);
+            for refused in [open(dir.path(), "1/2").err().unwrap(), written] {
                 assert!(matches!(refused, CaptureError::OtherCapture { .. }), "{refused}");
                 assert!(refused.to_string().contains(expected), "{refused}");
             }
@@ -205,20 +238,48 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_parts_takes_another_capture_unless_somebody_writes_there() {
+    fn a_folder_without_parts_takes_another_capture() {
         let dir = tempfile::tempdir().unwrap();
-        let f16_inputs = || CaptureInputs { store_dtype: "f16".to_owned(), ..inputs() };
-        let other = |shard: &str| Output::open(dir.path(), f16_inputs(), 1, shard.parse().unwrap());
-        let failed = open(dir.path(), "0/2").unwrap();
-        assert!(matches!(other("1/2").err().unwrap(), CaptureError::OtherCapture { .. }));
-        drop(failed);
-        // Shards that begin together: the first begins the folder anew, the second joins it.
-        let (first, second) = (other("0/2").unwrap(), other("1/2").unwrap());
+        let f16 = || {
+            let inputs = CaptureInputs { store_dtype: "f16".to_owned(), ..inputs() };
+            Output::open(dir.path(), inputs, 1, Shard::WHOLE)
+        };
+        drop(open(dir.path(), "0/1").unwrap());
+        let begun = f16().unwrap();
         assert_eq!(HiddenManifest::read(dir.path()).unwrap().inputs.store_dtype, "f16");
-        write(&first, 0).unwrap();
-        drop((first, second));
+        write(&begun, 0).unwrap();
+        drop(begun);
         let refused = open(dir.path(), "0/1").err().unwrap();
         assert!(matches!(refused, CaptureError::OtherCapture { .. }), "{refused}");
+    }
+
+    #[test]
+    fn each_shard_has_a_folder_a_manifest_and_a_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (open(dir.path(), "0/2").unwrap(), open(dir.path(), "1/2").unwrap());
+        assert_eq!(second.dir, dir.path().join("shard-1-of-2"));
+        write(&second, 1).unwrap();
+        let refused = open(dir.path(), "1/2").err().unwrap().to_string();
+        assert!(refused.contains("shard-1-of-2 is being written by process"), "{refused}");
+        let parts = |output: &Output| HiddenManifest::read(&output.dir).unwrap().parts.len();
+        assert_eq!((parts(&first), parts(&second)), (0, 1));
+        let manifest = HiddenManifest::read(&second.dir).unwrap();
+        assert_eq!((manifest.shard.unwrap().to_string().as_str(), manifest.parts_total), ("1/2", 2));
+        assert!(manifest.is_finished() && !manifest.is_complete());
+    }
+
+    #[test]
+    fn a_shard_that_is_merged_is_not_captured_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let merged = |shard: &str| Output::is_merged(dir.path(), &inputs(), shard.parse().unwrap());
+        assert!(!merged("0/2").unwrap());
+        write(&open(dir.path(), "0/1").unwrap(), 1).unwrap();
+        assert!(merged("1/2").unwrap() && !merged("0/2").unwrap() && !merged("0/1").unwrap());
+        edit(dir.path(), r#""seed": 0"#, r#""seed": 1"#);
+        assert!(matches!(merged("1/2").unwrap_err(), CaptureError::OtherCapture { .. }));
+        edit(dir.path(), r#""seed": 1"#, r#""seed": 0"#);
+        fs::write(dir.path().join(part_file(1)), "damaged").unwrap();
+        assert!(!merged("1/2").unwrap());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Instant;
 use onejump_core::memory;
 use onejump_models::device::Place;
 use onejump_models::transformer::Outline;
+use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::CaptureError;
@@ -24,8 +25,12 @@ const ACTIVATIONS: usize = 24;
 const PROCESS: usize = 140_000_000;
 
 /// What a capture will need.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Plan {
+    /// H.
+    pub hidden_size: usize,
+    /// K.
+    pub blocks: usize,
     /// Values in the checkpoint.
     pub parameters: u64,
     /// Bytes of the weights where the model computes.
@@ -65,6 +70,8 @@ impl Plan {
         let activations = work.tokens_at_once * outline.hidden_size * ACTIVATIONS * size_of::<f32>();
         let values = work.samples * work.levels * outline.hidden_size;
         Self {
+            hidden_size: outline.hidden_size,
+            blocks: outline.blocks,
             parameters: outline.parameters,
             weight_bytes: outline.parameters * value_bytes as u64,
             // One part is in memory in batches while the part before it is there twice, in rows and encoded.

@@ -12,7 +12,7 @@ pub use crate::file_error::FileError;
 use crate::sniff;
 
 /// The ending of files that are not whole yet.
-const TEMPORARY: &str = ".onejump.tmp";
+pub const TEMPORARY: &str = ".onejump.tmp";
 
 /// Writes a file through `fill`: the file appears under its name once it is whole and on disk.
 ///

@@ -115,6 +115,12 @@ pub fn part_file(part: usize) -> String {
     format!("part-{part:05}.parquet")
 }
 
+/// The number of the part whose file has this name.
+pub fn part_number(file: &str) -> Option<usize> {
+    let part = file.strip_prefix("part-")?.strip_suffix(".parquet")?.parse().ok()?;
+    (part_file(part) == file).then_some(part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +130,8 @@ mod tests {
     fn names_are_pinned() {
         assert_eq!([0, 7, 30, 126].map(level_column), ["level_00", "level_07", "level_30", "level_126"]);
         assert_eq!(part_file(12), "part-00012.parquet");
+        assert_eq!(["part-00012.parquet", "part-100000.parquet"].map(part_number), [Some(12), Some(100_000)]);
+        assert_eq!(["part-12.parquet", "part-+0012.parquet", "part-.parquet"].map(part_number), [None; 3]);
         let run = RunLayout::new("run");
         assert_eq!(run.hidden(Split::Train), Path::new("run/hidden/train"));
         assert_eq!(

@@ -10,6 +10,7 @@
 //! | read a set of levels from the command line | [`levels::Levels`] |
 //! | find a file of a run | [`layout::RunLayout`] |
 //! | describe a folder of hidden states | [`manifest::HiddenManifest`] |
+//! | share a capture among machines | [`shard::Shard`] |
 //! | write or read `results/summary.json` | [`results::Summary`] |
 //! | write or read the `config.json` of published shortcuts | [`published::Published`] |
 //! | draw something from the seed | [`seed`] |
@@ -46,6 +47,7 @@ pub mod published;
 pub mod results;
 pub mod seed;
 pub mod set_name;
+pub mod shard;
 pub mod shortcut;
 pub mod sniff;
 pub mod target;

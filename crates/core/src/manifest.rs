@@ -1,12 +1,14 @@
 //! `manifest.json` beside the parts of a folder of hidden states: what determines the states, and which parts there
 //! are.
 
+use std::iter;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, FileError};
-use crate::layout::MANIFEST;
+use crate::layout::{MANIFEST, part_number};
+use crate::shard::Shard;
 
 /// The version of the manifest's format; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -16,13 +18,16 @@ pub const FORMAT: u32 = 1;
 pub struct HiddenManifest {
     /// [`FORMAT`] at the time of writing.
     pub format: u32,
+    /// Which parts of the whole the folder is there for; none where for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The inputs, which determine the parts.
     pub inputs: CaptureInputs,
     /// Samples per part; the last part may hold fewer.
     pub samples_per_part: usize,
     /// The finished parts, by number.
     pub parts: Vec<Part>,
-    /// How many parts the whole folder has.
+    /// How many parts the whole capture has, all shards together.
     pub parts_total: usize,
 }
 
@@ -105,6 +110,20 @@ impl CaptureInputs {
         self.levels.clone().unwrap_or_else(|| (0..=self.blocks).collect())
     }
 
+    /// The first input, if any, in which these differ from others; the device before what follows from it.
+    pub fn difference(&self, others: &Self) -> Option<Difference> {
+        let fields = |inputs: &Self| serde_json::to_value(inputs).unwrap_or_default();
+        let (one, other) = (fields(self), fields(others));
+        let names = [&one, &other].into_iter().flat_map(|inputs| inputs.as_object().into_iter().flatten());
+        let mut names = iter::once("device").chain(names.map(|(name, _)| name.as_str()));
+        let field = names.find(|&name| one[name] != other[name])?;
+        Some(Difference {
+            field: field.to_owned(),
+            one: one[field].to_string(),
+            other: other[field].to_string(),
+        })
+    }
+
     /// The first input that the version which wrote the manifest did not record, in words.
     pub fn not_recorded(&self) -> Option<&'static str> {
         match (self.device, self.batch_tokens) {
@@ -113,6 +132,17 @@ impl CaptureInputs {
             _ => None,
         }
     }
+}
+
+/// An input in which two captures differ, with its values as the manifests have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The input, as the manifest names it.
+    pub field: String,
+    /// Its value in the first.
+    pub one: String,
+    /// Its value in the other.
+    pub other: String,
 }
 
 /// One finished part.
@@ -176,6 +206,14 @@ impl HiddenManifest {
         {
             return Some(format!("lists parts that do not add up to its {} samples", inputs.samples));
         }
+        let foreign = |part: &&Part| {
+            self.shard.is_some_and(|shard| {
+                !part_number(&part.file).is_some_and(|part| shard.has(part, self.together()))
+            })
+        };
+        if let Some((shard, part)) = self.shard.zip(self.parts.iter().find(foreign)) {
+            return Some(format!("lists {}, which does not belong to shard {shard}", part.file));
+        }
         let ascending = |levels: &Vec<usize>| levels.windows(2).all(|pair| pair[0] < pair[1]);
         let possible = |levels: &Vec<usize>| {
             levels.last().is_some_and(|&last| last <= inputs.blocks) && ascending(levels)
@@ -197,9 +235,24 @@ impl HiddenManifest {
         files::write_json(&dir.join(MANIFEST), self)
     }
 
-    /// Whether every part is written.
+    /// Whether every part of the whole capture is here.
     pub fn is_complete(&self) -> bool {
         self.parts.len() == self.parts_total
+    }
+
+    /// Whether every part is written that this folder is there for: of a shard, its own.
+    pub fn is_finished(&self) -> bool {
+        self.parts.len() == self.parts_expected()
+    }
+
+    /// How many parts this folder is there for.
+    pub fn parts_expected(&self) -> usize {
+        self.shard.map_or(self.parts_total, |shard| shard.parts(self.parts_total, self.together()))
+    }
+
+    /// How many parts are computed together, and so are in one shard.
+    pub fn together(&self) -> usize {
+        self.inputs.batch_parts.unwrap_or(1)
     }
 
     /// A hash that stands for the hidden states: of the inputs and of every part's content.

@@ -32,9 +32,34 @@ pub enum ChildError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// It failed, and this is what it said.
+    #[error("{program} failed ({status}): {said}")]
+    Refused {
+        /// Its name.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote on stderr.
+        said: String,
+    },
     /// It, or this program, was asked to stop.
     #[error("{0}")]
     Stopped(#[from] Stopped),
+}
+
+/// Runs a program to its end, and returns what it wrote on stdout.
+///
+/// # Errors
+/// [`ChildError`] if it cannot run, fails, or writes what is no text.
+pub fn output(command: &mut Command) -> Result<String, ChildError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let cannot = |source| ChildError::Run { program: program.clone(), source };
+    let output = command.output().map_err(cannot)?;
+    if output.status.success() {
+        return String::from_utf8(output.stdout).map_err(|error| cannot(io::Error::other(error)));
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(ChildError::Refused { program: program.clone(), status: output.status, said })
 }
 
 /// Runs a program to its end, with its output on the terminal. SIGTERM is passed on to it; SIGINT comes

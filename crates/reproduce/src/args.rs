@@ -1,12 +1,14 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
+use std::{env, iter};
 
 use clap::Parser;
 use onejump_core::files::FileError;
 use onejump_core::layout::RunLayout;
 use onejump_fetch::hub::Id;
-use onejump_reproduce::{Experiment, Limits, PublishOptions, ReproduceError, Switches};
+use onejump_reproduce::{Experiment, Limits, PublishOptions, ReproduceError, SlurmOptions, Switches};
 
 /// Run the whole experiment: capture, train, score, evaluate, report. Stages whose inputs did not change are not
 /// run again.
@@ -59,11 +61,42 @@ pub struct Args {
     /// derived from it]
     #[arg(long, value_name = "ID", requires = "publish")]
     license: Option<String>,
-    /// Check the options, the sentences and the run's folder, and run nothing
+    /// Check the options, the sentences and the run's folder, and run nothing; with --executor slurm, print the scripts
+    /// of the jobs
     #[arg(long, requires = "model")]
     pub dry_run: bool,
+    /// Where stages run: local, on this machine one after the other, or slurm, as jobs of a cluster that wait for each
+    /// other. The same command again submits what is missing
+    #[arg(long, value_enum, default_value_t = Executor::Local, requires = "model")]
+    pub executor: Executor,
+    /// With --executor slurm: say what has run, what runs, waits and has failed, and submit nothing
+    #[arg(long, requires = "model")]
+    pub status: bool,
+    /// Run this stage, or unit of a stage, alone, as the jobs do
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub stage: Option<String>,
+    #[command(flatten)]
+    pub slurm: SlurmOptions,
     #[command(flatten)]
     switches: Switches,
+}
+
+/// How a job calls this program: as it was called, with what asks for nothing but words left out. A job adds `--stage`,
+/// beside which the options of the cluster mean nothing.
+pub fn for_jobs(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+    let program = env::current_exe().unwrap_or_else(|_| env!("CARGO_PKG_NAME").into());
+    let given = arguments.skip(1).filter(|argument| argument != "--dry-run" && argument != "--status");
+    iter::once(program.into_os_string())
+        .chain(given)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Where stages run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Executor {
+    Local,
+    Slurm,
 }
 
 /// What is wanted: an experiment, a folder for the hub, or both.
@@ -75,6 +108,15 @@ pub struct Wanted {
 }
 
 impl Args {
+    /// Refuses options of a cluster where none is used.
+    pub fn check(&self) -> Result<(), ReproduceError> {
+        let cluster = self.executor == Executor::Slurm || self.stage.is_some();
+        if !cluster && (self.status || self.slurm != SlurmOptions::default()) {
+            return Err(ReproduceError::OnlySlurm);
+        }
+        Ok(())
+    }
+
     /// What the options describe. Paths do not depend on the current folder: a run is recognised wherever the command is
     /// given.
     pub fn wanted(self) -> Result<Wanted, ReproduceError> {

@@ -69,6 +69,35 @@ pub enum ReproduceError {
     /// The card has a mistake; this is one in Onejump.
     #[error("README.md cannot be made: {0}")]
     Card(String),
+    /// There is no such stage or unit.
+    #[error("{name} is no stage of this experiment; there are {}", known.join(", "))]
+    NoUnit {
+        /// What was asked for.
+        name: String,
+        /// The units that there are.
+        known: Vec<String>,
+    },
+    /// A job has one machine, and its GPUs are not shared out twice.
+    #[error(
+        "--device cuda:all: with --executor slurm each shard is a job; give --device cuda, --gres gpu:1 and --shards N"
+    )]
+    AllGpus,
+    /// Options of a cluster, without one.
+    #[error("--shards, --partition, --gres, --time, --sbatch and --status belong to --executor slurm")]
+    OnlySlurm,
+    /// A command of the cluster's failed.
+    #[error("{0}")]
+    Cluster(#[source] Box<dyn Error + Send + Sync>),
+    /// A command of ours, or of the cluster's, said something unexpected.
+    #[error("{command} said '{said}' where {expected} was expected")]
+    Said {
+        /// The program.
+        command: String,
+        /// Its output.
+        said: String,
+        /// What it should have been.
+        expected: &'static str,
+    },
     /// A stage failed, and has said why.
     #[error("{0}")]
     Stage(#[source] Box<dyn Error + Send + Sync>),

@@ -11,7 +11,7 @@
 //! | lay out a finished run for the hub | [`publish()`] |
 //! | which stages there are | `order.rs`; after the paper's own: `beyond.rs`, `sensitivity.rs` |
 //! | which stages are not run again | `stages.rs` |
-//! | where stages run | [`Local`]; whatever runs them elsewhere belongs beside it |
+//! | where stages run | [`Local`]; as jobs of a cluster: [`Slurm`]; one by itself: [`run_unit`] |
 //!
 //! ```no_run
 //! use onejump_core::observe::Silent;
@@ -41,6 +41,8 @@ mod run;
 mod run_toml;
 mod sensitivity;
 mod sets;
+mod single;
+mod slurm;
 mod stage;
 mod stages;
 mod switches;
@@ -51,5 +53,7 @@ pub use local::{Local, RunCommand};
 pub use order::{check, reproduce};
 pub use programs::{Program, Programs};
 pub use publish::{Publication, PublishOptions, Remark, publish};
+pub use single::{LAST, run_unit};
+pub use slurm::{Options as SlurmOptions, Slurm, Status, Submission};
 pub use stages::{StageTime, Times};
 pub use switches::Switches;

@@ -32,7 +32,7 @@ const CLOSED_FORMS: [ShortcutKind; 4] =
 const BOTH_SOLVERS: [ShortcutKind; 2] = [ShortcutKind::NNjtc, ShortcutKind::Joint];
 
 /// The folder of a run in which each stage that has run leaves a stamp.
-const STAMPS: &str = ".stages";
+pub(crate) const STAMPS: &str = ".stages";
 
 /// Runs an experiment; stages whose inputs did not change are not run again.
 ///
@@ -48,14 +48,25 @@ pub fn reproduce(
     let _locks = (lock::file(&layout.config())?, lock::folder(&stamps)?);
     RunConfig::of(experiment).keep(&layout)?;
     let mut stages = Stages::new(local, stamps, observer);
-    for split in [Split::Train, Split::Test] {
-        let states = States { split, seed: experiment.seed, switches: &experiment.switches };
-        stages.run(&states.capture(experiment, &layout.hidden(split)))?;
-    }
+    captures(experiment, 1).iter().try_for_each(|stage| stages.run(stage))?;
     let inputs = HiddenManifest::read(&layout.hidden(Split::Train))?.inputs;
     let (hidden_size, samples) = (inputs.hidden_size, inputs.samples);
-    Run { experiment, layout: &layout, hidden_size, samples }.after_capture(&mut stages)?;
+    let run = Run { experiment, layout: &layout, hidden_size, samples };
+    run.after_capture().iter().try_for_each(|stage| stages.run(stage))?;
+    if experiment.beyond {
+        beyond(&run, &mut stages)?;
+    }
+    stages.run(&run.report())?;
     Ok(stages.times)
+}
+
+/// The captures, each in so many shards.
+pub(crate) fn captures(experiment: &Experiment, shards: usize) -> [Stage; 2] {
+    let layout = experiment.layout();
+    [Split::Train, Split::Test].map(|split| {
+        let states = States { split, seed: experiment.seed, switches: &experiment.switches };
+        states.capture_in_shards(experiment, &layout.hidden(split), shards)
+    })
 }
 
 /// Whether the experiment could begin: its sentences are there, and the run's folder holds no other one.
@@ -72,33 +83,31 @@ pub fn check(experiment: &Experiment) -> Result<(), ReproduceError> {
 }
 
 impl Run<'_> {
-    fn after_capture(&self, stages: &mut Stages) -> Result<(), ReproduceError> {
+    /// The paper's stages between the captures and the report, in an order in which they can run.
+    pub(crate) fn after_capture(&self) -> Vec<Stage> {
         let ranks = self.ranks();
-        let mut shortcuts = Vec::new();
+        let (mut stages, mut shortcuts) = (Vec::new(), Vec::new());
         for (solver, kinds) in [(Solver::ClosedForm, &CLOSED_FORMS[..]), (Solver::Adam, &BOTH_SOLVERS)] {
             let sets = self.sets(solver, kinds, &ranks);
-            stages.run(&self.train(solver, kinds, &ranks, &sets))?;
-            shortcuts.extend(sets);
+            stages.push(self.train(solver, kinds, &ranks, &sets));
+            shortcuts.extend(sets.iter().map(|set| self.layout.shortcuts(set)));
         }
         // Not in the paper, and as long as everything before it.
         for &rank in ranks.iter().filter(|_| self.experiment.beyond) {
             let name = SetName::new(ShortcutKind::OneJump, Solver::Adam, rank, self.hidden_size);
-            stages.run(&self.train_one_jump(&name))?;
+            stages.push(self.train_one_jump(&name));
             shortcuts.push(self.layout.shortcuts(&name));
         }
         let mut chosen = Vec::new();
         for &rank in &ranks {
             for solver in [Solver::ClosedForm, Solver::Adam] {
                 let jumps = SetName::new(ShortcutKind::NNjtc, solver, rank, self.hidden_size);
-                stages.run(&self.score(&jumps))?;
+                stages.push(self.score(&jumps));
                 chosen.push(self.layout.ojfa(&jumps));
             }
         }
-        stages.run(&self.evaluate(&shortcuts, &chosen))?;
-        if self.experiment.beyond {
-            beyond(self, stages)?;
-        }
-        stages.run(&self.report())
+        stages.push(self.evaluate(&shortcuts, &chosen));
+        stages
     }
 
     fn ranks(&self) -> Vec<usize> {
@@ -110,27 +119,40 @@ impl Run<'_> {
         ranks
     }
 
-    /// The files of kinds at all ranks; a kind without a rank has one.
-    fn sets(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize]) -> Vec<PathBuf> {
+    /// The sets of kinds at all ranks; a kind without a rank has one.
+    fn sets(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize]) -> Vec<SetName> {
         let ranks_of = |kind: ShortcutKind| if kind.low_rank() { ranks } else { &ranks[..1] };
-        let file = |kind, rank| self.layout.shortcuts(&SetName::new(kind, solver, rank, self.hidden_size));
-        kinds.iter().flat_map(|&kind| ranks_of(kind).iter().map(move |&rank| file(kind, rank))).collect()
+        let name = |kind, rank| SetName::new(kind, solver, rank, self.hidden_size);
+        kinds.iter().flat_map(|&kind| ranks_of(kind).iter().map(move |&rank| name(kind, rank))).collect()
     }
 
-    /// Trains all sets of a solver in one stage: each level of the states is read once for all of them.
-    fn train(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize], sets: &[PathBuf]) -> Stage {
+    /// Trains all sets of a solver in one stage: each level of the states is read once for all of them. On several
+    /// machines each set is a unit.
+    fn train(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize], sets: &[SetName]) -> Stage {
+        let files: Vec<_> = sets.iter().map(|set| self.layout.shortcuts(set)).collect();
+        let whole = self.train_sets(&format!("train-{solver}"), solver, kinds, ranks);
+        let unit = |(set, file): (&SetName, &PathBuf)| {
+            let rank = [set.rank(self.hidden_size)];
+            let ranks = if set.kind.low_rank() { &rank[..] } else { &[] };
+            self.train_sets(&format!("{}.{set}", whole.name), solver, &[set.kind], ranks)
+                .output("--out", file)
+        };
+        let units = sets.iter().zip(&files).map(unit).collect();
+        whole.output_folder("--out", &self.layout.shortcuts_folder(), &files).in_units(units)
+    }
+
+    fn train_sets(&self, name: &str, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize]) -> Stage {
         let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         let ranks: Vec<_> = ranks.iter().map(usize::to_string).collect();
         let switches = &self.experiment.switches;
-        let stage = Stage::new(Program::Train, format!("train-{solver}"))
+        let stage = Stage::new(Program::Train, name)
             .option("--kind", kinds.join(","))
-            .option("--rank", ranks.join(","))
+            .optional("--rank", Some(ranks.join(",")).filter(|ranks| !ranks.is_empty()))
             .option("--solver", solver)
             .option("--seed", self.experiment.seed)
             .hidden(&self.hidden())
             .arguments(&switches.train());
-        let stage = if solver == Solver::Adam { stage.arguments(&switches.adam()) } else { stage };
-        stage.output_folder("--out", &self.layout.shortcuts_folder(), sets)
+        if solver == Solver::Adam { stage.arguments(&switches.adam()) } else { stage }
     }
 
     fn train_one_jump(&self, name: &SetName) -> Stage {

@@ -18,11 +18,14 @@ pub enum Program {
     Evaluate,
     /// A run to its report.
     Report,
+    /// Shards of hidden states to a whole.
+    Store,
 }
 
 impl Program {
     /// All of them, in the order of the enum.
-    pub const ALL: [Self; 5] = [Self::Capture, Self::Train, Self::Score, Self::Evaluate, Self::Report];
+    pub const ALL: [Self; 6] =
+        [Self::Capture, Self::Train, Self::Score, Self::Evaluate, Self::Report, Self::Store];
 
     /// The file's name.
     pub fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Program {
             Self::Score => "onejump-score",
             Self::Evaluate => "onejump-evaluate",
             Self::Report => "onejump-report",
+            Self::Store => "onejump-store",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use onejump_core::layout::{MANIFEST, RunLayout, Split};
+use onejump_core::shard::Shard;
 
 use crate::experiment::Experiment;
 use crate::programs::Program;
@@ -45,5 +46,28 @@ impl States<'_> {
             .output_folder("--out", out, &[out.join(MANIFEST)])
             .arguments(&self.switches.capture())
             .optional("--limit", experiment.limit(self.split))
+    }
+
+    /// The same stage in so many shards, each in a folder in `out`, and what joins them.
+    pub fn capture_in_shards(&self, experiment: &Experiment, out: &Path, count: usize) -> Stage {
+        let whole = self.capture(experiment, out);
+        if count < 2 {
+            return whole;
+        }
+        let shards = || (0..count).map(|index| Shard { index, count });
+        let manifest = |shard: Shard| out.join(shard.folder()).join(MANIFEST);
+        let capture = |shard: Shard| {
+            let mut unit = whole.clone().option("--shard", shard).share(shard);
+            unit.outputs = vec![manifest(shard)];
+            unit
+        };
+        let mut merge = whole.unit(Program::Store, "merge");
+        let folders = shards().map(|shard| out.join(shard.folder()).display().to_string());
+        merge.arguments =
+            ["merge".to_owned(), out.display().to_string()].into_iter().chain(folders).collect();
+        merge.inputs = shards().map(manifest).collect();
+        merge.outputs = whole.outputs.clone();
+        let units = shards().map(capture).chain([merge]).collect();
+        whole.in_units(units)
     }
 }

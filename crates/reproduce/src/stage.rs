@@ -1,10 +1,13 @@
 //! One call of a stage's binary: what it is told, what it reads, what it writes. Where and when it runs is
 //! decided elsewhere.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use onejump_core::files::{self, FileError};
 use onejump_core::layout::MANIFEST;
+use onejump_core::shard::Shard;
 
 use crate::programs::Program;
 
@@ -12,22 +15,49 @@ use crate::programs::Program;
 const SEPARATOR: &str = "\u{1f}";
 
 /// A call of a stage's binary.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stage {
     /// Its name in the table of times, and its stamp's; no other stage of a run has it.
     pub name: String,
     pub program: Program,
     pub arguments: Vec<String>,
     /// The files whose content decides what it writes.
-    inputs: Vec<PathBuf>,
+    pub inputs: Vec<PathBuf>,
     /// The files that it writes; a stage without any always runs.
     pub outputs: Vec<PathBuf>,
+    /// Calls that together write the same outputs, for several machines at the same time; none where the stage is not
+    /// shared out.
+    units: Vec<Self>,
+    /// Of a unit that does an equal share of its stage: which.
+    pub share: Option<Shard>,
 }
 
 impl Stage {
     pub fn new(program: Program, name: impl Into<String>) -> Self {
         let name = name.into();
-        Self { name, program, arguments: Vec::new(), inputs: Vec::new(), outputs: Vec::new() }
+        let (arguments, inputs, outputs, units) = Default::default();
+        Self { name, program, arguments, inputs, outputs, units, share: None }
+    }
+
+    /// The same stage, shared out.
+    pub fn in_units(self, units: Vec<Self>) -> Self {
+        Self { units, ..self }
+    }
+
+    /// A unit of this stage, named after it.
+    pub fn unit(&self, program: Program, name: impl Display) -> Self {
+        Self::new(program, format!("{}.{name}", self.name))
+    }
+
+    /// The same stage as a unit of itself that does a share of its work.
+    pub fn share(mut self, share: Shard) -> Self {
+        self.name = format!("{}.{}-of-{}", self.name, share.index, share.count);
+        Self { share: Some(share), ..self }
+    }
+
+    /// The calls that do the stage's work on several machines: its units, or itself.
+    pub fn work(&self) -> &[Self] {
+        if self.units.is_empty() { slice::from_ref(self) } else { &self.units }
     }
 
     pub fn option(mut self, name: &str, value: impl ToString) -> Self {

@@ -42,20 +42,46 @@ impl<'a> Stages<'a> {
     /// Runs a stage, unless it has run with these arguments and inputs and its outputs are there.
     pub fn run(&mut self, stage: &Stage) -> Result<(), ReproduceError> {
         self.observer.check()?;
-        let stamp = self.stamps.join(&stage.name);
         let key = stage.key(self.local.program(stage.program))?;
-        let done = !stage.outputs.is_empty()
-            && stage.outputs.iter().all(|output| output.is_file())
-            && fs::read_to_string(&stamp).is_ok_and(|there| there == key);
         let mut seconds = None;
-        if !done {
+        if !self.has_run(stage, &key) {
             let started = Instant::now();
             self.local.run(stage)?;
-            files::write_bytes(&stamp, key.as_bytes())?;
+            self.stamp(stage, &key)?;
             seconds = Some(started.elapsed().as_secs_f64());
         }
         self.times.0.push(StageTime { stage: stage.name.clone(), seconds });
         Ok(())
+    }
+
+    /// Whether a stage would not be run again. What it reads may not be there yet.
+    pub fn is_done(&self, stage: &Stage) -> Result<bool, ReproduceError> {
+        if !stage.inputs.iter().all(|input| input.is_file()) {
+            return Ok(false);
+        }
+        let key = stage.key(self.local.program(stage.program))?;
+        Ok(self.has_run(stage, &key))
+    }
+
+    /// Remembers that a stage has run, as its units have.
+    pub fn stamp_shared(&self, stage: &Stage) -> Result<(), ReproduceError> {
+        let key = stage.key(self.local.program(stage.program))?;
+        self.stamp(stage, &key)
+    }
+
+    /// The stamp of a stage.
+    pub fn stamp_of(&self, name: &str) -> PathBuf {
+        self.stamps.join(name)
+    }
+
+    fn stamp(&self, stage: &Stage, key: &str) -> Result<(), ReproduceError> {
+        Ok(files::write_bytes(&self.stamp_of(&stage.name), key.as_bytes())?)
+    }
+
+    fn has_run(&self, stage: &Stage, key: &str) -> bool {
+        !stage.outputs.is_empty()
+            && stage.outputs.iter().all(|output| output.is_file())
+            && fs::read_to_string(self.stamp_of(&stage.name)).is_ok_and(|there| there == key)
     }
 }
 

@@ -117,7 +117,14 @@ fn manifest() -> HiddenManifest {
         onejump: String::new(),
         libtorch: String::new(),
     };
-    HiddenManifest { format: FORMAT, inputs, samples_per_part: 1, parts: Vec::new(), parts_total: 0 }
+    HiddenManifest {
+        format: FORMAT,
+        shard: None,
+        inputs,
+        samples_per_part: 1,
+        parts: Vec::new(),
+        parts_total: 0,
+    }
 }
 
 #[test]

@@ -124,7 +124,14 @@ fn manifest(model: &str) -> HiddenManifest {
         onejump: String::new(),
         libtorch: String::new(),
     };
-    HiddenManifest { format: FORMAT, inputs, samples_per_part: 1, parts: Vec::new(), parts_total: 0 }
+    HiddenManifest {
+        format: FORMAT,
+        shard: None,
+        inputs,
+        samples_per_part: 1,
+        parts: Vec::new(),
+        parts_total: 0,
+    }
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use onejump_core::files::FileError;
 use onejump_core::levels::Levels;
+use onejump_core::manifest::Difference;
+use onejump_core::observe::Stopped;
+use onejump_core::shard::Shard;
 
 use crate::dtype::StoreDtype;
 
@@ -31,6 +34,9 @@ pub enum StoreError {
         #[source]
         source: arrow::error::ArrowError,
     },
+    /// The caller asked to stop.
+    #[error("{0}")]
+    Stopped(#[from] Stopped),
     /// There is no such folder.
     #[error("{}: is not a folder of hidden states; onejump-capture --out makes one", dir.display())]
     NoFolder {
@@ -49,6 +55,71 @@ pub enum StoreError {
         parts: usize,
         /// How many parts there should be.
         total: usize,
+    },
+    /// The folder is a shard's, and the whole is wanted.
+    #[error("{}: is shard {shard} of a capture; join it with the others: onejump-store merge OUT SHARD...", dir.display())]
+    Shard {
+        /// The folder.
+        dir: PathBuf,
+        /// The shard.
+        shard: Shard,
+    },
+    /// There is nothing to join.
+    #[error("{}: holds no shard; onejump-capture --shard i/n makes them, or name those that lie elsewhere", dir.display())]
+    NoShards {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Two shards are not of one capture.
+    #[error(
+        "{} and {} are of different captures ({} {} there, {} here); capture them with the same options on devices of \
+         one kind",
+        one.display(), other.display(), difference.field, difference.one, difference.other
+    )]
+    OtherShard {
+        /// A shard, or the folder of the whole.
+        one: PathBuf,
+        /// The shard that differs.
+        other: PathBuf,
+        /// In what.
+        difference: Difference,
+    },
+    /// A shard lacks parts.
+    #[error(
+        "{}: has {parts} of its {expected} parts; run onejump-capture with --shard {shard} again, it goes on",
+        dir.display()
+    )]
+    UnfinishedShard {
+        /// Its folder.
+        dir: PathBuf,
+        /// How many parts there are.
+        parts: usize,
+        /// How many there should be.
+        expected: usize,
+        /// The shard.
+        shard: Shard,
+    },
+    /// Shards do not make a whole.
+    #[error("{part} is in none of the folders{}", missing(shards))]
+    MissingShards {
+        /// The first part that is missing.
+        part: String,
+        /// The shards that have what is missing, if all are of one division.
+        shards: Vec<Shard>,
+    },
+    /// Two folders have different files as the same part.
+    #[error(
+        "{file} is not the same file in {} and {}: machines of different kinds, or different software; capture one of \
+         the two again",
+        one.display(), other.display()
+    )]
+    PartsDiffer {
+        /// The part.
+        file: String,
+        /// A folder.
+        one: PathBuf,
+        /// Another.
+        other: PathBuf,
     },
     /// A part is not the file that the manifest lists.
     #[error("{}: {fault}; onejump-capture with the same arguments mends it", path.display())]
@@ -184,6 +255,16 @@ impl StoreError {
     pub(crate) fn arrow(path: &Path) -> impl Fn(arrow::error::ArrowError) -> Self {
         let path = path.to_owned();
         move |source| Self::Arrow { path: path.clone(), source }
+    }
+}
+
+/// What is missing, in words.
+fn missing(shards: &[Shard]) -> String {
+    let names: Vec<_> = shards.iter().map(Shard::to_string).collect();
+    match names.len() {
+        0 => String::new(),
+        1 => format!(": shard {} is missing", names[0]),
+        _ => format!(": shards {} are missing", names.join(", ")),
     }
 }
 

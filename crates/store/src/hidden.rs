@@ -49,6 +49,9 @@ impl HiddenStates {
             return Err(StoreError::NoFolder { dir });
         }
         let manifest = HiddenManifest::read(&dir)?;
+        if let Some(shard) = manifest.shard.filter(|_| !manifest.is_complete()) {
+            return Err(StoreError::Shard { dir, shard });
+        }
         if !manifest.is_complete() {
             let (parts, total) = (manifest.parts.len(), manifest.parts_total);
             return Err(StoreError::Incomplete { dir, parts, total });

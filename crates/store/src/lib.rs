@@ -6,6 +6,7 @@
 //! | the sums that a closed form needs, without the states | [`moments`] |
 //! | write the parts of a folder | [`part::write_part`] |
 //! | check a whole folder against its manifest | [`verify::verify`] |
+//! | join the shards of a capture | [`merge::merge`] |
 //! | the tables of scores and metrics | [`tables`] |
 //! | the tables of the analyses beyond the paper | [`analyses`] |
 //! | the model's own predictions | [`truth`] |
@@ -38,6 +39,7 @@ pub mod dtype;
 mod error;
 pub mod hidden;
 pub mod lens;
+pub mod merge;
 pub mod moments;
 pub mod part;
 mod table;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::FileError;
-use onejump_core::layout::part_file;
+use onejump_core::layout::part_number;
 use onejump_core::manifest::{CaptureInputs, HiddenManifest, Part};
 use rayon::prelude::*;
 
@@ -49,12 +49,12 @@ impl Verified {
 pub fn verify(dir: &Path) -> Result<Verified, StoreError> {
     let manifest = HiddenManifest::read(dir)?;
     let mut problems = Vec::new();
-    if !manifest.is_complete() {
+    if !manifest.is_finished() {
         problems.push(format!(
             "{}: {} of {} parts are there; onejump-capture with the same arguments goes on",
             dir.display(),
             manifest.parts.len(),
-            manifest.parts_total
+            manifest.parts_expected()
         ));
     }
     for entry in std::fs::read_dir(dir).map_err(FileError::reading(dir))? {
@@ -130,7 +130,7 @@ impl Check<'_> {
     fn samples(&self, path: &Path) -> Result<(), StoreError> {
         let wrong = |reason: String| Err(StoreError::content(path, reason));
         let rows = self.part.samples;
-        let number = (0..self.manifest.parts_total).find(|&number| part_file(number) == self.part.file);
+        let number = part_number(&self.part.file).filter(|&number| number < self.manifest.parts_total);
         let Some(number) = number else { return wrong("is no part of this capture".into()) };
         let first = (number * self.manifest.samples_per_part) as u64;
         let ids = part::read_sample_ids(path)?;
@@ -193,6 +193,7 @@ impl fmt::Display for Verified {
 #[cfg(test)]
 pub(crate) mod tests {
     use onejump_core::files;
+    use onejump_core::layout::part_file;
     use onejump_core::manifest::FORMAT;
 
     use super::*;
@@ -232,8 +233,14 @@ pub(crate) mod tests {
         });
         let inputs = serde_json::from_value(inputs).unwrap();
         let parts_total = parts.len();
-        let manifest =
-            HiddenManifest { format: FORMAT, inputs, samples_per_part: PER_PART, parts, parts_total };
+        let manifest = HiddenManifest {
+            format: FORMAT,
+            shard: None,
+            inputs,
+            samples_per_part: PER_PART,
+            parts,
+            parts_total,
+        };
         manifest.write(dir.path()).unwrap();
         dir
     }

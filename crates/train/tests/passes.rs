@@ -65,7 +65,14 @@ fn write_states(dir: &Path) {
     });
     let inputs = serde_json::from_value(inputs).unwrap();
     let parts_total = parts.len();
-    let manifest = HiddenManifest { format: FORMAT, inputs, samples_per_part: PER_PART, parts, parts_total };
+    let manifest = HiddenManifest {
+        format: FORMAT,
+        shard: None,
+        inputs,
+        samples_per_part: PER_PART,
+        parts,
+        parts_total,
+    };
     manifest.write(dir).unwrap();
 }
 

@@ -24,7 +24,7 @@ use onejump_store::moments::{
 use onejump_store::part::PartRows;
 
 use crate::CaptureError;
-use crate::config::Shard;
+use onejump_core::shard::Shard;
 
 /// Unfinished sums are saved no more often than this.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
