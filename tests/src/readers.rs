@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use onejump_capture::input_samples;
 use onejump_capture::positions::Positions;
-use onejump_capture::samples::{self, Bos, Sampling};
+use onejump_capture::samples::{Bos, Sampling};
 use onejump_core::layout::part_file;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::observe::Silent;
@@ -62,7 +63,7 @@ pub fn sentences(model: &Path, file: &Path) -> Outcome {
         bos: Bos::Auto,
         bos_id: checkpoint.bos_id(),
     };
-    samples::from_sentences(file, tokenizer, sampling).map(drop).map_err(say)
+    input_samples::from_sentences(file, tokenizer, sampling).map(drop).map_err(say)
 }
 
 /// Configuration and tensors of a GGUF file, without a model around them.
@@ -142,7 +143,7 @@ pub fn shortcuts(path: &Path) -> Outcome {
 /// # Errors
 /// What is wrong with them.
 pub fn samples(path: &Path) -> Outcome {
-    samples::from_json_lines(path, 96, 64, None).map(drop).map_err(say)
+    input_samples::from_json_lines(path, 96, 64, None).map(drop).map_err(say)
 }
 
 /// The markup of an article, and its sentences.

@@ -2,9 +2,8 @@
 
 use tokenizers::Tokenizer;
 
-use crate::samples::{Sequence, encoded};
+use crate::samples::{Made, Sequence, Start, encoded};
 use crate::sampling::Sampling;
-use crate::source::{Made, Start};
 use crate::texts::{Text, TextInput};
 use crate::{CaptureError, DEFAULT_CHUNK_TOKENS};
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | run a whole capture, or continue one | [`capture`] with a [`Config`] |
 //! | what a capture would need | [`plan`](fn@plan) |
-//! | turn sentences or JSON lines into samples | [`samples`] |
+//! | turn sentences or JSON lines into samples | [`input_samples`] |
 //! | read texts from files of several kinds | [`texts`] |
 //! | sample many positions of a text | [`positions`] |
 //!
@@ -24,6 +24,7 @@ mod batches;
 mod chunks;
 mod config;
 mod error;
+pub mod input_samples;
 mod moments;
 mod output;
 mod plan;

@@ -12,7 +12,7 @@ use tokenizers::Tokenizer;
 
 use crate::CaptureError;
 use crate::chunks;
-use crate::samples::{self, Sequence};
+use crate::samples::{self, Made, Start};
 use crate::sampling::Sampling;
 use crate::texts::{Chat, Text, TextInput};
 
@@ -45,29 +45,6 @@ struct Lines {
     path: PathBuf,
     /// What came through the pipe.
     copy: Option<NamedTempFile>,
-}
-
-/// Where a batch of texts begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Start {
-    /// The number of its first text in the input.
-    pub text: u64,
-    /// That of its first sequence.
-    pub sequence: u64,
-    /// That of its first row.
-    pub row: usize,
-}
-
-/// What was made of a batch of texts.
-#[derive(Debug, Default)]
-pub(crate) struct Made {
-    pub sequences: Vec<Sequence>,
-    /// Whether the first begins with a beginning-of-sequence token of the tokenizer or of `--bos`.
-    pub bos: bool,
-    /// Sentences that were cut to the context.
-    pub truncated: usize,
-    /// Texts without a usable token.
-    pub skipped: usize,
 }
 
 impl Source {

@@ -6,8 +6,8 @@ use onejump_core::files::{self, Digest};
 use onejump_core::observe::{BYTES, Observer, Task};
 
 use crate::CaptureError;
-use crate::samples::Sequence;
-use crate::source::{Made, Source, Start};
+use crate::samples::{Made, Sequence, Start};
+use crate::source::Source;
 use crate::texts::Text;
 
 /// How many of the longest sequences are remembered: as many as are computed at the same time, and more.

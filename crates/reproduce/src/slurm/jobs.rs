@@ -1,14 +1,17 @@
 //! The jobs that were submitted for a run, and what Slurm says of them.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::Command;
 
 use onejump_core::files;
 use onejump_core::layout::RunLayout;
 
-use super::Slurm;
 use crate::error::ReproduceError;
+
+/// Runs a program to its end and returns its standard output; an error if it fails or cannot start.
+pub type Ask<'a> = dyn Fn(&mut Command) -> Result<String, Box<dyn Error + Send + Sync>> + 'a;
 
 /// The folder of a run for scripts, logs and the list of jobs.
 pub(super) fn folder(layout: &RunLayout) -> PathBuf {
@@ -74,43 +77,46 @@ impl Job {
 /// What stands between two columns; in no state, reason or name of a node.
 const SEPARATOR: char = '|';
 
-impl Slurm<'_> {
-    /// The user's jobs that Slurm still knows, by number.
-    pub(super) fn known(&self) -> Result<BTreeMap<String, Job>, ReproduceError> {
-        let mut command = Command::new("squeue");
-        let format = format!("--format=%i{SEPARATOR}%T{SEPARATOR}%r{SEPARATOR}%N");
-        command.args(["--me", "--noheader", "--array", "--states=all", &format]);
-        let said = self.ask(&mut command)?;
-        let job = |line: &str| {
-            let mut columns = line.splitn(4, SEPARATOR).map(|column| column.trim().to_owned());
-            let id = columns.next()?;
-            Some((id, Job { state: columns.next()?, reason: columns.next()?, nodes: columns.next()? }))
-        };
-        said.lines()
-            .map(|line| {
-                job(line).ok_or_else(|| ReproduceError::Said {
-                    command: "squeue".to_owned(),
-                    said: line.to_owned(),
-                    expected: "a job with its state, reason and nodes",
-                })
+/// The user's jobs that Slurm still knows, by number.
+pub(super) fn known(ask: &Ask) -> Result<BTreeMap<String, Job>, ReproduceError> {
+    let mut command = Command::new("squeue");
+    let format = format!("--format=%i{SEPARATOR}%T{SEPARATOR}%r{SEPARATOR}%N");
+    command.args(["--me", "--noheader", "--array", "--states=all", &format]);
+    let said = asked(ask, &mut command)?;
+    let job = |line: &str| {
+        let mut columns = line.splitn(4, SEPARATOR).map(|column| column.trim().to_owned());
+        let id = columns.next()?;
+        Some((id, Job { state: columns.next()?, reason: columns.next()?, nodes: columns.next()? }))
+    };
+    said.lines()
+        .map(|line| {
+            job(line).ok_or_else(|| ReproduceError::Said {
+                command: "squeue".to_owned(),
+                said: line.to_owned(),
+                expected: "a job with its state, reason and nodes",
             })
-            .collect()
-    }
+        })
+        .collect()
+}
 
-    /// Cancels a job.
-    pub(super) fn cancel(&self, id: &str) -> Result<(), ReproduceError> {
-        self.ask(Command::new("scancel").arg(id)).map(drop)
-    }
+/// Cancels a job.
+pub(super) fn cancel(ask: &Ask, id: &str) -> Result<(), ReproduceError> {
+    asked(ask, Command::new("scancel").arg(id)).map(drop)
+}
 
-    /// Submits a script and returns the job's number.
-    pub(super) fn sbatch(&self, script: &std::path::Path) -> Result<String, ReproduceError> {
-        let said = self.ask(Command::new("sbatch").arg("--parsable").arg(script))?;
-        // The number, and the name of the cluster where there are several.
-        let id = said.trim().split(';').next().unwrap_or_default();
-        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-            let (command, said) = ("sbatch".to_owned(), said.trim().to_owned());
-            return Err(ReproduceError::Said { command, said, expected: "a job's number" });
-        }
-        Ok(id.to_owned())
+/// Submits a script and returns the job's number.
+pub(super) fn sbatch(ask: &Ask, script: &std::path::Path) -> Result<String, ReproduceError> {
+    let said = asked(ask, Command::new("sbatch").arg("--parsable").arg(script))?;
+    // The number, and the name of the cluster where there are several.
+    let id = said.trim().split(';').next().unwrap_or_default();
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+        let (command, said) = ("sbatch".to_owned(), said.trim().to_owned());
+        return Err(ReproduceError::Said { command, said, expected: "a job's number" });
     }
+    Ok(id.to_owned())
+}
+
+/// What a command says.
+pub(super) fn asked(ask: &Ask, command: &mut Command) -> Result<String, ReproduceError> {
+    ask(command).map_err(ReproduceError::Cluster)
 }

@@ -11,22 +11,18 @@ mod submit;
 mod units;
 
 use std::env;
-use std::error::Error;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use onejump_core::files::FileError;
 
+pub use jobs::Ask;
 pub use status::Status;
 pub use submit::Submission;
 
 use crate::error::ReproduceError;
 use crate::experiment::Experiment;
 use crate::programs::Programs;
-
-/// Runs a program to its end and returns its standard output; an error if it fails or cannot start.
-pub type Ask<'a> = dyn Fn(&mut Command) -> Result<String, Box<dyn Error + Send + Sync>> + 'a;
 
 /// How jobs are submitted.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -97,9 +93,5 @@ impl<'a> Slurm<'a> {
     /// Refuses what cannot be submitted.
     fn check(&self, experiment: &Experiment) -> Result<(), ReproduceError> {
         if experiment.device == "cuda:all" { Err(ReproduceError::AllGpus) } else { Ok(()) }
-    }
-
-    fn ask(&self, command: &mut Command) -> Result<String, ReproduceError> {
-        (self.ask)(command).map_err(ReproduceError::Cluster)
     }
 }

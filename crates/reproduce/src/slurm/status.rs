@@ -31,7 +31,7 @@ impl Slurm<'_> {
     /// [`ReproduceError`] if the run's files cannot be read, or Slurm does not answer.
     pub fn status(&self, experiment: &Experiment) -> Result<Status, ReproduceError> {
         let layout = experiment.layout();
-        let (listed, known) = (jobs::read(&layout)?, self.known()?);
+        let (listed, known) = (jobs::read(&layout)?, jobs::known(self.ask)?);
         let log = |unit: &str| jobs::folder(&layout).join(format!("{unit}.log")).display().to_string();
         let units = self.units(experiment)?;
         // The last unit leaves no stamp: it has run where its job has, and everything before it.

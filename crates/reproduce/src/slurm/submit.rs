@@ -45,7 +45,7 @@ impl Slurm<'_> {
         let place = |script: &Script, text: &str| {
             let path = folder.join(format!("{}.sh", script.name));
             files::write_bytes(&path, text.as_bytes())?;
-            self.sbatch(&path)
+            jobs::sbatch(self.ask, &path)
         };
         self.go(experiment, &mut listed, &place, &|listed| jobs::write(&layout, listed), false)
     }
@@ -71,7 +71,7 @@ impl Slurm<'_> {
         dry: bool,
     ) -> Result<Submission, ReproduceError> {
         let units = self.units(experiment)?;
-        let known = if dry { Default::default() } else { self.known()? };
+        let known = if dry { Default::default() } else { jobs::known(self.ask)? };
         let logs = jobs::folder(&experiment.layout());
         // For each unit the job to wait for, and whether it is a new one.
         let mut ids: Vec<Option<(String, bool)>> = Vec::with_capacity(units.len());
@@ -98,7 +98,7 @@ impl Slurm<'_> {
                         continue;
                     }
                     // It waits for what failed, or for something that has changed.
-                    Some((id, job)) if job.waits() => self.cancel(id)?,
+                    Some((id, job)) if job.waits() => jobs::cancel(self.ask, id)?,
                     _ => {}
                 }
                 missing.push(place);
