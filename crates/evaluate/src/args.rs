@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
+use onejump_core::shard::Shard;
 use onejump_evaluate::{Analysis, DEFAULT_TRAIN_SAMPLES};
 
 /// Measure shortcuts against the model's own predictions at every exit level. Of the model only the
@@ -38,6 +40,12 @@ pub struct Args {
     /// Analyses: seed of the bootstrap
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Only every n-th exit level, from level i on: i/n, into the folder shard-i-of-n of --out
+    #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE, conflicts_with = "analyses")]
+    pub shard: Shard,
+    /// Take the metrics of all levels from so many shards in --out
+    #[arg(long, value_name = "N", conflicts_with_all = ["shard", "analyses"])]
+    pub join: Option<NonZeroUsize>,
     /// Folder for per_level.parquet and summary.json, or for the tables of the analyses
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -22,7 +22,7 @@ pub(crate) fn averages(config: &Config, observer: &dyn Observer) -> Result<usize
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &[])?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let states = States::read_with_expected(hidden, "test", &head, &config.out, observer)?;
-    let swept = sweep("averages", &states, &methods, observer, |outcomes| {
+    let swept = sweep("averages", &states, &methods, &states.exit_levels(), observer, |outcomes| {
         outcomes.iter().map(Quality::of).collect::<Vec<_>>()
     })?;
     let means: Vec<PerSample> = swept.iter().map(|levels| PerSample::mean(levels.iter())).collect();

@@ -52,7 +52,7 @@ pub(crate) fn exit(config: &Config, observer: &dyn Observer) -> Result<usize, Ev
     let operations = Operations::new(&Outline::of(&checkpoint)?, context);
     let bootstrap = Bootstrap::new(&test.hidden.text_ids()?, config.seed)?;
     let confidences = |title, states: &States| {
-        sweep(title, states, &methods, observer, |outcomes| {
+        sweep(title, states, &methods, &states.exit_levels(), observer, |outcomes| {
             outcomes.iter().map(Confidence::of).collect::<Vec<_>>()
         })
     };

@@ -59,6 +59,11 @@ impl States {
         Ok(states)
     }
 
+    /// The exit levels, 0..K-1.
+    pub fn exit_levels(&self) -> Vec<usize> {
+        (0..self.hidden.blocks()).collect()
+    }
+
     /// N.
     pub fn count(&self) -> usize {
         self.positions.len()

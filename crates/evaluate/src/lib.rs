@@ -3,6 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | evaluate files of shortcuts and write the results | [`evaluate`] with a [`Config`] |
+//! | share the exit levels among machines | [`Config::part`] |
 //! | go further: transfer between levels, dynamic exit, intervals | [`analyse`] with an [`Analysis`] |
 //! | logits of a low-rank shortcut without the full head | [`onejump_exit::ExitHead`] |
 //! | what the metrics are | [`onejump_core::results::Metrics`] |
@@ -35,6 +36,7 @@ mod metrics;
 mod operations;
 mod policy;
 mod run;
+mod shards;
 mod subsets;
 mod sweep;
 mod transfer;
@@ -43,4 +45,4 @@ mod truth;
 pub use analyses::{Analysis, analyse};
 pub use bootstrap::RESAMPLES;
 pub use error::EvaluateError;
-pub use run::{Config, DEFAULT_TRAIN_SAMPLES, evaluate};
+pub use run::{Config, DEFAULT_TRAIN_SAMPLES, Part, evaluate};

@@ -5,7 +5,8 @@ mod args;
 use std::process::ExitCode;
 
 use args::Args;
-use onejump_evaluate::{Config, EvaluateError, analyse, evaluate};
+use onejump_core::shard::Shard;
+use onejump_evaluate::{Config, EvaluateError, Part, analyse, evaluate};
 use onejump_fetch::all_shortcuts;
 use onejump_program::{Terminal, say};
 
@@ -21,6 +22,7 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), EvaluateError> {
         arbitrary: args.arbitrary,
         train_samples: args.train_samples,
         seed: args.seed,
+        part: args.join.map_or(Part::Levels(args.shard), |count| Part::Join(count.get())),
         ..Config::new(args.hidden, &args.model, &args.out)
     };
     for &analysis in &args.analyses {
@@ -31,12 +33,11 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), EvaluateError> {
         return Ok(());
     }
     let summary = evaluate(&config, terminal)?;
-    say!(
-        "{}: {} methods at {} exit levels over {} samples",
-        args.out.display(),
-        summary.averages.len(),
-        summary.blocks,
-        summary.test_samples
-    );
+    let (methods, samples) = (summary.averages.len(), summary.test_samples);
+    let levels = match args.shard {
+        Shard::WHOLE => format!("{} exit levels", summary.blocks),
+        shard => format!("the exit levels of shard {shard}"),
+    };
+    say!("{}: {methods} methods at {levels} over {samples} samples", args.out.display());
     Ok(())
 }

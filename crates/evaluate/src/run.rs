@@ -1,11 +1,13 @@
 //! A whole evaluation: all methods at all exit levels, then the tables.
 
+use std::iter;
 use std::path::PathBuf;
 
 use onejump_core::files;
 use onejump_core::lock;
 use onejump_core::observe::Observer;
 use onejump_core::results::{Average, Method, MethodName, Metrics, Summary};
+use onejump_core::shard::Shard;
 use onejump_exit::SharedHead;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
@@ -21,6 +23,7 @@ use crate::inputs::{States, check_model};
 use crate::levels::FinalStates;
 use crate::methods::Methods;
 use crate::metrics::{Outcome, Tally, Variation};
+use crate::shards;
 use crate::sweep::sweep;
 use crate::truth::truth;
 
@@ -49,6 +52,18 @@ pub struct Config {
     pub seed: u64,
     /// The folder for the tables.
     pub out: PathBuf,
+    /// How much of the work is done: all of it, or what one of several machines does.
+    pub part: Part,
+}
+
+/// How an evaluation is shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The metrics of every n-th exit level, into the folder of the shard in `out`; [`Shard::WHOLE`] is an evaluation
+    /// that is not shared out.
+    Levels(Shard),
+    /// The tables of all, from so many shards in `out`.
+    Join(usize),
 }
 
 impl Config {
@@ -64,11 +79,13 @@ impl Config {
             train_samples: DEFAULT_TRAIN_SAMPLES,
             seed: 0,
             out: out.into(),
+            part: Part::Levels(Shard::WHOLE),
         }
     }
 }
 
-/// Evaluates every method at every exit level, and writes `per_level.parquet` and `summary.json`.
+/// Evaluates every method at every exit level, and writes `per_level.parquet` and `summary.json`; of a shard, the first
+/// of them.
 ///
 /// # Errors
 /// [`EvaluateError`] if files are missing, damaged, or do not belong together.
@@ -78,8 +95,15 @@ pub fn evaluate(config: &Config, observer: &dyn Observer) -> Result<Summary, Eva
     let default_arbitrary = || vec![blocks / 6, blocks / 2, blocks * 5 / 6];
     let arbitrary = config.arbitrary.clone().unwrap_or_else(default_arbitrary);
     let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &arbitrary)?;
-    let _lock = lock::folder(&config.out)?;
+    let shard = match config.part {
+        Part::Levels(shard) => Some(shard).filter(|&shard| shard != Shard::WHOLE),
+        Part::Join(_) => None,
+    };
+    let out = shard.map_or(config.out.clone(), |shard| config.out.join(shard.folder()));
+    let _lock = lock::folder(&out)?;
+    let evaluation = shards::evaluation(config, [&hidden, &train], &arbitrary)?;
 
+    // The model's own predictions are of no level: shards find them where one of them has written them.
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let train_truth = truth(&train, &head, &config.out.join("truth-train.parquet"), observer)?;
     let states = States::read(hidden, "test", &head, &config.out, observer)?;
@@ -87,17 +111,27 @@ pub fn evaluate(config: &Config, observer: &dyn Observer) -> Result<Summary, Eva
     let variation = variation(&finals.targets, positions)?;
     let vocab_size = head.head().vocab_size();
 
-    let constant = Constant::new(&train_truth.tokens, vocab_size);
-    let constant = constant_tally(&constant, finals, truth, positions)?;
-    let mut rows = Vec::new();
     let constant_method = Method::untrained(MethodName::Constant);
-    rows.extend((0..blocks).filter_map(|level| row(&constant_method, level, &constant, variation)));
-    let tallies = sweep("evaluate", &states, &methods, observer, |outcomes| Tally::of(positions, &outcomes))?;
-    for (entry, tallies) in methods.entries.iter().zip(&tallies) {
-        let tallies = tallies.iter().enumerate();
-        rows.extend(tallies.filter_map(|(level, tally)| row(&entry.method, level, tally, variation)));
-    }
-    write_per_level(&config.out.join("per_level.parquet"), &rows)?;
+    let rows = if let Part::Join(count) = config.part {
+        let trained = methods.entries.iter().map(|entry| &entry.method);
+        let all: Vec<_> = iter::once(&constant_method).chain(trained).collect();
+        shards::join(&config.out, count, &evaluation, &all, blocks)?
+    } else {
+        let levels = shards::levels(shard.unwrap_or(Shard::WHOLE), blocks);
+        let constant = Constant::new(&train_truth.tokens, vocab_size);
+        let constant = constant_tally(&constant, finals, truth, positions)?;
+        let of = |method, tally| levels.iter().filter_map(move |&level| row(method, level, tally, variation));
+        let mut rows: Vec<_> = of(&constant_method, &constant).collect();
+        let tallies = sweep("evaluate", &states, &methods, &levels, observer, |outcomes| {
+            Tally::of(positions, &outcomes)
+        })?;
+        for (entry, tallies) in methods.entries.iter().zip(&tallies) {
+            let tallies = levels.iter().zip(tallies);
+            rows.extend(tallies.filter_map(|(&level, tally)| row(&entry.method, level, tally, variation)));
+        }
+        rows
+    };
+    write_per_level(&out.join("per_level.parquet"), &rows)?;
     let inputs = &hidden.manifest().inputs;
     let summary = Summary {
         model: inputs.model.clone(),
@@ -111,7 +145,10 @@ pub fn evaluate(config: &Config, observer: &dyn Observer) -> Result<Summary, Eva
         choices: methods.choices,
         averages: averages(&rows),
     };
-    files::write_json(&config.out.join("summary.json"), &summary)?;
+    match shard {
+        Some(shard) => shards::finish(&out, shard, &evaluation)?,
+        None => files::write_json(&out.join("summary.json"), &summary)?,
+    }
     Ok(summary)
 }
 

@@ -13,21 +13,21 @@ use rayon::prelude::*;
 
 use crate::EvaluateError;
 use crate::inputs::States;
-use crate::levels::{self, FinalStates};
+use crate::levels::{FinalStates, outcomes};
 use crate::methods::Methods;
 use crate::metrics::Outcome;
 
-/// Folds the outcomes of every entry at every exit level: per entry, a value per level. Levels are
+/// Folds the outcomes of every entry at these exit levels: per entry, a value per level. Levels are
 /// independent; each runs on one thread, so that the result does not depend on how many there are.
 pub(crate) fn sweep<T: Send>(
     title: &'static str,
     states: &States,
     methods: &Methods,
+    levels: &[usize],
     observer: &dyn Observer,
     fold: impl Fn(Vec<Outcome>) -> T + Sync,
 ) -> Result<Vec<Vec<T>>, EvaluateError> {
     let (hidden, truth) = (&states.hidden, &states.truth);
-    let blocks = hidden.blocks();
     let names: Vec<String> = methods.entries.iter().map(|entry| describe(&entry.method)).collect();
     // The head behind a map that serves all levels is prepared once.
     let mut shared = Vec::with_capacity(names.len());
@@ -42,13 +42,14 @@ pub(crate) fn sweep<T: Send>(
             None => Exit::Map(methods.map(&methods.entries[entry], level)?.map(Map::shallow_clone)),
         })
     };
-    let jobs = (0..blocks)
-        .map(|level| {
+    let jobs = levels
+        .iter()
+        .map(|&level| {
             let exits = (0..names.len()).map(|entry| exit(level, entry)).collect::<Result<Vec<_>, _>>()?;
             Ok((level, states.finals.shallow_clone(), exits))
         })
         .collect::<Result<Vec<_>, EvaluateError>>()?;
-    let total = (blocks * names.len()) as u64;
+    let total = (levels.len() * names.len()) as u64;
     let meter = observer.begin(Task { name: title, unit: "methods × levels", total });
     let pool = threads::pool()?;
     let threads = pool.current_num_threads() as f64;
@@ -63,9 +64,9 @@ pub(crate) fn sweep<T: Send>(
                     let started = Instant::now();
                     let name = format!("{name} at level {level}");
                     let exit = exit.prepare(&finals)?;
-                    let outcomes = levels::outcomes(&name, &exit, &at_level, &finals, truth)?;
+                    let found = outcomes(&name, &exit, &at_level, &finals, truth)?;
                     meter.advance(1);
-                    let folded = fold(outcomes);
+                    let folded = fold(found);
                     if let Ok(mut seconds) = seconds.lock() {
                         seconds[entry] += started.elapsed().as_secs_f64() / threads;
                     }
@@ -78,7 +79,7 @@ pub(crate) fn sweep<T: Send>(
     for (name, seconds) in names.iter().zip(seconds.into_inner().unwrap_or_default()) {
         tracing::debug!("evaluated {name}: {seconds:.2} s");
     }
-    let mut by_entry: Vec<Vec<T>> = names.iter().map(|_| Vec::with_capacity(blocks)).collect();
+    let mut by_entry: Vec<Vec<T>> = names.iter().map(|_| Vec::with_capacity(levels.len())).collect();
     for level in by_level {
         for (entry, value) in by_entry.iter_mut().zip(level) {
             entry.push(value);

@@ -32,8 +32,11 @@ pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize
     for path in &config.shortcuts {
         let methods = Methods::jumps(&test.hidden, path)?;
         let set = JumpSet::of(&methods)?;
-        let criteria = sweep("training pairs", &train, &methods, observer, |outcomes| Pair::of(&outcomes))?;
-        let swept = sweep("test pairs", &test, &methods, observer, |outcomes| {
+        let criteria =
+            sweep("training pairs", &train, &methods, &train.exit_levels(), observer, |outcomes| {
+                Pair::of(&outcomes)
+            })?;
+        let swept = sweep("test pairs", &test, &methods, &test.exit_levels(), observer, |outcomes| {
             let quality: Vec<Quality> = outcomes.iter().map(Quality::of).collect();
             (Pair::of(&outcomes), quality)
         })?;

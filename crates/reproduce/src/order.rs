@@ -9,6 +9,7 @@ use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::observe::Observer;
 use onejump_core::set_name::SetName;
+use onejump_core::shard::Shard;
 use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
 
 use crate::beyond::beyond;
@@ -16,7 +17,7 @@ use crate::error::ReproduceError;
 use crate::experiment::Experiment;
 use crate::local::Local;
 use crate::programs::Program;
-use crate::run::{Run, States};
+use crate::run::{Run, SHARD, States};
 use crate::run_toml::RunConfig;
 use crate::stage::Stage;
 use crate::stages::{Stages, Times};
@@ -52,7 +53,7 @@ pub fn reproduce(
     let inputs = HiddenManifest::read(&layout.hidden(Split::Train))?.inputs;
     let (hidden_size, samples) = (inputs.hidden_size, inputs.samples);
     let run = Run { experiment, layout: &layout, hidden_size, samples };
-    run.after_capture().iter().try_for_each(|stage| stages.run(stage))?;
+    run.after_capture(1).iter().try_for_each(|stage| stages.run(stage))?;
     if experiment.beyond {
         beyond(&run, &mut stages)?;
     }
@@ -84,7 +85,8 @@ pub fn check(experiment: &Experiment) -> Result<(), ReproduceError> {
 
 impl Run<'_> {
     /// The paper's stages between the captures and the report, in an order in which they can run.
-    pub(crate) fn after_capture(&self) -> Vec<Stage> {
+    /// On several machines the exit levels of the evaluation are shared out to so many.
+    pub(crate) fn after_capture(&self, shards: usize) -> Vec<Stage> {
         let ranks = self.ranks();
         let (mut stages, mut shortcuts) = (Vec::new(), Vec::new());
         for (solver, kinds) in [(Solver::ClosedForm, &CLOSED_FORMS[..]), (Solver::Adam, &BOTH_SOLVERS)] {
@@ -106,7 +108,7 @@ impl Run<'_> {
                 chosen.push(self.layout.ojfa(&jumps));
             }
         }
-        stages.push(self.evaluate(&shortcuts, &chosen));
+        stages.push(self.evaluate(&shortcuts, &chosen, shards));
         stages
     }
 
@@ -176,13 +178,30 @@ impl Run<'_> {
             .output("--ojfa", &self.layout.ojfa(jumps))
     }
 
-    fn evaluate(&self, shortcuts: &[PathBuf], chosen: &[PathBuf]) -> Stage {
-        Stage::new(Program::Evaluate, "evaluate")
+    fn evaluate(&self, shortcuts: &[PathBuf], chosen: &[PathBuf], shards: usize) -> Stage {
+        let results = self.layout.results();
+        let whole = Stage::new(Program::Evaluate, "evaluate")
             .option("--model", &self.experiment.model)
             .hidden(&self.layout.hidden(Split::Test))
             .inputs("--shortcuts", shortcuts)
             .inputs("--ojfa", chosen)
-            .output_folder("--out", &self.layout.results(), &[self.layout.summary()])
+            .output_folder("--out", &results, &[self.layout.summary()]);
+        if shards < 2 {
+            return whole;
+        }
+        let mut units: Vec<Stage> = (0..shards)
+            .map(|index| {
+                let shard = Shard { index, count: shards };
+                let mut unit = whole.clone().option("--shard", shard).share(shard);
+                unit.outputs = vec![results.join(shard.folder()).join(SHARD)];
+                unit
+            })
+            .collect();
+        let mut join = whole.clone().option("--join", shards);
+        join.name = format!("{}.join", whole.name);
+        join.inputs.extend(units.iter().flat_map(|unit| unit.outputs.clone()));
+        units.push(join);
+        whole.in_units(units)
     }
 
     /// The report is quick, and prints the table that people look for: it always runs.

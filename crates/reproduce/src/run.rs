@@ -26,6 +26,9 @@ impl Run<'_> {
     }
 }
 
+/// The file of a shard's folder that says that its share of an evaluation is whole.
+pub(crate) const SHARD: &str = "shard.json";
+
 /// Hidden states of the sentences of a split.
 pub(crate) struct States<'a> {
     pub split: Split,

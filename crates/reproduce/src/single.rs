@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use onejump_core::files::FileError;
-use onejump_core::layout::{MANIFEST, Split};
+use onejump_core::layout::Split;
 use onejump_core::lock::{self, Lock};
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::observe::Observer;
@@ -15,7 +15,6 @@ use crate::error::ReproduceError;
 use crate::experiment::Experiment;
 use crate::local::Local;
 use crate::order::{STAMPS, captures, reproduce};
-use crate::programs::Program;
 use crate::run::Run;
 use crate::run_toml::RunConfig;
 use crate::stage::Stage;
@@ -52,7 +51,7 @@ pub fn run_unit(
     if !stages.iter().any(is_unit) {
         let inputs = HiddenManifest::read(&layout.hidden(Split::Train))?.inputs;
         let (hidden_size, samples) = (inputs.hidden_size, inputs.samples);
-        stages.extend(Run { experiment, layout: &layout, hidden_size, samples }.after_capture());
+        stages.extend(Run { experiment, layout: &layout, hidden_size, samples }.after_capture(shards));
     }
     let Some(stage) = stages.iter().find(|stage| is_unit(stage)) else {
         let known = stages.iter().flat_map(Stage::work).map(|unit| unit.name.clone()).collect();
@@ -92,13 +91,10 @@ pub(crate) fn all_done(stages: &Stages, stage: &Stage) -> Result<bool, Reproduce
 
 /// Removes the folders of shards that were joined: the whole has all that they had.
 fn remove_shards(stage: &Stage) -> Result<(), FileError> {
-    for unit in stage.work().iter().filter(|unit| unit.program == Program::Capture && unit.share.is_some()) {
-        let folder = unit
-            .outputs
-            .iter()
-            .filter(|output| output.ends_with(MANIFEST))
-            .find_map(|output| output.parent());
-        if let Some(folder) = folder.filter(|folder| folder.is_dir()) {
+    for unit in stage.work() {
+        let Some(shard) = unit.share else { continue };
+        let folders = unit.outputs.iter().filter_map(|output| output.parent());
+        for folder in folders.filter(|folder| folder.ends_with(shard.folder()) && folder.is_dir()) {
             fs::remove_dir_all(folder).map_err(FileError::writing(folder))?;
         }
     }

@@ -5,8 +5,14 @@
 use std::fs;
 use std::process::Command;
 
-const STAGES: [&str; 5] =
-    ["onejump-capture", "onejump-train", "onejump-score", "onejump-evaluate", "onejump-report"];
+const STAGES: [&str; 6] = [
+    "onejump-capture",
+    "onejump-train",
+    "onejump-score",
+    "onejump-evaluate",
+    "onejump-report",
+    "onejump-store",
+];
 
 #[test]
 fn a_stage_that_is_not_installed_is_said_in_one_line() {

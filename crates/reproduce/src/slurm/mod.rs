@@ -27,7 +27,7 @@ use crate::programs::Programs;
 /// How jobs are submitted.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Options {
-    /// Slurm: shards of a capture, each a task of a job array
+    /// Slurm: shards of a capture, and of the levels of the evaluation; each is a task of a job array
     #[arg(long, value_name = "N", default_value_t = ONE)]
     pub shards: NonZeroUsize,
     /// Slurm: the partition of all jobs [default: Slurm's]

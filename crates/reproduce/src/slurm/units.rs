@@ -35,7 +35,10 @@ impl Slurm<'_> {
         let stamps = Stages::new(local, layout.root().join(STAMPS), &Silent);
         let mut stages = captures(experiment, self.options.shards.get()).to_vec();
         let hidden_size = self.hidden_size(experiment)?;
-        stages.extend(Run { experiment, layout: &layout, hidden_size, samples: 0 }.after_capture());
+        stages.extend(
+            Run { experiment, layout: &layout, hidden_size, samples: 0 }
+                .after_capture(self.options.shards.get()),
+        );
         let mut units: Vec<Unit> = Vec::new();
         for stage in &stages {
             let stage_done = stamps.is_done(stage)?;
