@@ -5,7 +5,7 @@ use std::process::Command;
 use onejump_core::layout::{MANIFEST, Split};
 use onejump_core::manifest::HiddenManifest;
 
-use super::Slurm;
+use super::{Slurm, jobs};
 use crate::error::ReproduceError;
 use crate::experiment::Experiment;
 use crate::local::Local;
@@ -74,7 +74,7 @@ impl Slurm<'_> {
         let mut command = Command::new(program);
         command.args(["--dry-run=json", "--limit", "1", "--device", "cpu", "--model", &experiment.model]);
         command.arg("--sentences").arg(experiment.sentences_of(Split::Train)).arg("--out").arg(&hidden);
-        let said = self.ask(&mut command)?;
+        let said = jobs::asked(self.ask, &mut command)?;
         let plan: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
         let hidden_size = plan["hidden_size"].as_u64().and_then(|size| usize::try_from(size).ok());
         hidden_size.filter(|&size| size > 0).ok_or_else(|| ReproduceError::Said {
