@@ -28,7 +28,7 @@ pub enum CaptureError {
     TooLargeLater {
         /// What is too large.
         #[source]
-        source: StoreError,
+        source: Box<StoreError>,
         /// The folder.
         dir: PathBuf,
     },

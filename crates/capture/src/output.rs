@@ -4,6 +4,7 @@
 use std::fs;
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use onejump_core::files::{self, FileError};
 use onejump_core::layout::{MANIFEST, part_file, part_number};
@@ -22,6 +23,8 @@ pub(crate) struct Output {
     dir: PathBuf,
     inputs: CaptureInputs,
     samples_per_part: usize,
+    /// Held while the manifest is read, changed and written: several threads write parts.
+    listing: Mutex<()>,
     /// The shards were merged, and nothing is left to do: then nobody writes.
     merged: bool,
     _lock: Option<Lock>,
@@ -57,12 +60,26 @@ impl Output {
         shard: Shard,
     ) -> Result<Self, CaptureError> {
         if Self::is_merged(dir, &inputs, shard)? {
-            return Ok(Self { dir: dir.to_owned(), inputs, samples_per_part, merged: true, _lock: None });
+            return Ok(Self {
+                dir: dir.to_owned(),
+                inputs,
+                samples_per_part,
+                merged: true,
+                listing: Mutex::default(),
+                _lock: None,
+            });
         }
         let whole = shard == Shard::WHOLE;
         let dir = if whole { dir.to_owned() } else { dir.join(shard.folder()) };
         let lock = lock::folder(&dir)?;
-        let output = Self { dir, inputs, samples_per_part, merged: false, _lock: Some(lock) };
+        let output = Self {
+            dir,
+            inputs,
+            samples_per_part,
+            merged: false,
+            listing: Mutex::default(),
+            _lock: Some(lock),
+        };
         let there =
             output.dir.join(MANIFEST).is_file().then(|| HiddenManifest::read(&output.dir)).transpose()?;
         // A capture that failed before its first part was written leaves nothing that another could be mixed with.
@@ -111,6 +128,7 @@ impl Output {
         if !self.dir.join(MANIFEST).is_file() {
             return Err(CaptureError::Removed { dir: self.dir.clone() });
         }
+        let _listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut manifest = HiddenManifest::read(&self.dir)?;
         same_capture(&self.dir, &manifest, &self.inputs)?;
         self.can_grow(&manifest)?;
@@ -126,7 +144,7 @@ impl Output {
         let written = HiddenManifest::read(&self.dir).map_or(0, |manifest| manifest.parts.len());
         match error {
             StoreError::TooLarge { .. } if written > 0 => {
-                CaptureError::TooLargeLater { source: error, dir: self.dir.clone() }
+                CaptureError::TooLargeLater { source: Box::new(error), dir: self.dir.clone() }
             }
             error => error.into(),
         }

@@ -5,7 +5,7 @@ use onejump_core::observe::Observer;
 use onejump_core::words::{UnknownWord, Word};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::run::Config;
+use crate::config::Config;
 use crate::{EvaluateError, averages, exit, transfer};
 
 /// An analysis of the stored hidden states; each writes its tables into the output folder.

@@ -11,9 +11,10 @@ use onejump_store::analyses::{Difference, FileAverage, write_rows};
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
+use crate::config::Config;
 use crate::inputs::States;
 use crate::methods::{Entry, Methods};
-use crate::run::{Config, open};
+use crate::run::open;
 use crate::sweep::sweep;
 
 /// Evaluates all given files.

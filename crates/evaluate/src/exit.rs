@@ -13,12 +13,13 @@ use rayon::prelude::*;
 
 use crate::EvaluateError;
 use crate::bootstrap::Bootstrap;
+use crate::config::Config;
 use crate::inputs::States;
 use crate::methods::{Entry, Methods};
 use crate::metrics::Outcome;
 use crate::operations::{Before, Operations};
 use crate::policy::{Looks, Plan, Schedule};
-use crate::run::{Config, open};
+use crate::run::open;
 use crate::sweep::sweep;
 
 /// The agreements with the full model that thresholds are calibrated for. The report's table shows 90,

@@ -25,6 +25,7 @@
 mod analyses;
 mod averages;
 mod bootstrap;
+mod config;
 mod constant;
 mod error;
 mod exit;
@@ -44,5 +45,6 @@ mod truth;
 
 pub use analyses::{Analysis, analyse};
 pub use bootstrap::RESAMPLES;
+pub use config::{Config, DEFAULT_TRAIN_SAMPLES, Part};
 pub use error::EvaluateError;
-pub use run::{Config, DEFAULT_TRAIN_SAMPLES, Part, evaluate};
+pub use run::evaluate;

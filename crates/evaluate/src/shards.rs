@@ -10,7 +10,7 @@ use onejump_store::tables::{PerLevel, read_per_level};
 use serde::{Deserialize, Serialize};
 
 use crate::EvaluateError;
-use crate::run::Config;
+use crate::config::Config;
 
 /// What a shard's folder says of itself beside its table.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -10,10 +10,11 @@ use onejump_store::hidden::Selection;
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
+use crate::config::Config;
 use crate::inputs::States;
 use crate::jumps::{JumpSet, Pair, argmax};
 use crate::methods::Methods;
-use crate::run::{Config, open};
+use crate::run::open;
 use crate::subsets::subsets;
 use crate::sweep::sweep;
 

@@ -82,7 +82,7 @@ pub enum StoreError {
         /// The shard that differs.
         other: PathBuf,
         /// In what.
-        difference: Difference,
+        difference: Box<Difference>,
     },
     /// A shard lacks parts.
     #[error(

@@ -120,7 +120,8 @@ impl Source {
     fn same_capture(&self, dir: &Path, manifest: &HiddenManifest) -> Result<(), StoreError> {
         match manifest.inputs.difference(&self.manifest.inputs) {
             Some(difference) => {
-                Err(StoreError::OtherShard { one: dir.to_owned(), other: self.dir.clone(), difference })
+                let (one, other, difference) = (dir.to_owned(), self.dir.clone(), Box::new(difference));
+                Err(StoreError::OtherShard { one, other, difference })
             }
             None if manifest.samples_per_part != self.manifest.samples_per_part => Err(StoreError::content(
                 &self.dir,
