@@ -74,13 +74,17 @@ impl Cluster {
         self.start_now(job);
     }
 
+    /// Starts a job that is queued again as soon as its first try has ended: until then it completes, and only after that
+    /// does Slurm give it a time.
     fn start_now(&self, job: &str) {
+        let started = ["RUNNING", "COMPLETED"].map(|state| format!("{job} {state} "));
         self.wait_for("second start", || {
             let said = self.ask("squeue", &["-h", "-r", "-t", "all", "-o", "%i %T %r"]);
             if said.lines().any(|line| line == format!("{job} PENDING BeginTime")) {
                 self.ask("scontrol", &["update", &format!("JobId={job}"), "StartTime=now"]);
             }
-            self.restarts(job) == 1 && !said.contains(&format!("{job} PENDING"))
+            let is_started = |line: &str| started.iter().any(|state| line.starts_with(state));
+            said.lines().any(is_started) && self.restarts(job) == 1
         });
     }
 
