@@ -24,7 +24,7 @@ const TRAIN: usize = 24_000;
 const TEST: usize = 50;
 
 /// Nothing here takes longer, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The cluster, ended when the test is.
 struct Cluster {
@@ -79,12 +79,14 @@ impl Cluster {
     fn start_now(&self, job: &str) {
         let started = ["RUNNING", "COMPLETED"].map(|state| format!("{job} {state} "));
         self.wait_for("second start", || {
+            // Asked before the state, which then is that of the second try.
+            let again = self.restarts(job) == 1;
             let said = self.ask("squeue", &["-h", "-r", "-t", "all", "-o", "%i %T %r"]);
             if said.lines().any(|line| line == format!("{job} PENDING BeginTime")) {
                 self.ask("scontrol", &["update", &format!("JobId={job}"), "StartTime=now"]);
             }
             let is_started = |line: &str| started.iter().any(|state| line.starts_with(state));
-            said.lines().any(is_started) && self.restarts(job) == 1
+            again && said.lines().any(is_started)
         });
     }
 
@@ -220,6 +222,7 @@ fn same(one: &Path, other: &Path) {
 }
 
 #[test]
+#[ignore = "takes minutes, installs Slurm, and waits for what a busy cluster does in its own time"]
 fn an_experiment_on_slurm_survives_its_nodes() {
     let base = tempfile::tempdir().unwrap();
     let Some(cluster) = Cluster::start(base.path().join("cluster")) else { return };
