@@ -194,14 +194,23 @@ impl<'a> Run<'a> {
         HiddenManifest::read(&self.shard(index)).map_or(0, |manifest| manifest.parts.len())
     }
 
-    /// Stops the process that captures a shard once it has written the first of its two parts.
-    fn freeze(&self, index: usize) -> Pid {
-        self.cluster.wait_for("first part", || self.parts(index) > 0);
-        let lock = fs::read_to_string(self.shard(index).join(".onejump.lock")).unwrap();
-        let process = Pid::from_raw(lock.parse().unwrap()).unwrap();
-        kill_process(process, Signal::STOP).unwrap();
-        assert_eq!(self.parts(index), 1, "the shard was captured before it could be interrupted");
-        process
+    /// Stops the process that captures each of these shards once it has written the first of its two parts.
+    fn freeze<const N: usize>(&self, shards: [usize; N]) -> [Pid; N] {
+        let mut frozen = [None; N];
+        self.cluster.wait_for("first part", || {
+            for (place, shard) in frozen.iter_mut().zip(shards).filter(|(place, _)| place.is_none()) {
+                if self.parts(shard) > 0 {
+                    let lock = fs::read_to_string(self.shard(shard).join(".onejump.lock"));
+                    let process = lock.ok().and_then(|number| Pid::from_raw(number.parse().ok()?));
+                    let process = process.expect("the shard was captured before it could be interrupted");
+                    kill_process(process, Signal::STOP).unwrap();
+                    assert_eq!(self.parts(shard), 1, "the shard was captured before it could be interrupted");
+                    *place = Some(process);
+                }
+            }
+            frozen.iter().all(Option::is_some)
+        });
+        frozen.map(Option::unwrap)
     }
 }
 
@@ -247,7 +256,7 @@ fn a_daemon_is_lost_alone(cluster: &Cluster, base: &Path, expected: &Path) {
     let (run, unit) = (Run::new(cluster, base, "alone"), "capture-train.0-of-2");
     assert!(run.on_slurm(&["--dry-run"]).contains("#SBATCH --array=0,1\n") && !run.out.exists());
     assert!(run.on_slurm(&[]).contains("\n22 jobs submitted; "));
-    let process = run.freeze(0);
+    let [process] = run.freeze([0]);
     let (job, units) = (run.job(unit), run.units("running"));
     assert!(units.contains(&unit.to_owned()), "{units:?}");
     // What runs or waits is not submitted again.
@@ -275,14 +284,13 @@ fn a_node_is_lost_with_its_steps(cluster: &Cluster, base: &Path, expected: &Path
     let run = Run::new(cluster, base, "steps");
     run.on_slurm(&[]);
     // Near the end of a job's time Slurm sends SIGTERM to its script, as here.
-    let stopped = run.freeze(1);
+    let [_, stopped] = run.freeze([0, 1]);
     let job = run.job("capture-train.1-of-2");
     cluster.ask("scancel", &["--signal=TERM", "--batch", &job]);
     kill_process(stopped, Signal::CONT).unwrap();
     cluster.start_now(&job);
     assert!(run.log("capture-train.1-of-2").contains("stopped by SIGTERM"));
 
-    run.freeze(0);
     let job = run.job("capture-train.0-of-2");
     let node = cluster.node(&job).unwrap();
     cluster.control("lose", &[&node, "steps"]);
