@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -291,4 +292,50 @@ fn what_cannot_be_submitted_is_said() {
     files::write_bytes(&bench.path("run/hidden/train").join(MANIFEST), b"{").unwrap();
     assert!(refused(bench.experiment()).contains(MANIFEST));
     assert!(Path::new(&bench.path("run/slurm/jobs.json")).is_file());
+}
+
+/// Runs the script of a job with a program that ends with this status, and returns what it said, and with which status
+/// it ended. The state of the job is what squeue says.
+fn run_script(script: &str, status: i32, state: &str, restarts: Option<usize>) -> (String, Option<i32>) {
+    let bin = tempfile::tempdir().unwrap();
+    let programs = [
+        ("onejump-reproduce", format!("exit {status}")),
+        ("squeue", format!("echo {state}")),
+        ("scontrol", "echo scontrol $*".to_owned()),
+    ];
+    for (name, line) in programs {
+        let path = bin.path().join(name);
+        fs::write(&path, format!("#!/bin/bash\n{line}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new("/bin/bash");
+    command.args(["-c", script]).env("PATH", bin.path()).env("SLURM_JOB_ID", "7");
+    command.env("SLURM_ARRAY_JOB_ID", "7").env("SLURM_ARRAY_TASK_ID", "1").env_remove("SLURM_RESTART_COUNT");
+    if let Some(restarts) = restarts {
+        command.env("SLURM_RESTART_COUNT", restarts.to_string());
+    }
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
+#[test]
+fn a_job_is_queued_again_before_its_time_limit_as_long_as_that_helps() {
+    let (bench, slurm) = (Bench::new(), Pretended::default());
+    submit(&bench, &slurm).unwrap();
+    let scripts = slurm.scripts.borrow();
+    let (capture, merge) = (&scripts[&10], &scripts[&11]);
+    let again = "stopped before the time limit; queued again\nscontrol requeue 7_1\n";
+    for (restarts, status) in [(None, 0), (None, 1), (Some(1), 0)] {
+        assert_eq!(run_script(capture, status, "RUNNING", restarts), (String::new(), Some(status)));
+    }
+    assert_eq!(run_script(capture, 143, "RUNNING", None), (again.into(), Some(143)));
+    // Somebody cancels it.
+    assert_eq!(run_script(capture, 143, "COMPLETING", None), (String::new(), Some(143)));
+    // A capture gets further each time; what keeps nothing does not.
+    assert_eq!(run_script(capture, 143, "RUNNING", Some(9)), (again.into(), Some(143)));
+    assert_eq!(run_script(merge, 143, "RUNNING", Some(1)), (again.into(), Some(143)));
+    let (said, status) = run_script(merge, 143, "RUNNING", Some(2));
+    assert!(said.ends_with("submit again with a longer --time\n") && !said.contains("scontrol"), "{said}");
+    assert_eq!(status, Some(143));
 }

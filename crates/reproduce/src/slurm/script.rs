@@ -63,9 +63,18 @@ impl Script<'_> {
         let directives: String = lines.iter().map(|line| format!("#SBATCH {line}\n")).collect();
         let words: Vec<_> = command.iter().map(|word| quoted(word)).collect();
         let program = format!("{} --stage {name}{}", words.join(" "), share("$SLURM_ARRAY_TASK_ID"));
-        format!("#!/bin/bash\n{directives}{}", BODY.replace("PROGRAM", &program))
+        let enough = match captures {
+            true => "false".to_owned(),
+            false => format!(r#"[ "${{SLURM_RESTART_COUNT:-0}}" -ge {MOST_RESTARTS} ]"#),
+        };
+        let body = BODY.replace("PROGRAM", &program).replace("ENOUGH", &enough);
+        format!("#!/bin/bash\n{directives}{body}")
     }
 }
+
+/// How often a job begins again that keeps nothing of what is half done. A capture keeps its parts, and goes on as often
+/// as it takes.
+const MOST_RESTARTS: usize = 2;
 
 /// What a job does. The shell gets the signal before the time limit, and passes it on.
 const BODY: &str = r#"
@@ -84,8 +93,12 @@ while true; do
 done
 # Stopped, and the job still runs: its time was nearly over. A job that is cancelled does not run any more.
 if [ $status = 143 ] && [ "$(squeue --noheader --jobs="$job" --format=%T)" = RUNNING ]; then
-    echo "stopped before the time limit; queued again"
-    scontrol requeue "$job"
+    if ENOUGH; then
+        echo "stopped before the time limit once more, and half of this is not kept; submit again with a longer --time"
+    else
+        echo "stopped before the time limit; queued again"
+        scontrol requeue "$job"
+    fi
 fi
 exit $status
 "#;
