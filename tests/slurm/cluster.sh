@@ -80,6 +80,8 @@ steps() {
     for process in /proc/[0-9]*; do
         environment=$({ tr '\0' '\n' < "$process/environ"; } 2> /dev/null) || continue
         grep -qxF "SLURM_CONF=$1/slurm.conf" <<< "$environment" || continue
+        # One whose step has ended may still try to tell.
+        [ -n "${2:-}" ] || [ "$(cat "$process/comm")" != slurmstepd ] || daemons+=("${process#/proc/}")
         grep -qxE "SLURMD_NODENAME=${2:-.*}" <<< "$environment" || continue
         others+=("${process#/proc/}")
         parent=$(awk '/^PPid/ { print $2 }' "$process/status") || continue
