@@ -112,8 +112,11 @@ fn pop_if<T>(queue: &mut VecDeque<T>, wanted: impl FnOnce(&T) -> bool) -> Option
 
 #[cfg(test)]
 mod tests {
+    use onejump_core::observe::Silent;
+
     use super::*;
     use crate::rows::tests::sequence;
+    use crate::sampling::Sampling;
 
     #[test]
     fn rows_are_cut_wherever_a_group_ends() {
@@ -136,5 +139,30 @@ mod tests {
             found(&[1..2, 6..7, 11..12]),
             [vec![(1..2, vec![2], 3)], vec![(6..7, vec![2], 3)], vec![(11..12, vec![3], 4)]]
         );
+    }
+
+    #[test]
+    fn a_text_that_changes_between_the_passes_ends_the_second() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |id: usize| {
+            let line = |line: usize| format!("{{\"input_ids\": [{}], \"position\": 0}}\n", id * line % 7);
+            std::fs::write(file.path(), (0..3000).map(line).collect::<String>()).unwrap();
+        };
+        write(1);
+        let source = Source::samples(file.path(), Sampling::exact(7, 4, None)).unwrap();
+        let survey = Survey::of(&source, &Silent).unwrap();
+        let read = || {
+            let mut rows = 0;
+            let mut take = |group: Group| {
+                rows += group.len();
+                true
+            };
+            each(&source, &survey, vec![5..10, 2500..2600], &Silent, &mut take).map(|()| rows)
+        };
+        assert_eq!(read().unwrap(), 105);
+        write(2);
+        assert!(matches!(read(), Err(CaptureError::InputChanged { .. })));
+        std::fs::write(file.path(), "").unwrap();
+        assert!(matches!(read(), Err(CaptureError::InputChanged { .. })));
     }
 }
