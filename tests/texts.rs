@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use onejump_core::manifest::HiddenManifest;
+use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::part::{read_chunks, read_positions, read_text_ids, read_token_ids};
 use onejump_tests::hub::{COMMIT, Files, Hub, with_cache};
 use onejump_tests::words::{WORDS, checkpoint};
 use onejump_tests::{fail, folder, relative_error, run, succeed};
 use serde_json::{Value, json};
+use tch::Tensor;
 
 /// Sums of a few dozen f32 in another order, through three blocks.
 const TOLERANCE: f64 = 1e-5;
@@ -399,6 +401,25 @@ fn some_levels_alone_are_stored_and_who_needs_more_says_so() {
     let said =
         fail("onejump-train", &["--hidden", &hidden, "--kind", "n-njtc", "--rank", "2", "--out", &out]);
     assert!(said.contains("and 1,3 are needed") && said.contains("without --levels"), "{said}");
+    // One jump for some levels needs no others, and is the same whatever else is stored.
+    let model = bench.model.path().display().to_string();
+    let one_jump = |folder: &str, levels: &str| {
+        let (hidden, out) = (bench.path(folder).display().to_string(), format!("{out}-{folder}"));
+        let kind = ["--kind", "one-jump", "--model", &model, "--rank", "2", "--levels", levels];
+        (run("onejump-train", &[&["--hidden", &hidden, "--out", &out], &kind[..]].concat()), out)
+    };
+    let maps = ["some", "all"].map(|folder| {
+        let (done, out) = one_jump(folder, "0,2");
+        assert!(done.status.success(), "{done:?}");
+        let file = ShortcutFile::read(Path::new(&out)).unwrap();
+        assert_eq!(file.card.samples, "all, levels 0,2");
+        let x = Tensor::eye(file.card.hidden_size as i64, (tch::Kind::Float, tch::Device::Cpu));
+        Vec::<f32>::try_from(file.map_at(0).unwrap().apply(&x).unwrap().reshape([-1])).unwrap()
+    });
+    assert!(maps[0] == maps[1]);
+    let (refused, _) = one_jump("all", "0..3");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("the model has 3 blocks; --levels are from 0 to 2"), "{said}");
     let said = bench.refusal(&[&sentences[..], &["--levels", "0,4"]].concat());
     assert!(said.contains("--levels has 4; the model has levels 0 to 3"), "{said}");
 }

@@ -74,7 +74,7 @@ fn auto_drafts_what_pays_by_the_card() {
 #[test]
 fn bench_times_pairs() {
     let arguments =
-        ["bench", "-m", MODEL, "-p", "8", "-n", "6", "-r", "2", "--mode", "speculative", "--ngram", "2"];
+        ["bench", "-m", MODEL, "-p", "8", "-n", "6", "-r", "2", "--mode", "speculative", "--ngram=2"];
     let rates: Value =
         serde_json::from_str(&succeed("onejump-generate", &[&arguments[..], &["--json"]].concat())).unwrap();
     for name in ["prompt", "full", "mode", "ratio"] {

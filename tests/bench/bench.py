@@ -24,6 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import generate
+
 HERE = Path(__file__).parent
 DATA = HERE / "../../data/wikipedia"
 RANK = 57
@@ -38,7 +40,7 @@ LARGER = (("GPT2-XL", 48, 1600, 50257, 1.475e9), ("Phi3-Mini", 32, 3072, 32064, 
 
 class Bench:
     def __init__(self, options, scratch):
-        self.options, self.scratch, self.rows = options, scratch, []
+        self.options, self.scratch, self.rows, self.lines = options, scratch, [], []
         self.threads = options.threads or os.cpu_count()
         self.tokens = None  # to the sampled position, on average
         self.machine = json.loads(self.python("machine.py").stdout.splitlines()[-1])
@@ -364,6 +366,8 @@ def write(bench, out):
                   "| model | r | capture | train | score | evaluate |", "|---|---:|---:|---:|---:|---:|"]
         lines += [f"| {name} | {rank} | " + " | ".join(f"{value:.1f}" for value in minutes.values()) + " |"
                   for name, rank, minutes in larger]
+    if bench.lines:
+        lines += ["", *(f"- {line}" for line in bench.lines)]
     (out / "bench.md").write_text("\n".join(lines) + "\n")
 
 
@@ -407,7 +411,8 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--only", default="capture,train,score,evaluate,store,memory,scaling")
+    parser.add_argument("--texts", type=int, default=30)
+    parser.add_argument("--only", default="capture,train,score,evaluate,store,memory,scaling,generate")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     captured, trained, tested = QUICK if options.quick else (CAPTURED, TRAINED, TESTED)
@@ -434,6 +439,8 @@ def main():
                     bench.store(test)
         if not options.quick:
             bench.pipeline(captured)
+        if "generate" in wanted:
+            bench.lines += generate.Generate(bench).run()
         if "memory" in wanted:
             bench.memory()
         if "scaling" in wanted:

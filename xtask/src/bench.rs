@@ -22,7 +22,10 @@ pub struct Args {
     /// Threads for both sides [default: all processors]
     #[arg(long)]
     threads: Option<usize>,
-    /// Some of: capture,train,score,evaluate,store,memory,scaling
+    /// How many prompts of each kind go on in the stage generate, 30 at most
+    #[arg(long, default_value_t = 30)]
+    texts: usize,
+    /// Some of: capture,train,score,evaluate,store,memory,scaling,generate
     #[arg(long, value_name = "STAGES")]
     only: Option<String>,
     /// A tenth of the sentences: to see that it works, not to report
@@ -40,6 +43,7 @@ pub fn bench(args: &Args, terminal: &Terminal) -> Result<()> {
     command.arg(process::root()?.join("tests/bench/bench.py"));
     command.arg("--release").arg(release).arg("--model").arg(SMOLLM2_135M.path());
     command.arg("--out").arg(&args.out).arg("--rounds").arg(args.rounds.to_string());
+    command.arg("--texts").arg(args.texts.to_string());
     if let Some(threads) = args.threads {
         command.arg("--threads").arg(threads.to_string());
     }

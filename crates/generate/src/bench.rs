@@ -10,7 +10,6 @@ use crate::GenerateError;
 use crate::config::{Config, Mode};
 use crate::decoder::{Decoder, Step};
 use crate::loaded::{Loaded, Opened};
-use crate::run::first_prompt;
 use crate::way::{self, Means};
 
 /// What is timed.
@@ -70,7 +69,7 @@ pub fn bench(bench: &Bench, observer: &dyn Observer) -> Result<Rates, GenerateEr
     let opened = Opened::new(&config.model, observer)?;
     let prompts =
         if bench.prompts.is_empty() { std::slice::from_ref(&config.prompt) } else { &bench.prompts[..] };
-    let begun = |prompt: &String| first_prompt(&Config { prompt: prompt.clone(), ..config.clone() }, &opened);
+    let begun = |prompt: &String| opened.begun(prompt, config.chat.as_ref());
     let texts: Vec<Vec<i64>> = prompts.iter().map(begun).collect::<Result<_, _>>()?;
     let (longest, room) = (texts.iter().map(Vec::len).max().unwrap_or(0), opened.room(config.context)?);
     let tokens = (longest + config.tokens).max(bench.prompt);

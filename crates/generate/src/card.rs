@@ -13,6 +13,9 @@ use crate::drafter::Shape;
 pub struct Card {
     /// SHA-256 of the checkpoint.
     pub model_sha256: String,
+    /// What the model's weights were rounded to; none where they are exact.
+    #[serde(default)]
+    pub weights: Option<String>,
     /// Threads, as they were asked for; 0 is one for each processor.
     pub threads: usize,
     /// What passes cost.

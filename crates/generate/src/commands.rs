@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use onejump_core::levels::Levels;
 use onejump_generate::{
-    Bench, Card, Chat, Config, Format, GenerateError, Level, Mode, Rate, Shape, Sureness, Tuning,
-    WithoutLooks, bench, read_prompts, tune,
+    Bench, Card, Config, Format, GenerateError, Rate, Shape, Tuning, WithoutLooks, read_prompts, tune,
 };
 use onejump_program::{Terminal, say};
+
+use crate::decoding::Decoding;
 
 /// What can be done beside a text.
 #[derive(Subcommand)]
@@ -22,9 +23,8 @@ pub enum Command {
 /// What is timed.
 #[derive(Args)]
 pub struct BenchArgs {
-    /// Directory, GGUF file, hub id or built-in model
-    #[arg(short, long, value_name = "M")]
-    model: String,
+    #[command(flatten)]
+    decoding: Decoding,
     /// How many tokens to read at once
     #[arg(short, long, value_name = "N", default_value_t = 128)]
     prompt: usize,
@@ -40,39 +40,6 @@ pub struct BenchArgs {
     /// What texts begin with, a line each, in place of --text
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     prompts: Option<PathBuf>,
-    /// Say that to the model in a conversation
-    #[arg(long)]
-    chat: bool,
-    /// Threads; 0 is one for each processor
-    #[arg(short, long, value_name = "N", default_value_t = 0)]
-    threads: usize,
-    /// Round the model's weights to f32, bf16, f16, q8 or q4
-    #[arg(long, value_name = "FORMAT")]
-    weights: Option<Format>,
-    /// full, speculative or exit; beside full, which is always timed
-    #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
-    mode: Mode,
-    /// The jump that reads early levels
-    #[arg(long, value_name = "FILE")]
-    jump: Option<PathBuf>,
-    /// The level that drafts, or those at which a token may leave
-    #[arg(long, value_name = "K|auto")]
-    level: Option<Level>,
-    /// The card for --level auto
-    #[arg(long, value_name = "FILE")]
-    card: Option<PathBuf>,
-    /// Look the last N tokens up in the text so far, and draft what came behind them
-    #[arg(long, value_name = "N")]
-    ngram: Option<usize>,
-    /// How many tokens to draft at a time at most
-    #[arg(long, value_name = "N")]
-    draft_max: Option<usize>,
-    /// Draft the M best tokens of one look in the same place
-    #[arg(long, value_name = "M")]
-    siblings: Option<usize>,
-    /// For exit: leave where the most likely token is more probable than this
-    #[arg(long, value_name = "P")]
-    threshold: Option<f64>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -93,6 +60,15 @@ pub struct TuneArgs {
     /// What the model begins with, a line each; some prompts of our own without
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
+    /// Say each to the model in a conversation
+    #[arg(long)]
+    chat: bool,
+    /// Round the model's weights to f32, bf16, f16, q8 or q4; drafts are then for the same --weights
+    #[arg(long, value_name = "FORMAT")]
+    weights: Option<Format>,
+    /// Write the texts too, a line of JSON each, for onejump-capture --text
+    #[arg(long, value_name = "FILE.jsonl")]
+    texts: Option<PathBuf>,
     /// How many tokens it adds to each
     #[arg(short = 'n', long, value_name = "N", default_value_t = Tuning::TOKENS)]
     tokens: usize,
@@ -116,26 +92,12 @@ impl Command {
 
 impl BenchArgs {
     fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
-        let jump = self.jump.map(|jump| onejump_fetch::shortcuts(&jump, terminal)).transpose()?;
-        let plain = Config::new(&self.model, &self.text);
-        let config = Config {
-            chat: self.chat.then(Chat::default),
-            tokens: self.tokens,
-            threads: self.threads,
-            weights: self.weights,
-            mode: self.mode,
-            jump,
-            level: self.level,
-            ngram: self.ngram,
-            most_drafts: self.draft_max,
-            siblings: self.siblings,
-            sureness: self.threshold.map_or(plain.sureness, Sureness::Threshold),
-            card: self.card,
-            ..plain
-        };
+        self.decoding.check_usage(false);
+        let config = Config { tokens: self.tokens, ..self.decoding.config(&self.text, terminal)? };
         let prompts = self.prompts.as_deref().map(read_prompts).transpose()?.unwrap_or_default();
-        let wanted = Bench { config, prompts, prompt: self.prompt, repeats: self.repeats };
-        let rates = bench(&wanted, terminal)?;
+        let bench = Bench { config, prompts, prompt: self.prompt, repeats: self.repeats };
+        let rates = onejump_generate::bench(&bench, terminal)?;
+        let Config { model, weights, mode, .. } = &bench.config;
         if self.json {
             say!("{}", serde_json::to_string(&rates)?);
             return Ok(());
@@ -143,12 +105,12 @@ impl BenchArgs {
         let row = |name: &str, count: usize, rate: Rate| {
             say!("{name:<12} {count:>6} tokens {:>9.1} ± {:.1} tokens/s", rate.mean, rate.sd);
         };
-        let rounded = self.weights.map(|format| format!(", rounded to {format}")).unwrap_or_default();
-        say!("{}{rounded}, {:.0} MB of weights a token", self.model, rates.bytes as f64 / 1e6);
+        let rounded = weights.map(|format| format!(", rounded to {format}")).unwrap_or_default();
+        say!("{model}{rounded}, {:.0} MB of weights a token", rates.bytes as f64 / 1e6);
         row("prompt", self.prompt, rates.prompt);
         row("full", self.tokens, rates.full);
-        if let (Some(mode), Some(ratio)) = (rates.mode, rates.ratio) {
-            row(&self.mode.to_string(), self.tokens, mode);
+        if let (Some(rate), Some(ratio)) = (rates.mode, rates.ratio) {
+            row(&mode.to_string(), self.tokens, rate);
             say!("{:.2} ± {:.2} times as fast as full, in pairs of runs", ratio.mean, ratio.sd);
         }
         Ok(())
@@ -165,10 +127,10 @@ fn drafts(shape: Shape) -> String {
 
 impl TuneArgs {
     fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
-        let Self { model, jumps, levels, prompts, tokens, threads, out } = self;
+        let Self { model, jumps, levels, prompts, chat, weights, texts, tokens, threads, out } = self;
         let jumps =
             jumps.iter().map(|jump| onejump_fetch::shortcuts(jump, terminal)).collect::<Result<_, _>>()?;
-        let card = tune(&Tuning { model, jumps, levels, prompts, tokens, threads }, terminal)?;
+        let card = tune(&Tuning { model, jumps, levels, prompts, chat, weights, texts, tokens, threads }, terminal)?;
         card.write(&out)?;
         let Card { costs, readings, best, .. } = &card;
         let rows: Vec<String> = costs.rows.iter().map(|rows| format!("{rows:.2}")).collect();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use onejump_core::observe::Observer;
 use onejump_exit::SessionHead;
 use onejump_models::ModelError;
+use onejump_models::chat::{Ending, Message, Role};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head;
@@ -16,7 +17,7 @@ use onejump_shortcuts::file::{Maps, ShortcutFile};
 use tokenizers::Tokenizer;
 
 use crate::GenerateError;
-use crate::config::Config;
+use crate::config::{Chat, Config};
 use crate::early::Gate;
 
 /// A checkpoint before its weights are read.
@@ -44,6 +45,13 @@ impl Opened {
             tokens.pop_if(|last| self.ends.contains(last));
         }
         if tokens.is_empty() { Err(GenerateError::EmptyPrompt) } else { Ok(tokens) }
+    }
+
+    /// A prompt as it is, or said in a conversation.
+    pub fn begun(&self, prompt: &str, chat: Option<&Chat>) -> Result<Vec<i64>, GenerateError> {
+        let Some(chat) = chat else { return self.prompt(prompt) };
+        let messages = [chat.opening(), vec![Message::new(Role::User, prompt)]].concat();
+        self.encode(&self.checkpoint.chat_template()?.render(&messages, Ending::Answer)?, false)
     }
 
     /// A text in tokens, with or without those that the tokenizer puts around it.

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod decoding;
 mod tell;
 
 use std::process::ExitCode;
@@ -19,8 +20,7 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
         return command.run(terminal);
     }
     let (json, trace, conversation) = (args.json, args.trace.clone(), args.is_conversation());
-    let mut config = args.config()?;
-    config.jump = config.jump.map(|jump| onejump_fetch::shortcuts(&jump, terminal)).transpose()?;
+    let config = args.config(terminal)?;
     if conversation {
         converse(&config, terminal, tell::ask, say_piece, tell::turn)?;
         return Ok(());

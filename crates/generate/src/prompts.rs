@@ -34,7 +34,12 @@ pub fn read(path: &Path) -> Result<Vec<String>, GenerateError> {
     if prompts.is_empty() { Err(GenerateError::EmptyPrompt) } else { Ok(prompts) }
 }
 
-/// The prompts in tokens.
+/// Our own.
+pub(crate) fn own() -> Vec<String> {
+    PROMPTS.map(str::to_owned).to_vec()
+}
+
+/// Our own in tokens.
 pub(crate) fn encoded(opened: &Opened) -> Result<Vec<Vec<i64>>, GenerateError> {
     PROMPTS.iter().map(|text| opened.prompt(text)).collect()
 }

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use onejump_core::observe::Observer;
-use onejump_models::chat::{Ending, Message, Role};
 use onejump_models::session::Session;
 
 use crate::GenerateError;
@@ -29,7 +28,7 @@ pub fn generate(
     let start = Instant::now();
     // What is wrong with the configuration is said before weights are read.
     let opened = Opened::new(&config.model, observer)?;
-    let (prompt, context) = (first_prompt(config, &opened)?, opened.room(config.context)?);
+    let (prompt, context) = (opened.begun(&config.prompt, config.chat.as_ref())?, opened.room(config.context)?);
     if prompt.len() >= context {
         return Err(GenerateError::LongPrompt { tokens: prompt.len(), context });
     }
@@ -45,13 +44,6 @@ pub fn generate(
         outcome.check = Some(run.check(&outcome, observer)?);
     }
     Ok(outcome)
-}
-
-/// A prompt as it is, or said in a conversation.
-pub(crate) fn first_prompt(config: &Config, opened: &Opened) -> Result<Vec<i64>, GenerateError> {
-    let Some(chat) = &config.chat else { return opened.prompt(&config.prompt) };
-    let messages = [chat.opening(), vec![Message::new(Role::User, &*config.prompt)]].concat();
-    opened.encode(&opened.checkpoint.chat_template()?.render(&messages, Ending::Answer)?, false)
 }
 
 /// A text that is wanted of a model.

@@ -2,16 +2,18 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use onejump_core::files;
 use onejump_core::levels::Levels;
 use onejump_core::observe::Observer;
-use onejump_models::session::Session;
+use onejump_models::session::{Format, Session};
+use serde::Serialize;
 
 use crate::GenerateError;
 use crate::card::{Card, Costs, Reading, WithoutLooks};
+use crate::config::Chat;
 use crate::drafter::{Ngram, Shape};
 use crate::early::{Amount, Calibration, Gate};
 use crate::loaded::{Loaded, Opened};
@@ -28,6 +30,12 @@ pub struct Tuning {
     pub levels: Option<Levels>,
     /// What the model begins with, a line each; some of our own without.
     pub prompts: Option<PathBuf>,
+    /// Whether each is said to the model in a conversation.
+    pub chat: bool,
+    /// What every matrix of the model is rounded to; without, each is kept as narrow as holds it exactly.
+    pub weights: Option<Format>,
+    /// Where the texts go, a line of JSON each.
+    pub texts: Option<PathBuf>,
     /// How many tokens it adds to each.
     pub tokens: usize,
     /// Threads; 0 is one for each processor.
@@ -56,48 +64,83 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     let opened = Opened::new(&tuning.model, observer)?;
     let levels = tuning.levels.clone().unwrap_or_else(|| Levels::new(0..opened.outline.blocks));
     levels.as_slice().iter().try_for_each(|&level| opened.check_level(level))?;
+    let chat = tuning.chat.then(Chat::default);
     let prompts = match &tuning.prompts {
-        Some(path) => prompts::read(path)?.iter().map(|line| opened.prompt(line)).collect(),
-        None => prompts::encoded(&opened),
-    }?;
-    let loaded = opened.load(None, observer)?;
+        Some(path) => prompts::read(path)?,
+        None => prompts::own(),
+    };
+    let prompts = prompts.iter().map(|prompt| opened.begun(prompt, chat.as_ref()));
+    let prompts: Vec<Vec<i64>> = prompts.collect::<Result<_, _>>()?;
+    let loaded = opened.load(tuning.weights, observer)?;
     let costs = costs(&loaded, tuning.threads, observer)?;
     let jumps: Vec<Option<&PathBuf>> =
         if tuning.jumps.is_empty() { vec![None] } else { tuning.jumps.iter().map(Some).collect() };
-    let mut readings = Vec::new();
-    let mut without_looks = WithoutLooks { ngram: 0.0, bigram: 0.0 };
+    // One text is looked at through all of them. A state climbs through the model once, so levels come in order.
+    let (mut gates, mut plain) = (Vec::new(), Vec::new());
     for jump in jumps {
-        let gates = loaded.gates(jump.map(PathBuf::as_path), levels.as_slice())?;
-        let amount = Amount { prompts: &prompts, tokens: tuning.tokens, threads: tuning.threads };
-        let seen = Calibration::measure(&loaded.model, &loaded.head, &gates, amount, observer)?;
-        without_looks = WithoutLooks {
-            ngram: seen.without_looks(|text, _| ngram(text)),
-            bigram: seen.without_looks(bigram),
-        };
-        let look_share = look_share(&loaded, gates.first(), tuning.threads)?;
+        let own = loaded.gates(jump.map(PathBuf::as_path), levels.as_slice())?;
+        let look_share = look_share(&loaded, own.first(), tuning.threads)?;
         let jump_sha256 = jump.map(|path| files::sha256_file(path)).transpose()?;
-        for (index, gate) in gates.iter().enumerate() {
-            readings.push(costs.best(Reading {
-                jump_sha256: jump_sha256.clone(),
-                jump: jump.map(|path| path.display().to_string()),
-                level: gate.level,
-                acceptance: (1..MOST_ROWS).map(|best| seen.acceptance(index, best)).collect(),
-                look_share,
-                shape: Shape::Chain(1),
-                speedup: 0.0,
-            }));
-        }
+        plain.extend(own.iter().map(|gate| Reading {
+            jump_sha256: jump_sha256.clone(),
+            jump: jump.map(|path| path.display().to_string()),
+            level: gate.level,
+            acceptance: Vec::new(),
+            look_share,
+            shape: Shape::Chain(1),
+            speedup: 0.0,
+        }));
+        gates.extend(own);
     }
+    let mut order: Vec<usize> = (0..gates.len()).collect();
+    order.sort_by_key(|&index| gates[index].level);
+    let climbing: Vec<Gate> = order.iter().map(|&index| gates[index].clone()).collect();
+    let amount = Amount { prompts: &prompts, tokens: tuning.tokens, threads: tuning.threads };
+    let seen = Calibration::measure(&loaded.model, &loaded.head, &climbing, amount, observer)?;
+    for (place, index) in order.into_iter().enumerate() {
+        plain[index].acceptance = (1..MOST_ROWS).map(|best| seen.acceptance(place, best)).collect();
+    }
+    if let Some(path) = &tuning.texts {
+        write_texts(&loaded.opened, &seen, path)?;
+    }
+    let readings: Vec<Reading> = plain.into_iter().map(|reading| costs.best(reading)).collect();
     let best = readings.iter().max_by(|a, b| a.speedup.total_cmp(&b.speedup));
     Ok(Card {
         model_sha256: loaded.opened.checkpoint.sha256()?,
+        weights: tuning.weights.map(|format| format.to_string()),
         threads: tuning.threads,
         costs,
         tokens: prompts.len() * tuning.tokens,
-        without_looks,
+        without_looks: WithoutLooks {
+            ngram: seen.without_looks(|text, _| ngram(text)),
+            bigram: seen.without_looks(bigram),
+        },
         best: best.filter(|best| best.speedup > 1.0).cloned(),
         readings,
     })
+}
+
+/// A text that the model wrote.
+#[derive(Serialize)]
+struct Text<'a> {
+    text: String,
+    input_ids: &'a [i64],
+    prompt_tokens: usize,
+}
+
+/// Writes the texts of a calibration, with their prompts.
+fn write_texts(opened: &Opened, seen: &Calibration, path: &Path) -> Result<(), GenerateError> {
+    let mut lines = String::new();
+    for (input_ids, prompt_tokens) in seen.texts() {
+        let ids: Vec<u32> = input_ids.iter().map(|&id| id as u32).collect();
+        let decode = |skip: bool| opened.tokenizer.decode(&ids, skip).map_err(|error| opened.refused(error));
+        // Without the tokens that the tokenizer itself puts before a text.
+        let (bare, whole) = (decode(true)?, decode(false)?);
+        let text = if opened.encode(&whole, true)? == *input_ids { whole } else { bare };
+        lines += &serde_json::to_string(&Text { text, input_ids, prompt_tokens: *prompt_tokens })?;
+        lines.push('\n');
+    }
+    Ok(files::write_bytes(path, lines.as_bytes())?)
 }
 
 /// What came behind the text's last tokens before.

@@ -96,13 +96,16 @@ fn drafters(config: &Config, loaded: &Loaded) -> Result<Means, GenerateError> {
 /// What pays most by the card, with the jump that was given or the model's own head.
 fn reading(config: &Config, loaded: &Loaded) -> Result<Reading, GenerateError> {
     let Some(path) = &config.card else { return Err(GenerateError::NoCard) };
+    let other = |what| GenerateError::OtherCard { path: path.clone(), what };
     let card = Card::read(path)?;
     if card.model_sha256 != loaded.opened.checkpoint.sha256()? {
-        return Err(GenerateError::OtherCard { path: path.clone(), what: "model" });
+        return Err(other("model"));
+    }
+    if card.weights != config.weights.map(|format| format.to_string()) {
+        return Err(other("rounding of the weights"));
     }
     let jump_sha256 = config.jump.as_deref().map(files::sha256_file).transpose()?;
-    let other = || GenerateError::OtherCard { path: path.clone(), what: "jump" };
-    card.best_of(jump_sha256.as_deref()).cloned().ok_or_else(other)
+    card.best_of(jump_sha256.as_deref()).cloned().ok_or_else(|| other("jump"))
 }
 
 fn exits(config: &Config, loaded: &Loaded, observer: &dyn Observer) -> Result<Exits, GenerateError> {

@@ -77,22 +77,46 @@ fn tile<S: Simd, C: Chunk, const R: usize, const W: usize>(
             prefetch(&weights[chunk], AHEAD);
         }
         let x: [&[f32]; R] = std::array::from_fn(|r| &x[r][chunk * C::VALUES..][..C::VALUES]);
-        for plane in 0..C::PLANES {
-            for vector in 0..PLANE / S::F32_LANES {
-                let place = plane * (PLANE / S::F32_LANES) + vector;
-                let values: [S::f32s; R] = std::array::from_fn(|r| S::as_simd_f32s(x[r]).0[place]);
-                for (sums, weights) in sums.iter_mut().zip(&weights) {
-                    let widened = weights[chunk].vector(simd, plane, vector);
-                    for (sum, value) in sums.iter_mut().zip(values) {
-                        *sum = simd.mul_add_e_f32s(value, widened, *sum);
-                    }
-                }
-            }
+        let here: [&C; W] = std::array::from_fn(|w| &weights[w][chunk]);
+        let tile = Tile { x, weights: here };
+        tile.add::<S, 0>(simd, &mut sums);
+        tile.add::<S, 1>(simd, &mut sums);
+        tile.add::<S, 2>(simd, &mut sums);
+        tile.add::<S, 3>(simd, &mut sums);
+        if C::PLANES == 8 {
+            tile.add::<S, 4>(simd, &mut sums);
+            tile.add::<S, 5>(simd, &mut sums);
+            tile.add::<S, 6>(simd, &mut sums);
+            tile.add::<S, 7>(simd, &mut sums);
         }
     }
     for (products, sums) in products.chunks_exact_mut(R).zip(sums) {
         for (product, sum) in products.iter_mut().zip(sums) {
             *product = simd.reduce_sum_f32s(sum);
+        }
+    }
+}
+
+/// R rows and W rows of weights, a chunk of each.
+struct Tile<'a, C, const R: usize, const W: usize> {
+    x: [&'a [f32]; R],
+    weights: [&'a C; W],
+}
+
+impl<C: Chunk, const R: usize, const W: usize> Tile<'_, C, R, W> {
+    /// Adds the products of a plane. The compiler knows which one: to shift by what it does not know takes several
+    /// instructions where vectors have 256 bits.
+    #[inline(always)]
+    fn add<S: Simd, const P: usize>(&self, simd: S, sums: &mut [[S::f32s; R]; W]) {
+        for vector in 0..PLANE / S::F32_LANES {
+            let place = P * (PLANE / S::F32_LANES) + vector;
+            let values: [S::f32s; R] = std::array::from_fn(|r| S::as_simd_f32s(self.x[r]).0[place]);
+            for (sums, weights) in sums.iter_mut().zip(self.weights) {
+                let widened = weights.vector(simd, P, vector);
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum = simd.mul_add_e_f32s(value, widened, *sum);
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use onejump_core::words::{UnknownWord, Word};
 use pulp::{Scalar, Simd};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::blocks::{BLOCK, Block};
+use crate::blocks::{BLOCK, Block, FINE_BLOCK, FINE_LARGEST, Q4_LARGEST};
 
 /// Values of a plane.
 pub(crate) const PLANE: usize = 16;
@@ -23,12 +23,13 @@ pub enum Format {
     Bf16,
     /// 16 bits, of IEEE 754.
     F16,
-    /// 9 bits a value, in blocks of 32: an f16 scale, which is kept in f32, and 8-bit whole numbers (llama.cpp's Q8_0; it holds Q4_0 and
-    /// Q5_0 too).
+    /// 9 bits a value, in blocks of 32: a scale and 8-bit whole numbers. llama.cpp's Q8_0, and what has fewer bits without
+    /// an offset (Q5_0).
     Q8,
-    /// 6 bits a value, in blocks of 32: an f16 scale and an f16 offset, which are kept in f32, and 4-bit whole numbers (llama.cpp's Q4_1; it
-    /// holds Q4_0 too).
+    /// 6 bits a value, in blocks of 32: a scale, an offset and 4-bit whole numbers. llama.cpp's Q4_1, Q4_0 and Q4_K.
     Q4,
+    /// 12 bits a value, in blocks of 16: a scale, an offset and 8-bit whole numbers. llama.cpp's other K types, and Q5_1.
+    Q8k,
 }
 
 impl Word for Format {
@@ -47,6 +48,7 @@ impl Format {
             Self::F16 => bytes::<F16Chunk>(inputs),
             Self::Q8 => bytes::<Q8Chunk>(inputs),
             Self::Q4 => bytes::<Q4Chunk>(inputs),
+            Self::Q8k => bytes::<Q8kChunk>(inputs),
         }
     }
 }
@@ -109,6 +111,14 @@ pub(crate) struct Q4Chunk {
     words: [u32; PLANE],
 }
 
+/// Words of four whole numbers each, raised so that they have no sign. A plane is a block, which has a scale and an offset.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Q8kChunk {
+    scales: [f32; 4],
+    offsets: [f32; 4],
+    words: [u32; PLANE],
+}
+
 impl Chunk for F32Chunk {
     const PLANES: usize = 4;
 
@@ -165,7 +175,6 @@ impl Chunk for Q8Chunk {
     #[inline(always)]
     fn vector<S: Simd>(&self, simd: S, plane: usize, vector: usize) -> S::f32s {
         let whole = whole::<S, 8>(simd, S::as_simd_u32s(&self.words).0[vector], plane, Q8_RAISED);
-        // A product of 11 and 8 bits fits into the 24 of f32.
         simd.mul_f32s(simd.splat_f32s(self.scales[plane / 2]), whole)
     }
 
@@ -174,17 +183,17 @@ impl Chunk for Q8Chunk {
     }
 
     fn exactly(values: &[f32]) -> Option<Self> {
-        Self::of(values, Block::of_multiples)
+        Self::of(values, |block| Block::of_multiples(block, Q8_RAISED as u32 - 1))
     }
 }
 
 impl Q8Chunk {
-    fn of(values: &[f32], block: impl Fn(&[f32]) -> Option<Block>) -> Option<Self> {
+    fn of(values: &[f32], block: impl Fn(&[f32]) -> Option<Block<BLOCK>>) -> Option<Self> {
         let mut chunk = Self { scales: [0.0; 2], words: [0; PLANE] };
         for (index, values) in values.chunks(BLOCK).enumerate() {
             let Block { scale, whole, .. } = block(values)?;
-            chunk.scales[index] = scale.to_f32();
-            lay(&mut chunk.words, index, 8, whole.map(|whole| (i32::from(whole) + Q8_RAISED as i32) as u32));
+            chunk.scales[index] = scale;
+            lay(&mut chunk.words, index, 8, whole.map(raised));
         }
         chunk.scales.iter().all(|scale| scale.is_finite()).then_some(chunk)
     }
@@ -196,7 +205,7 @@ impl Chunk for Q4Chunk {
     #[inline(always)]
     fn vector<S: Simd>(&self, simd: S, plane: usize, vector: usize) -> S::f32s {
         let whole = whole::<S, 4>(simd, S::as_simd_u32s(&self.words).0[vector], plane, 0.0);
-        // A product of 11 and 4 bits is exact: fused or not, only the sum is rounded.
+        // The product of a scale and 4 bits is exact: fused or not, only the sum is rounded.
         let [scale, offset] = [self.scales, self.offsets].map(|all| simd.splat_f32s(all[plane / 2]));
         simd.mul_add_e_f32s(scale, whole, offset)
     }
@@ -206,16 +215,16 @@ impl Chunk for Q4Chunk {
     }
 
     fn exactly(values: &[f32]) -> Option<Self> {
-        Self::of(values, Block::of_spaced)
+        Self::of(values, |block| Block::of_spaced(block, Q4_LARGEST))
     }
 }
 
 impl Q4Chunk {
-    fn of(values: &[f32], block: impl Fn(&[f32]) -> Option<Block>) -> Option<Self> {
+    fn of(values: &[f32], block: impl Fn(&[f32]) -> Option<Block<BLOCK>>) -> Option<Self> {
         let mut chunk = Self { scales: [0.0; 4], offsets: [0.0; 4], words: [0; PLANE] };
         for (index, values) in values.chunks(BLOCK).enumerate() {
             let Block { scale, offset, whole } = block(values)?;
-            [chunk.scales[index], chunk.offsets[index]] = [scale, offset].map(f16::to_f32);
+            (chunk.scales[index], chunk.offsets[index]) = (scale, offset);
             lay(&mut chunk.words, index, 4, whole.map(|whole| whole as u32));
         }
         let finite = chunk.scales.iter().chain(&chunk.offsets).all(|value| value.is_finite());
@@ -223,10 +232,49 @@ impl Q4Chunk {
     }
 }
 
+impl Chunk for Q8kChunk {
+    const PLANES: usize = 4;
+
+    #[inline(always)]
+    fn vector<S: Simd>(&self, simd: S, plane: usize, vector: usize) -> S::f32s {
+        let whole = whole::<S, 8>(simd, S::as_simd_u32s(&self.words).0[vector], plane, Q8_RAISED);
+        // As in Q4.
+        let [scale, offset] = [self.scales, self.offsets].map(|all| simd.splat_f32s(all[plane]));
+        simd.mul_add_e_f32s(scale, whole, offset)
+    }
+
+    fn nearest(values: &[f32]) -> Option<Self> {
+        Self::of(values, |block| Some(Block::of_8_bits_spaced(block)))
+    }
+
+    fn exactly(values: &[f32]) -> Option<Self> {
+        let multiples = |block: &[f32]| Block::of_multiples(block, FINE_LARGEST + 1);
+        Self::of(values, |block| multiples(block).or_else(|| Block::of_spaced(block, FINE_LARGEST)))
+    }
+}
+
+impl Q8kChunk {
+    fn of(values: &[f32], block: impl Fn(&[f32]) -> Option<Block<FINE_BLOCK>>) -> Option<Self> {
+        let mut chunk = Self { scales: [0.0; 4], offsets: [0.0; 4], words: [0; PLANE] };
+        for (index, values) in values.chunks(FINE_BLOCK).enumerate() {
+            let Block { scale, offset, whole } = block(values)?;
+            (chunk.scales[index], chunk.offsets[index]) = (scale, offset);
+            lay(&mut chunk.words, index, 8, whole.map(raised));
+        }
+        let finite = chunk.scales.iter().chain(&chunk.offsets).all(|value| value.is_finite());
+        finite.then_some(chunk)
+    }
+}
+
+/// A whole number of 8 bits without its sign.
+fn raised(whole: i8) -> u32 {
+    (i32::from(whole) + Q8_RAISED as i32) as u32
+}
+
 /// Lays the whole numbers of a block into the words of its planes.
-fn lay(words: &mut [u32; PLANE], block: usize, bits: usize, whole: [u32; BLOCK]) {
+fn lay<const N: usize>(words: &mut [u32; PLANE], block: usize, bits: usize, whole: [u32; N]) {
     for (plane, whole) in whole.as_chunks::<PLANE>().0.iter().enumerate() {
-        let shift = bits * (block * BLOCK / PLANE + plane);
+        let shift = bits * (block * N / PLANE + plane);
         words.iter_mut().zip(whole).for_each(|(word, whole)| *word |= whole << shift);
     }
 }
@@ -346,6 +394,19 @@ mod tests {
         for same in [0.0, -1.5, 3e-7] {
             let same = [f16::from_f32(same).to_f32(); Q4Chunk::VALUES];
             assert_eq!(widen(&Q4Chunk::exactly(&same).unwrap()), same);
+        }
+    }
+
+    /// 255 steps between the ends, so none is further away than half of one; the scale has 16 digits.
+    #[test]
+    fn a_finer_block_is_near() {
+        let values = values(Q8kChunk::VALUES);
+        let ours = widen(&Q8kChunk::nearest(&values).unwrap());
+        for (ours, values) in ours.chunks(FINE_BLOCK).zip(values.chunks(FINE_BLOCK)) {
+            let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+            let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let half = (most - least) / 254.0 * 0.502;
+            assert!(ours.iter().zip(values).all(|(ours, value)| (ours - value).abs() <= half));
         }
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::Arch;
 
 use crate::few_rows::{FewRows, MOST_ROWS};
-use crate::format::{Bf16Chunk, Chunk, F16Chunk, F32Chunk, Format, Q4Chunk, Q8Chunk};
+use crate::format::{Bf16Chunk, Chunk, F16Chunk, F32Chunk, Format, Q4Chunk, Q8Chunk, Q8kChunk};
 
 /// A matrix W (out, in), for x·Wᵀ with one row x or a few.
 ///
@@ -31,6 +31,7 @@ enum Values {
     F16(Vec<F16Chunk>),
     Q8(Vec<Q8Chunk>),
     Q4(Vec<Q4Chunk>),
+    Q8k(Vec<Q8kChunk>),
 }
 
 /// `$chunks` stands for the values' chunks, whatever their format.
@@ -42,13 +43,15 @@ macro_rules! each_format {
             Values::F16($chunks) => $body,
             Values::Q8($chunks) => $body,
             Values::Q4($chunks) => $body,
+            Values::Q8k($chunks) => $body,
         }
     };
 }
 
 impl Weights {
     /// All formats.
-    const FORMATS: [Format; 5] = [Format::Q4, Format::Q8, Format::Bf16, Format::F16, Format::F32];
+    const FORMATS: [Format; 6] =
+        [Format::Q4, Format::Q8, Format::Q8k, Format::Bf16, Format::F16, Format::F32];
 
     /// Stores a matrix (out, in), given row by row, in the format of the fewest bytes that holds every value exactly.
     ///
@@ -88,6 +91,7 @@ impl Weights {
             Format::F16 => Values::F16(chunks(inputs, matrix, exact)?),
             Format::Q8 => Values::Q8(chunks(inputs, matrix, exact)?),
             Format::Q4 => Values::Q4(chunks(inputs, matrix, exact)?),
+            Format::Q8k => Values::Q8k(chunks(inputs, matrix, exact)?),
         };
         Some(Self { inputs, outputs: matrix.len() / inputs, values })
     }
@@ -110,6 +114,7 @@ impl Weights {
             Values::F16(_) => Format::F16,
             Values::Q8(_) => Format::Q8,
             Values::Q4(_) => Format::Q4,
+            Values::Q8k(_) => Format::Q8k,
         }
     }
 
@@ -210,7 +215,7 @@ mod tests {
 
     use super::*;
 
-    const FORMATS: [Format; 5] = Weights::FORMATS;
+    const FORMATS: [Format; 6] = Weights::FORMATS;
 
     /// Values between −1 and 1 that look random.
     fn values(count: usize, seed: usize) -> Vec<f32> {
@@ -294,7 +299,8 @@ mod tests {
     }
 
     /// Every rounding is to the nearest: half a step of bf16 is 2⁻⁹ of a value, of f16 2⁻¹²; of 8 bits 1/254 of the
-    /// largest in the block, and their scale is itself an f16; of 4 bits 1/30 of what lies between its ends.
+    /// largest in the block, and their scale is itself an f16; of 4 bits 1/30 of what lies between its ends, and of 8
+    /// bits in the finer blocks 1/508.
     #[test]
     fn rounding_is_to_the_nearest() {
         let matrix = values(64, 5);
@@ -303,6 +309,7 @@ mod tests {
             (Format::F16, 1.0 / 4096.0),
             (Format::Q8, 1.0 / 254.0 + 1.0 / 4096.0),
             (Format::Q4, 2.0 / 30.0 + 3.0 / 4096.0),
+            (Format::Q8k, 2.0 / 508.0 + 1.0 / 65536.0),
         ] {
             let stored = widened(&Weights::rounded(format, 64, &matrix).unwrap());
             assert!(
@@ -311,7 +318,7 @@ mod tests {
             );
         }
         assert!(Weights::rounded(Format::F16, 1, &[1e9]).is_none());
-        assert_eq!(Weights::exactly(1, &[1e9, 0.1]).format(), Format::F32);
+        assert_eq!(Weights::exactly(8, &values(16, 6)).format(), Format::F32);
     }
 
     /// A NaN or an infinity of the rows stays one.

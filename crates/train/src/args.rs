@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use onejump_core::levels::Levels;
 use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_core::target::Target;
 use onejump_store::hidden::Selection;
@@ -33,6 +34,9 @@ pub struct Args {
     /// one-jump: the model that the states come from; only its head is read
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// one-jump: the exit levels that it is for, such as 0..8 (both ends included); all without
+    #[arg(long, value_name = "LEVELS")]
+    pub levels: Option<Levels>,
     /// closed-form (the exact optimum) or adam (gradient descent: the paper's, or a one-jump's on the
     /// divergence, from the closed form on) [default: closed-form; one-jump: adam]
     #[arg(long)]
@@ -90,6 +94,7 @@ impl Args {
             ridge: self.ridge,
             target: self.target,
             selection: Selection { first: self.first, without_position_0: self.without_position_0 },
+            levels: self.levels.clone(),
             label: self.label.clone(),
             adam: DescentOptions {
                 epochs: self.epochs.unwrap_or(config.adam.epochs),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use onejump_core::levels::Levels;
 use onejump_core::shortcut::{ShortcutKind, Solver, default_rank};
 use onejump_core::target::Target;
 use onejump_store::hidden::Selection;
@@ -29,6 +30,8 @@ pub struct Config {
     pub target: Target,
     /// Which samples they are trained on.
     pub selection: Selection,
+    /// The exit levels that a one-jump is trained for; all without.
+    pub levels: Option<Levels>,
     /// A name for the file's rows in tables.
     pub label: Option<String>,
     /// Options of gradient descent.
@@ -53,11 +56,17 @@ impl Config {
             ridge: 0.0,
             target: Target::default(),
             selection: Selection::default(),
+            levels: None,
             label: None,
             adam: DescentOptions::of(kind),
             model: None,
             memory: None,
         }
+    }
+
+    /// The exit levels of a model with K blocks from whose states a map is trained.
+    pub(crate) fn exit_levels(&self, blocks: usize) -> Vec<usize> {
+        self.levels.as_ref().map_or_else(|| (0..blocks).collect(), |levels| levels.as_slice().to_vec())
     }
 
     /// The rank, once every option makes sense for so many samples of hidden size H.
@@ -68,6 +77,12 @@ impl Config {
             return usage(format!("'{}' is not trained; known: {known}", self.kind));
         }
         let rank = self.rank.unwrap_or_else(|| default_rank(size));
+        if self.levels.is_some() && self.kind != ShortcutKind::OneJump {
+            return usage(format!(
+                "--levels is for a one-jump, one map for some levels; '{}' is trained at all of them",
+                self.kind
+            ));
+        }
         if rank == 0 || rank > size {
             return usage(format!("rank {rank} is impossible: it must be 1 to H = {size}"));
         }

@@ -31,9 +31,10 @@ const MATRICES_BESIDE: usize = 16;
 /// What is done to the states (M, H) of a window once they are read, in place, before they go to the device.
 pub(crate) type Prepare<'a> = &'a dyn Fn(&mut Tensor) -> Result<(), TrainError>;
 
-/// Reads the states of all exit levels, window after window.
+/// Reads the states of the exit levels that are trained for, window after window.
 pub(crate) struct Passes<'a> {
     hidden: &'a HiddenStates,
+    levels: Vec<usize>,
     windows: Vec<Range<usize>>,
     /// Pairs in a step of gradient descent.
     batch_size: usize,
@@ -49,13 +50,13 @@ struct Loaded {
     states: Tensor,
 }
 
-/// Some samples at all exit levels.
+/// Some samples at the exit levels that are trained for.
 pub(crate) struct Window {
     /// The first of n consecutive samples.
     pub first: i64,
     /// n.
     pub samples: i64,
-    /// The states of level after level, (K·n, H) f32, on the device of the descent.
+    /// The states of level after level, (levels · n, H) f32, on the device of the descent.
     pub states: Tensor,
 }
 
@@ -67,21 +68,21 @@ impl<'a> Passes<'a> {
         prepare: Prepare<'a>,
         observer: &'a dyn Observer,
     ) -> Self {
-        let (samples, blocks) = (hidden.samples(), hidden.blocks());
-        let whole = blocks * level_bytes(hidden);
+        let (samples, levels) = (hidden.samples(), config.exit_levels(hidden.blocks()));
+        let whole = levels.len() * level_bytes(hidden);
         let memory = config.memory.or_else(|| free(hidden)).unwrap_or(u64::MAX);
         // A window has a batch at least.
         let batch_size = config.adam.batch_size.max(1);
-        let most = samples.min(samples * blocks / batch_size).max(1);
+        let most = samples.min(samples * levels.len() / batch_size).max(1);
         let count = (whole as u64).div_ceil(memory.max(1)).min(most as u64) as usize;
         let edge = |number: usize| number * samples / count;
         let windows: Vec<_> = (0..count).map(|number| edge(number)..edge(number + 1)).collect();
-        let fewest = windows.iter().map(|window| window.len() * blocks).min().unwrap_or(0);
+        let fewest = windows.iter().map(|window| window.len() * levels.len()).min().unwrap_or(0);
         let batch_size = batch_size.min(fewest);
         if count > 1 {
             tracing::info!("the states of all levels do not fit in memory: {count} windows of the samples");
         }
-        Self { hidden, windows, batch_size, prepare, device: config.adam.device, observer, loaded: None }
+        Self { hidden, levels, windows, batch_size, prepare, device: config.adam.device, observer, loaded: None }
     }
 
     /// How many windows there are.
@@ -96,7 +97,7 @@ impl<'a> Passes<'a> {
 
     /// Steps in an epoch. What is left of a window's pairs after its last whole batch is left out of this epoch.
     pub fn batches(&self) -> i64 {
-        let batches = |window: &Range<usize>| window.len() * self.hidden.blocks() / self.batch_size;
+        let batches = |window: &Range<usize>| window.len() * self.levels.len() / self.batch_size;
         self.windows.iter().map(batches).sum::<usize>() as i64
     }
 
@@ -125,13 +126,13 @@ impl<'a> Passes<'a> {
         }
         self.loaded = None; // Before the next one takes its memory.
         let samples = self.windows[number].clone();
-        let (blocks, hidden_size) = (self.hidden.blocks() as i64, self.hidden.hidden_size());
-        let size = [blocks, samples.len() as i64, hidden_size as i64];
+        let hidden_size = self.hidden.hidden_size();
+        let size = [self.levels.len() as i64, samples.len() as i64, hidden_size as i64];
         let states = Tensor::f_empty(size, (Kind::Float, Device::Cpu))?;
-        for level in 0..blocks {
+        for (place, &level) in self.levels.iter().enumerate() {
             self.observer.check()?;
-            let rows = self.hidden.level_rows(level as usize, samples.clone())?;
-            states.f_select(0, level)?.f_copy_(&rows::tensor(&rows, hidden_size)?)?;
+            let rows = self.hidden.level_rows(level, samples.clone())?;
+            states.f_select(0, place as i64)?.f_copy_(&rows::tensor(&rows, hidden_size)?)?;
         }
         let mut states = states.f_view([-1, hidden_size as i64])?;
         (self.prepare)(&mut states)?;

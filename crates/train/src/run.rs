@@ -31,8 +31,14 @@ pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, T
         return trained.ok_or_else(|| TrainError::Usage("the model has no blocks".into()));
     }
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
-    hidden.check_levels(0..=hidden.blocks())?;
+    let blocks = hidden.blocks();
     let rank = config.validated_rank(hidden.hidden_size(), hidden.samples())?;
+    let exits = config.exit_levels(blocks);
+    if exits.last().is_none_or(|&last| last >= blocks) {
+        let reason = format!("the model has {blocks} blocks; --levels are from 0 to {}", blocks.saturating_sub(1));
+        return Err(TrainError::Usage(reason));
+    }
+    hidden.check_levels(exits.into_iter().chain([blocks]))?;
     if config.kind == ShortcutKind::OneJump {
         return train_one_jump(config, &hidden, rank, observer);
     }

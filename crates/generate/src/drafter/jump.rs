@@ -60,7 +60,7 @@ impl Jump {
                 }
                 Ok(Drafted::Chain(drafts))
             }
-            Shape::Siblings(_) if most == 0 || room == 0 => Ok(Drafted::Chain(Vec::new())),
+            Shape::Siblings(count) if count.min(most).min(room) == 0 => Ok(Drafted::Chain(Vec::new())),
             Shape::Siblings(count) => {
                 let best = self.look(session, head, count.min(room))?;
                 session.push_siblings(&best.iter().map(|draft| draft.token).collect::<Vec<_>>())?;

@@ -108,6 +108,11 @@ impl Calibration {
         Ok(Self { levels, tokens, texts })
     }
 
+    /// What the model wrote, each text with its prompt and the prompt's length.
+    pub fn texts(&self) -> &[(Vec<i64>, usize)] {
+        &self.texts
+    }
+
     /// The share of tokens that are among the `best` of a gate's look.
     pub fn acceptance(&self, gate: usize, best: usize) -> f64 {
         share(self.tokens.iter().map(|seen| seen[gate].rank < best))

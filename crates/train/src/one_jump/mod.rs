@@ -97,7 +97,7 @@ impl OneJump {
     }
 }
 
-/// Fits one jump to the states of all exit levels. The head is on the device of the descent; the map is on the processor.
+/// Fits one jump to the states of all exit levels, or of those that the configuration names. The head is on the device of the descent; the map is on the processor.
 ///
 /// # Errors
 /// [`TrainError`] if the states cannot be read, or training diverges.
@@ -113,7 +113,7 @@ pub fn fit(
     let truth = TrueDistributions::of(&there, head, observer)?;
     // A level at a time: moments and lengths need no more.
     let mut lengths = Lengths::default();
-    let levels = (0..hidden.blocks()).map(|k| {
+    let levels = config.exit_levels(hidden.blocks()).into_iter().map(|k| {
         observer.check()?;
         let states = inputs::level(hidden, k)?;
         lengths.add(&states, Ok)?;

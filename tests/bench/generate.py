@@ -1,0 +1,150 @@
+"""The stage `generate`: texts of a fixed length, in every mode, beside transformers and llama.cpp.
+
+A jump is trained for it on text that the model writes itself, from words that the prompts here do not have; `tune` says
+on the prompts how often it is right, and what that should pay (S). Every text is written alone, with the most likely
+tokens; seconds are those of one text without its prompt.
+"""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROMPTS = HERE / "../../data/prompts"
+TRAIN = HERE / "../../data/wikipedia/train.txt"
+TOKENS = 64
+KINDS = ("prose", "chat", "copy")
+# Texts of the model's own to train on, and the words of a sentence with which each begins.
+OWN_TEXTS, WORDS = 400, 5
+LEVELS, RANK = "0..8", 57
+EXITS = (5, 10, 15, 20, 25)
+# PyTorch is slow: fewer prompts say as much, a rate hardly depends on them.
+PEER_PROMPTS, EXIT_PROMPTS = 6, 2
+
+
+class Generate:
+    def __init__(self, bench):
+        self.bench, self.model, self.scratch = bench, Path(bench.options.model), bench.scratch
+        self.wide = self.scratch / "f32.gguf"
+        bench.python("texts.py", "f32", self.model, self.wide)
+        self.count = 4 if bench.options.quick else bench.options.texts
+        self.lines = []
+
+    def run(self):
+        jump = self.jump()
+        for kind in KINDS:
+            self.texts(kind, jump)
+        self.exits(jump)
+        return self.lines
+
+    def tune(self, prompts, out, *more):
+        self.bench.ours("onejump-generate", "tune", "-m", self.model, "--prompts", prompts, "-n", TOKENS, "--out", out, *more)
+        return json.loads(out.read_text())
+
+    def jump(self):
+        """One jump for the early levels, trained on what the model writes."""
+        count = 20 if self.bench.options.quick else OWN_TEXTS
+        begun = [" ".join(line.split()[:WORDS]) for line in TRAIN.read_text().splitlines()[:count]]
+        prompts, own, hidden = (self.scratch / name for name in ("begun.txt", "own.jsonl", "own"))
+        prompts.write_text("\n".join(begun) + "\n")
+        self.tune(prompts, self.scratch / "card.json", "--levels", "1", "--texts", own)
+        self.bench.ours("onejump-capture", "--model", self.model, "--text", own, "--column", "text", "--positions", 32,
+                        "--levels", f"{LEVELS},30", "--out", hidden)
+        out = self.scratch / "early.safetensors"
+        self.bench.ours("onejump-train", "--hidden", hidden, "--kind", "one-jump", "--model", self.model, "--levels", LEVELS,
+                        "--rank", RANK, "--out", out)
+        return out
+
+    def texts(self, kind, jump):
+        prompts, chat = PROMPTS / f"{kind}.txt", ["--chat"] if kind == "chat" else []
+        some = self.scratch / f"{kind}.txt"
+        some.write_text("\n".join(prompts.read_text().splitlines()[: self.count]) + "\n")
+        for weights in ("f32", None):
+            rounding = ["--weights", weights] if weights else []
+            card = self.scratch / f"{kind}-{weights}.json"
+            measured = self.tune(some, card, "--jump", jump, "--levels", LEVELS, *rounding, *chat)
+            readings = sorted(measured["readings"], key=lambda reading: -reading["acceptance"][0])
+            chain = max(measured["readings"], key=lambda reading: speedup(measured["costs"], reading, chain=1))
+            tree = max(measured["readings"], key=lambda reading: speedup(measured["costs"], reading, siblings=4))
+            rows = ", ".join(f"{value:.2f}" for value in measured["costs"]["rows"])
+            without = measured["without_looks"]
+            self.say(f"{kind}, {weights or 'exact'}: a token {measured['costs']['token_ms']:.1f} ms, 1 to 6 rows {rows}; "
+                     f"right: jump {readings[0]['acceptance'][0]:.0%} at level {readings[0]['level']}, at level 0 "
+                     f"{measured['readings'][0]['acceptance'][0]:.0%}, n-gram {without['ngram']:.0%}, pairs {without['bigram']:.0%}")
+            name = f"generate {TOKENS} tokens, {kind}, {weights or 'as stored'}"
+            early = ["--mode", "speculative", "--jump", jump, "--level"]
+            ours = {
+                "n-gram": (["--mode", "speculative", "--ngram"], None),
+                f"jump at level {chain['level']}, a chain of 1": (
+                    [*early, chain["level"], "--draft-max", 1], speedup(measured["costs"], chain, chain=1)),
+                f"jump at level {tree['level']}, 4 siblings": (
+                    [*early, tree["level"], "--siblings", 4], speedup(measured["costs"], tree, siblings=4)),
+                "level auto": ([*early, "auto", "--card", card], max(1.0, max(r["speedup"] for r in measured["readings"]))),
+            }
+            if kind == "prose":
+                ours["own head at level 25: blocks skipped"] = (["--mode", "speculative", "--level", 25], None)
+            full, rows = None, []
+            for label, (mode, expected) in ours.items():
+                rates = self.timed(some, *mode, *rounding, *chat)
+                full = full or rates["full"]
+                rows.append((label, rates, expected))
+            self.row(name, "onejump-generate, full", full["mean"], 1.0)
+            for label, rates, expected in rows:
+                ratio = rates["ratio"]
+                self.row(name, f"onejump-generate, {label}", full["mean"] * ratio["mean"], ratio["mean"])
+                said = f"; S says {expected:.2f}" if expected else ""
+                self.say(f"{kind}, {weights or 'exact'}, {label}: {ratio['mean']:.2f} ± {ratio['sd']:.2f} times as fast as full{said}")
+            self.peers(name, full["mean"], self.wide if weights else self.model, prompts, chat, weights, kind)
+
+    def peers(self, name, full, model, prompts, chat, weights, kind):
+        def peer(label, how, count, *more):
+            done = self.bench.python("texts.py", how, model if how == "llama.cpp" else self.model, prompts, count, TOKENS, *more, *chat)
+            rate = json.loads(done.stdout.splitlines()[-1])["tokens_per_second"]
+            self.row(name, label, rate, rate / full)
+
+        peer(f"llama.cpp, {'F32' if weights else 'Q4_1'}", "llama.cpp", self.count)
+        if weights:
+            count = min(self.count, PEER_PROMPTS)
+            peer("transformers generate", "transformers", count)
+            peer("transformers, prompt lookup of 5", "transformers", count, "--lookup", 5)
+            for level in EXITS if kind == "prose" else ():
+                peer(f"transformers, assistant_early_exit={level}", "transformers", min(self.count, EXIT_PROMPTS), "--early-exit", level)
+
+    def exits(self, jump):
+        """The lossy mode: speed against agreement with the text in full, and how likely the full model finds the text."""
+        prompts = (PROMPTS / "prose.txt").read_text().splitlines()[: min(self.count, 8)]
+        some = self.scratch / "exits.txt"
+        some.write_text("\n".join(prompts) + "\n")
+        for values in ("deferred", "propagate"):
+            for threshold in (0.5, 0.7, 0.9):
+                how = ["--mode", "exit", "--level", "22..28/3", "--threshold", threshold, "--kv", values]
+                ratio = self.timed(some, *how)["ratio"]
+                checks = []
+                for prompt in prompts:
+                    done = self.bench.ours("onejump-generate", "-m", self.model, "-p", prompt, "-n", TOKENS, "--ignore-eos", *how,
+                                           "--check", "--json")
+                    checks.append(json.loads(done.stdout.splitlines()[-1]))
+                mean = lambda value: sum(value(check) for check in checks) / len(checks)
+                self.say(f"exit at levels 22, 25, 28 above {threshold}, {values}: {ratio['mean']:.2f} ± {ratio['sd']:.2f} times as fast, "
+                         f"agreement {mean(lambda c: c['check']['agreement']):.1%}, surprisal {mean(lambda c: c['check']['surprisal']):.2f} "
+                         f"nats (in full {mean(lambda c: c['check']['full_surprisal']):.2f}), mean level {mean(lambda c: c['mean_level']):.1f}")
+
+    def timed(self, prompts, *mode):
+        done = self.bench.ours("onejump-generate", "bench", "-m", self.model, "--prompts", prompts, "-n", TOKENS, "-t", self.bench.threads,
+                               "-r", self.bench.options.rounds, "--json", *mode)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def row(self, stage, label, rate, ratio):
+        self.bench.row(stage, label, TOKENS / rate, 1 / ratio)
+
+    def say(self, line):
+        self.lines.append(line)
+        print(f"  {line}", flush=True)
+
+
+def speedup(costs, reading, chain=None, siblings=None):
+    """S, as the documentation of onejump-generate has it."""
+    early, rows, right = reading["level"] * costs["block_share"], costs["rows"], reading["acceptance"]
+    look = early + reading["look_share"]
+    if chain:
+        return sum(right[0] ** power for power in range(chain + 1)) / (chain * look + early + rows[chain] * (1 - early))
+    return (1 + right[siblings - 1]) / (look + rows[siblings - 1] * early + rows[siblings] * (1 - early))
