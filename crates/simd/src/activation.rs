@@ -32,19 +32,24 @@ impl WithSimd for Each<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let of = |x| match self.activation {
-            Activation::Silu => sigmoid_times(simd, x, x),
-            Activation::Gelu => gelu(simd, x),
-            Activation::GeluTanh => gelu_tanh(simd, x),
-        };
         let (vectors, rest) = S::as_mut_simd_f32s(self.values);
         for vector in vectors {
-            *vector = of(*vector);
+            *vector = of(simd, self.activation, *vector);
         }
         if !rest.is_empty() {
-            let last = of(simd.partial_load_f32s(rest));
+            let last = of(simd, self.activation, simd.partial_load_f32s(rest));
             simd.partial_store_f32s(rest, last);
         }
+    }
+}
+
+/// A function rather than a closure, which would be compiled without the processor's vectors.
+#[inline(always)]
+fn of<S: Simd>(simd: S, activation: Activation, x: S::f32s) -> S::f32s {
+    match activation {
+        Activation::Silu => sigmoid_times(simd, x, x),
+        Activation::Gelu => gelu(simd, x),
+        Activation::GeluTanh => gelu_tanh(simd, x),
     }
 }
 

@@ -53,7 +53,10 @@ impl WithSimd for One<'_, '_> {
         let Attend { query, keys, values, stride, scale, soft_cap } = self.attend;
         let width = query.len();
         self.scores.clear();
-        self.scores.extend(keys.chunks(stride).map(|key| scale * dot(simd, query, &key[..width])));
+        // A closure would be compiled without the processor's vectors.
+        for key in keys.chunks(stride) {
+            self.scores.push(scale * dot(simd, query, &key[..width]));
+        }
         if let Some(cap) = soft_cap {
             bend(simd, self.scores, cap);
         }
@@ -63,9 +66,14 @@ impl WithSimd for One<'_, '_> {
             let start = part * VECTORS * S::F32_LANES;
             let mut sums = [simd.splat_f32s(0.0); VECTORS];
             for (value, score) in values.chunks(stride).zip(self.scores.iter()) {
-                let (value, score) = (&value[start..start + output.len()], simd.splat_f32s(*score));
-                for (sum, value) in sums.iter_mut().zip(value.chunks(S::F32_LANES)) {
-                    *sum = simd.mul_add_e_f32s(score, simd.partial_load_f32s(value), *sum);
+                let score = simd.splat_f32s(*score);
+                let (vectors, rest) = S::as_simd_f32s(&value[start..start + output.len()]);
+                for (sum, value) in sums.iter_mut().zip(vectors) {
+                    *sum = simd.mul_add_e_f32s(score, *value, *sum);
+                }
+                if !rest.is_empty() {
+                    let sum = &mut sums[vectors.len()];
+                    *sum = simd.mul_add_e_f32s(score, simd.partial_load_f32s(rest), *sum);
                 }
             }
             for (sum, output) in sums.into_iter().zip(output.chunks_mut(S::F32_LANES)) {

@@ -26,24 +26,27 @@ impl WithSimd for SoftCap<'_> {
 /// The same in the vectors of a processor. What a value becomes does not depend on the others.
 #[inline(always)]
 pub fn bend<S: Simd>(simd: S, values: &mut [f32], cap: f32) {
-    /// Beyond it tanh is 1 in f32, and eˣ is not needed.
-    const LARGEST: f32 = 40.0;
-    let (largest, twice) = (simd.splat_f32s(LARGEST), simd.splat_f32s(2.0 / cap));
-    let (cap, one, double) = (simd.splat_f32s(cap), simd.splat_f32s(1.0), simd.splat_f32s(2.0));
-    // tanh(y) = 1 − 2/(e²ʸ + 1). On x86, `min` returns its second argument where one is NaN.
-    let capped = |x| {
-        let y = simd.min_f32s(largest, simd.mul_f32s(x, twice));
-        let rest = simd.div_f32s(double, simd.add_f32s(exp(simd, y), one));
-        simd.mul_f32s(cap, simd.sub_f32s(one, rest))
-    };
     let (vectors, rest) = S::as_mut_simd_f32s(values);
     for vector in vectors {
-        *vector = capped(*vector);
+        *vector = capped(simd, *vector, cap);
     }
     if !rest.is_empty() {
-        let last = capped(simd.partial_load_f32s(rest));
+        let last = capped(simd, simd.partial_load_f32s(rest), cap);
         simd.partial_store_f32s(rest, last);
     }
+}
+
+/// c·tanh(x/c), with tanh(y) = 1 − 2/(e²ʸ + 1). A function rather than a closure, which would be compiled without the
+/// processor's vectors.
+#[inline(always)]
+fn capped<S: Simd>(simd: S, x: S::f32s, cap: f32) -> S::f32s {
+    /// Beyond it tanh is 1 in f32, and eˣ is not needed.
+    const LARGEST: f32 = 40.0;
+    let all = |value| simd.splat_f32s(value);
+    // On x86, `min` returns its second argument where one is NaN.
+    let y = simd.min_f32s(all(LARGEST), simd.mul_f32s(x, all(2.0 / cap)));
+    let rest = simd.div_f32s(all(2.0), simd.add_f32s(exp(simd, y), all(1.0)));
+    simd.mul_f32s(all(cap), simd.sub_f32s(all(1.0), rest))
 }
 
 #[cfg(test)]
