@@ -7,11 +7,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use onejump_gguf::GgufFile;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head;
-use onejump_models::session::{Head, Model, Session};
-use onejump_tests::{Tensors, folder, relative_error};
+use onejump_models::session::{Format, Head, Model, Session};
+use onejump_simd::Weights;
+use onejump_tests::{Tensors, folder, golden, relative_error};
 use serde_json::Value;
 
 /// Sums over a few dozen values in another order: a few roundings of f32 (6e-8) per block.
@@ -223,4 +225,30 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(error(session.advance(4, 2)), "there is no level 4: the model has 3 blocks");
     assert!(session.advance(3, 3).is_err() && session.len() == 2 && session.reached(1) == 0);
     assert!(Session::new(&model, 0, 1).is_err() && Session::new(&model, 65, 1).is_err());
+}
+
+/// What the gguf package has quantised is found again in the widened values, and kept in about as many bits. (Of the K
+/// types with an offset the file has blocks of any bytes, whose offsets may lie far from the scales: Gemma's are real.)
+#[test]
+fn blocks_of_gguf_files_stay_blocks() {
+    let mut file = GgufFile::open(&golden("quants.gguf")).unwrap();
+    for (index, format) in [
+        (0, Format::F32),
+        (1, Format::F16),
+        (2, Format::Bf16),
+        (3, Format::Q4),  // Q4_0
+        (4, Format::Q4),  // Q4_1
+        (5, Format::Q8),  // Q5_0
+        (6, Format::Q8k), // Q5_1
+        (7, Format::Q8),  // Q8_0
+        (9, Format::Q8k), // Q3_K
+        (12, Format::Q8k), // Q6_K
+    ] {
+        let tensor = file.tensor(&format!("model.layers.{index}.mlp.up_proj.weight")).unwrap();
+        let kept = Weights::exactly(256, &tensor.values);
+        assert_eq!(kept.format(), format, "type {index}");
+        let mut row = [0.0; 256];
+        kept.copy_row(1, &mut row);
+        assert_eq!(row, tensor.values[256..512], "type {index}");
+    }
 }

@@ -15,8 +15,7 @@ TOKENS = 64
 KINDS = ("prose", "chat", "copy")
 # Texts of the model's own to train on, and the words of a sentence with which each begins.
 OWN_TEXTS, WORDS = 200, 5
-LEVELS, RANK = "0..8", 57
-EXITS = (5, 10, 15, 20, 25)
+LEVELS = "0..8"
 # PyTorch is slow: fewer prompts say as much, a rate hardly depends on them.
 PEER_PROMPTS, EXIT_PROMPTS = 6, 2
 
@@ -25,7 +24,8 @@ class Generate:
     def __init__(self, bench):
         self.bench, self.model, self.scratch = bench, Path(bench.options.model), bench.scratch
         self.wide = self.scratch / "f32.gguf"
-        bench.python("texts.py", "f32", self.model, self.wide)
+        said = bench.python("texts.py", "f32", self.model, self.wide).stdout
+        self.blocks, self.hidden = (json.loads(said.splitlines()[-1])[key] for key in ("blocks", "hidden"))
         self.count = 2 if bench.options.quick else bench.options.texts
         self.lines = []
 
@@ -48,10 +48,10 @@ class Generate:
         prompts.write_text("\n".join(begun) + "\n")
         self.tune(prompts, self.scratch / "card.json", "--levels", "1", "--texts", own)
         self.bench.ours("onejump-capture", "--model", self.model, "--text", own, "--column", "text", "--positions", 32,
-                        "--levels", f"{LEVELS},30", "--out", hidden)
+                        "--levels", f"{LEVELS},{self.blocks}", "--out", hidden)
         out = self.scratch / "early.safetensors"
         self.bench.ours("onejump-train", "--hidden", hidden, "--kind", "one-jump", "--model", self.model, "--levels", LEVELS,
-                        "--rank", RANK, "--out", out)
+                        "--rank", self.hidden // 10, "--out", out)
         return out
 
     def texts(self, kind, jump):
@@ -84,7 +84,8 @@ class Generate:
             if kind != "prose":
                 del ours["level auto"]
             else:
-                ours["own head at level 25: blocks skipped"] = (["--mode", "speculative", "--level", 25], None)
+                late = self.blocks * 5 // 6
+                ours[f"own head at level {late}: blocks skipped"] = (["--mode", "speculative", "--level", late], None)
             full, rows = None, []
             for label, (mode, expected) in ours.items():
                 rates = self.timed(some, *mode, *rounding, *chat)
@@ -104,12 +105,12 @@ class Generate:
             rate = json.loads(done.stdout.splitlines()[-1])["tokens_per_second"]
             self.row(name, label, rate, rate / full)
 
-        peer(f"llama.cpp, {'F32' if weights else 'Q4_1'}", "llama.cpp", self.count)
+        peer(f"llama.cpp, {'F32' if weights else 'as stored'}", "llama.cpp", self.count)
         if weights:
             count = min(self.count, PEER_PROMPTS)
             peer("transformers generate", "transformers", count)
             peer("transformers, prompt lookup of 5", "transformers", count, "--lookup", 5)
-            for level in EXITS if kind == "prose" else ():
+            for level in range(5, self.blocks, 5) if kind == "prose" else ():
                 peer(f"transformers, assistant_early_exit={level}", "transformers", min(self.count, EXIT_PROMPTS), "--early-exit", level)
 
     def exits(self, jump):
@@ -117,9 +118,10 @@ class Generate:
         prompts = (PROMPTS / "prose.txt").read_text().splitlines()[: min(self.count, 4)]
         some = self.scratch / "exits.txt"
         some.write_text("\n".join(prompts) + "\n")
+        levels = [self.blocks * 3 // 4, self.blocks * 5 // 6, self.blocks - 2]
         for values in ("deferred", "propagate"):
             for threshold in (0.5, 0.8):
-                how = ["--mode", "exit", "--level", "22..28/3", "--threshold", threshold, "--kv", values]
+                how = ["--mode", "exit", "--level", ",".join(map(str, levels)), "--threshold", threshold, "--kv", values]
                 ratio = self.timed(some, *how)["ratio"]
                 checks = []
                 for prompt in prompts:
@@ -127,7 +129,7 @@ class Generate:
                                            "--check", "--json")
                     checks.append(json.loads(done.stdout.splitlines()[-1]))
                 mean = lambda value: sum(value(check) for check in checks) / len(checks)
-                self.say(f"exit at levels 22, 25, 28 above {threshold}, {values}: {ratio['mean']:.2f} ± {ratio['sd']:.2f} times as fast, "
+                self.say(f"exit at levels {levels} above {threshold}, {values}: {ratio['mean']:.2f} ± {ratio['sd']:.2f} times as fast, "
                          f"agreement {mean(lambda c: c['check']['agreement']):.1%}, surprisal {mean(lambda c: c['check']['surprisal']):.2f} "
                          f"nats (in full {mean(lambda c: c['check']['full_surprisal']):.2f}), mean level {mean(lambda c: c['mean_level']):.1f}")
 

@@ -3,7 +3,7 @@
 
     texts.py    transformers MODEL.gguf PROMPTS.txt COUNT TOKENS [--chat] [--early-exit LEVEL] [--lookup DRAFTS]
     texts.py    llama.cpp    MODEL.gguf PROMPTS.txt COUNT TOKENS [--chat]
-    texts.py    f32          MODEL.gguf OUT.gguf         the same model in float32
+    texts.py    f32          MODEL.gguf OUT.gguf         the same model in float32; prints what it is
 
 Prints one line of JSON: tokens per second of what is added to the prompts, without imports and loading the model.
 End tokens do not end a text.
@@ -100,6 +100,8 @@ def f32(source, target):
         writer.add_tensor(tensor.name, values.reshape([int(size) for size in reversed(tensor.shape)]))
     writer.write_header_to_file(), writer.write_kv_data_to_file(), writer.write_tensors_to_file()
     writer.close()
+    architecture = field("general.architecture")
+    print(json.dumps({"blocks": field(f"{architecture}.block_count"), "hidden": field(f"{architecture}.embedding_length")}))
 
 
 def main():

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
-use onejump_fetch::builtin::SMOLLM2_135M;
-
+use clap::builder::PossibleValuesParser;
+use onejump_fetch::builtin::{BUILTIN_MODELS, BuiltinModel, SMOLLM2_135M};
 use onejump_program::Terminal;
 
 use crate::{process, python, setup};
@@ -19,6 +19,10 @@ pub struct Args {
     /// Rounds of each stage; medians are reported
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// A built-in model; what is not --only generate is about smollm2-135m
+    #[arg(long, value_name = "NAME", default_value = SMOLLM2_135M.name, requires = "only",
+          value_parser = PossibleValuesParser::new(BUILTIN_MODELS.map(|model| model.name)))]
+    model: String,
     /// Threads for both sides [default: all processors]
     #[arg(long)]
     threads: Option<usize>,
@@ -36,12 +40,13 @@ pub struct Args {
 /// Builds the stages, installs the peers' packages, and runs the scripts in `tests/bench`.
 pub fn bench(args: &Args, terminal: &Terminal) -> Result<()> {
     setup::setup(terminal)?;
+    let model = BuiltinModel::by_name(&args.model).unwrap_or(SMOLLM2_135M).fetch(terminal)?;
     let release = process::build_stages()?;
     process::run(process::cargo()?.args(["build", "--release", "--workspace", "--example", "throughput"]))?;
     let python = python::environment("bench", "tests/bench/requirements.txt")?;
     let mut command = Command::new(python);
     command.arg(process::root()?.join("tests/bench/bench.py"));
-    command.arg("--release").arg(release).arg("--model").arg(SMOLLM2_135M.path());
+    command.arg("--release").arg(release).arg("--model").arg(model);
     command.arg("--out").arg(&args.out).arg("--rounds").arg(args.rounds.to_string());
     command.arg("--texts").arg(args.texts.to_string());
     if let Some(threads) = args.threads {

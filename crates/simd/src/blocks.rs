@@ -94,8 +94,10 @@ impl<const N: usize> Block<N> {
         if largest == 0.0 {
             return Some(Self { scale: 0.0, offset: 0.0, whole: [0; N] });
         }
-        // Most blocks of 8 bits have a value of ±127; what had fewer bits, one of ±8 or ±16.
-        let scales = (1..=most).rev().map(|steps| rounded(largest / steps as f32, MULTIPLE_DIGITS));
+        // Most blocks have the largest value of their bits: 8, 6, 5, 4 or 3. The others take the longer way.
+        let likely = [127, 32, 16, 8, 4].into_iter().filter(|&steps| steps <= most);
+        let all = likely.chain((1..=most).rev());
+        let scales = all.map(|steps| rounded(largest / steps as f32, MULTIPLE_DIGITS));
         let block = |scale| Self::exactly(values, scale, 0.0, -(most as f32), most as f32);
         scales.filter_map(block).next()
     }

@@ -70,5 +70,12 @@ impl Threads {
 
 /// (outputs, n) -> (n, outputs).
 fn transposed(products: &[f32], rows: usize) -> Vec<f32> {
-    (0..rows).flat_map(|row| products.iter().skip(row).step_by(rows).copied()).collect()
+    let outputs = products.len() / rows;
+    let mut by_row = vec![0.0; products.len()];
+    for (output, products) in products.chunks_exact(rows).enumerate() {
+        for (row, product) in products.iter().enumerate() {
+            by_row[row * outputs + output] = *product;
+        }
+    }
+    by_row
 }
