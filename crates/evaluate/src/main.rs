@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use args::Args;
 use onejump_core::shard::Shard;
-use onejump_evaluate::{Config, EvaluateError, Part, analyse, evaluate};
+use onejump_evaluate::{Config, EvaluateError, Part, analyse, evaluate, predict};
 use onejump_fetch::all_shortcuts;
 use onejump_program::{Terminal, say};
 
@@ -30,6 +30,11 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), EvaluateError> {
         say!("{}: {}, {rows} rows", args.out.display(), analysis.name());
     }
     if !args.analyses.is_empty() {
+        return Ok(());
+    }
+    if args.truth {
+        let samples = predict(&config, terminal)?;
+        say!("{}: the model's own predictions of {samples} samples", args.out.display());
         return Ok(());
     }
     let summary = evaluate(&config, terminal)?;
