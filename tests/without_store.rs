@@ -78,7 +78,8 @@ const SETS: [&str; 4] = ["jtc", "njtc", "n-njtc", "joint"];
 #[test]
 fn shares_of_the_samples_come_to_the_bytes_of_the_whole() {
     let bench = Bench::new();
-    let reproduce = "--model @model --sentences @text --out @run --rank 5 --positions all --device cpu --no-states 3";
+    let reproduce =
+        "--model @model --sentences @text --out @run --rank 5 --positions all --device cpu --no-states 3";
     // Stopped in the middle of a pass, the same command goes on.
     let mut child = Command::new(binary("onejump-reproduce"))
         .args(bench.arguments(reproduce))
@@ -110,7 +111,8 @@ fn shares_of_the_samples_come_to_the_bytes_of_the_whole() {
         );
         bench.run("onejump-capture", &words);
     }
-    let score = "--shortcuts @run/shortcuts/n-njtc.safetensors --out @scores.parquet --ojfa @ojfa.safetensors";
+    let score =
+        "--shortcuts @run/shortcuts/n-njtc.safetensors --out @scores.parquet --ojfa @ojfa.safetensors";
     bench.run("onejump-score", &format!("--hidden @hidden/train {score}"));
     bench.same("scores.parquet", "run/scores.parquet");
     bench.same("ojfa.safetensors", "run/ojfa.safetensors");
@@ -135,24 +137,33 @@ fn shares_of_the_samples_come_to_the_bytes_of_the_whole() {
 
 /// What does not belong together, or is not there, is named.
 fn refusals(bench: &Bench, score: &str, evaluate: &dyn Fn(&str, &str) -> String) {
-    let capture = "--model @model --device cpu --positions all --sentences @text/test.txt --out @apart --shard 0/2";
+    let capture =
+        "--model @model --device cpu --positions all --sentences @text/test.txt --out @apart --shard 0/2";
     bench.run("onejump-capture", capture);
     let shard = "--hidden @apart/shard-0-of-2";
     let said = bench.refusal("onejump-score", &format!("{shard} {score} --first 9"));
     assert!(said.contains("leave out --first"), "{said}");
-    let said = bench.refusal("onejump-evaluate", &evaluate("@apart/shard-0-of-2", "--train-hidden @hidden/train --out @apart/results --shard 0/2"));
+    let said = bench.refusal(
+        "onejump-evaluate",
+        &evaluate("@apart/shard-0-of-2", "--train-hidden @hidden/train --out @apart/results --shard 0/2"),
+    );
     assert!(said.contains("its samples are the share"), "{said}");
     let said = bench.refusal("onejump-score", &format!("--hidden @apart {score} --join 2"));
     assert!(said.contains("shard 1/2 is missing"), "{said}");
     let said = bench.refusal("onejump-score", &format!("--hidden @run/hidden/train {score} --join 2"));
     assert!(said.contains("not there") && said.contains("onejump-score for shard 0/2"), "{said}");
-    let fewer = "--hidden @run/hidden/test --train-hidden @hidden/train --model @model --out @run/results --join 3";
+    let fewer =
+        "--hidden @run/hidden/test --train-hidden @hidden/train --model @model --out @run/results --join 3";
     let said = bench.refusal("onejump-evaluate", fewer);
     assert!(said.contains("of other states or shortcuts"), "{said}");
-    let other = "--hidden @run/hidden/test --shortcuts @run/shortcuts/n-njtc.safetensors --out @run/scores.parquet";
+    let other =
+        "--hidden @run/hidden/test --shortcuts @run/shortcuts/n-njtc.safetensors --out @run/scores.parquet";
     let said = bench.refusal("onejump-score", &format!("{other} --join 3"));
     assert!(said.contains("of other states or shortcuts"), "{said}");
     // Without the predictions of the training samples there is no constant to compare with.
-    let said = bench.refusal("onejump-evaluate", &evaluate("@hidden/test", "--train-hidden @run/hidden/train --out @elsewhere"));
+    let said = bench.refusal(
+        "onejump-evaluate",
+        &evaluate("@hidden/test", "--train-hidden @run/hidden/train --out @elsewhere"),
+    );
     assert!(said.contains("onejump-evaluate --truth"), "{said}");
 }

@@ -48,4 +48,4 @@ pub use analyses::{Analysis, analyse};
 pub use config::{Config, DEFAULT_TRAIN_SAMPLES, Part};
 pub use error::EvaluateError;
 pub use onejump_core::bootstrap::RESAMPLES;
-pub use run::{evaluate, predict};
+pub use run::{evaluate, predict, shard_of};

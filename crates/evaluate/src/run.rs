@@ -107,6 +107,14 @@ pub fn evaluate(config: &Config, observer: &dyn Observer) -> Result<Summary, Eva
     Ok(summary)
 }
 
+/// The shard that an evaluation does, of the exit levels or of the samples; none where it does everything.
+///
+/// # Errors
+/// [`EvaluateError`] if there are no hidden states.
+pub fn shard_of(config: &Config) -> Result<Option<Shard>, EvaluateError> {
+    Ok(Share::of(config)?.shard())
+}
+
 /// Writes the model's own predictions of the training samples in `config.hidden`, which may be those of a shard: with them
 /// an evaluation needs no training states. Returns how many there are.
 ///
@@ -140,8 +148,7 @@ impl Share {
             Part::Join(count) => return Ok(Self::Joined(count)),
             Part::Levels(shard) => shard,
         };
-        let manifest = HiddenManifest::read(&config.hidden)?;
-        match manifest.shard.filter(|_| !manifest.is_complete()) {
+        match HiddenManifest::read(&config.hidden)?.shard {
             None => Ok(Self::Levels(levels)),
             Some(samples) if levels == Shard::WHOLE => Ok(Self::Samples(samples)),
             Some(samples) => Err(EvaluateError::Usage(format!(

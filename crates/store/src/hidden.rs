@@ -136,9 +136,9 @@ impl HiddenStates {
         self.manifest.parts.iter().map(|part| part.samples).sum()
     }
 
-    /// The share of a capture that the folder holds; none where it holds all of it.
+    /// The shard of a capture that the folder is of, also where the other shards have no part; none of a whole folder.
     pub fn shard(&self) -> Option<Shard> {
-        self.manifest.shard.filter(|_| !self.manifest.is_complete())
+        self.manifest.shard
     }
 
     /// H.
