@@ -212,7 +212,8 @@ pub struct Choice {
 }
 
 /// How sure the choice of a jump is, by a bootstrap over the training texts: each draw takes as many texts as there are,
-/// with replacement and each with all of its samples, and chooses by the D of these, under the convention that decided.
+/// with replacement and each with all of its samples, and chooses by the D of these, under the convention that decided. The
+/// jumps stay as they are: what others, trained on other texts or positions, would be is not in it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sureness {
     /// How many draws there were.

@@ -64,7 +64,7 @@ fn sure(jump: usize, sureness: &Sureness) -> String {
         Some((jump, share)) => format!("; next: {jump} in {}", number(100.0 * share, 0, " %")),
         None => String::new(),
     };
-    format!(" Among training texts drawn again it is chosen in {share} of {draws} draws{next}.")
+    format!(" With the same jumps, training texts drawn again choose it in {share} of {draws} draws{next}.")
 }
 
 #[cfg(test)]
@@ -88,11 +88,12 @@ mod tests {
         let mut sureness = Sureness { draws: 1000, shares: vec![0.0, 0.634, 0.366], ..Sureness::default() };
         choice.sureness = Some(sureness.clone());
         assert!(sentence(&choice).ends_with(
-            "as Eq. 5 is printed. Among training texts drawn again it is chosen in 63 % of 1,000 draws; next: 2 in 37 %."
+            "as Eq. 5 is printed. With the same jumps, training texts drawn again choose it in 63 % of 1,000 draws; next: 2 \
+             in 37 %."
         ));
         sureness.shares = vec![0.0, 1.0, 0.0];
         choice.sureness = Some(sureness);
-        assert!(sentence(&choice).ends_with("chosen in 100 % of 1,000 draws."));
+        assert!(sentence(&choice).ends_with("choose it in 100 % of 1,000 draws."));
     }
 
     #[test]
