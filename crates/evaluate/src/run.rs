@@ -14,6 +14,7 @@ use onejump_exit::SharedHead;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head::Head;
+use onejump_store::StoreError;
 use onejump_store::hidden::{HiddenStates, PartRange};
 use onejump_store::merge;
 use onejump_store::partial::Partial;
@@ -148,6 +149,9 @@ impl Share {
             Part::Join(count) => return Ok(Self::Joined(count)),
             Part::Levels(shard) => shard,
         };
+        if !config.hidden.is_dir() {
+            return Err(StoreError::NoFolder { dir: config.hidden.clone() }.into());
+        }
         match HiddenManifest::read(&config.hidden)?.shard {
             None => Ok(Self::Levels(levels)),
             Some(samples) if levels == Shard::WHOLE => Ok(Self::Samples(samples)),
