@@ -12,7 +12,7 @@ use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::hidden::HiddenStates;
 use onejump_store::part::{read_chunks, read_positions, read_text_ids, read_token_ids};
 use onejump_tests::hub::{COMMIT, Files, Hub, with_cache};
-use onejump_tests::words::{WORDS, checkpoint};
+use onejump_tests::words::{WORDS, checkpoint, configure};
 use onejump_tests::{fail, folder, relative_error, run, succeed};
 use serde_json::{Value, json};
 use tch::Tensor;
@@ -265,6 +265,76 @@ fn long_texts_are_cut_and_each_piece_begins_alike() {
     assert!(said.contains("--chunk-tokens 65") && said.contains("to 64 tokens"), "{said}");
     let said = bench.refusal(&["--text", &text, "--chunk-tokens", "1"]);
     assert!(said.contains("takes 2 to 64 tokens"), "{said}");
+}
+
+/// One text behind another with the end of text (2) between them, cut wherever a window is full; each row has the state of
+/// its place in the window, which is that of the same exact ids, and of no other place.
+#[test]
+fn packed_texts_fill_windows() {
+    let bench = Bench::new([None, None]);
+    let text = ["--text", &case("plain.txt"), "--pack", "--chunk-tokens", "6"];
+    let stream: Vec<(u64, i32)> = [0, 1, 3, 4, 5]
+        .into_iter()
+        .zip(IDS)
+        .flat_map(|(text, ids)| ids.iter().copied().chain([2]).map(move |id| (text, id)))
+        .collect();
+    let all = bench.capture("all", &[&text[..], &["--positions", "all"]].concat());
+    let windows = || stream.chunks(6).flat_map(|window| (0u32..).zip(window).map(move |row| (window, row)));
+    let ids: Vec<Vec<i32>> =
+        windows().map(|(window, _)| window.iter().map(|&(_, id)| id).collect()).collect();
+    assert_eq!(all.ids(), ids);
+    assert_eq!(all.positions(), windows().map(|(_, (position, _))| position).collect::<Vec<_>>());
+    let texts: Vec<u64> = stream.iter().map(|&(text, _)| text).collect();
+    assert_eq!(read_text_ids(&all.part()).unwrap(), texts);
+    // The third text goes through two windows.
+    let chunks = read_chunks(&all.part()).unwrap();
+    let chunks: Vec<u32> = (0..texts.len()).filter(|&row| texts[row] == 3).map(|row| chunks[row]).collect();
+    assert_eq!(chunks, [0, 0, 0, 0, 0, 0, 1, 1, 1]);
+    assert_eq!((&all.inputs()["pack"], &all.inputs()["texts"]), (&json!(true), &json!(5)));
+
+    let lines = all.ids().into_iter().zip(all.positions());
+    let lines: String = lines
+        .map(|(ids, position)| format!("{}\n", json!({"input_ids": ids, "position": position})))
+        .collect();
+    let exact = bench.capture("exact", &["--samples", &bench.text("windows.jsonl", &lines)]).states();
+    let alone = bench.capture("alone", &["--text", &case("plain.txt"), "--positions", "all"]).states();
+    let (packed, last) = (all.states(), 3);
+    for level in 0..=last {
+        let (ours, expected) = (packed.level(level).unwrap(), exact.level(level).unwrap());
+        for (row, (ours, expected)) in ours.chunks(36).zip(expected.chunks(36)).enumerate() {
+            let error = relative_error(ours, expected);
+            assert!(error < TOLERANCE, "level {level}, row {row}: {error}");
+        }
+    }
+    // The first text is as by itself; the second has seen it.
+    let (ours, alone) = (packed.level(last).unwrap(), alone.level(last).unwrap());
+    let apart = |row: usize, alone_row: usize| {
+        relative_error(&ours[row * 36..][..36], &alone[alone_row * 36..][..36])
+    };
+    assert!((0..3).all(|row| apart(row, row) < TOLERANCE));
+    assert!(apart(4, 3) > 0.01, "{}", apart(4, 3));
+
+    // A position of each text's share of a window; shards have the rows of the whole.
+    let one = bench.capture("one", &[&text[..], &["--no-position-0"]].concat());
+    assert_eq!(read_text_ids(&one.part()).unwrap(), [0, 1, 3, 3, 4, 5, 5]);
+    assert!(one.positions().iter().all(|&position| position > 0));
+
+    // A tokenizer's own tokens around a text are there once.
+    let bench = Bench::new([Some("<s>"), Some("</s>")]);
+    let around = bench.capture("around", &text);
+    assert_eq!(around.ids()[0], [1, 3, 4, 5, 2, 1]);
+    assert_eq!(around.ids()[1], around.ids()[0]);
+    for input in ["--sentences", "--samples"] {
+        let output = run("onejump-capture", &["--model", "m", "--out", "o", "--pack", input, "x"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains("cannot be used with"), "{said}");
+    }
+    configure(bench.model.path(), json!({"eos_token_id": null}));
+    bench.capture("begun", &text);
+    let bench = Bench::new([None, None]);
+    configure(bench.model.path(), json!({"eos_token_id": null}));
+    let said = bench.refusal(&text);
+    assert!(said.contains("nothing would stand between two texts"), "{said}");
 }
 
 /// In every form, of several turns, by the template alone: no special token comes twice.

@@ -16,7 +16,7 @@ use onejump_core::shortcut::ShortcutKind;
 use onejump_models::checkpoint::Checkpoint;
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_store::dtype::StoreDtype;
-use onejump_store::part::{PartRows, write_part};
+use onejump_store::part::{PartRows, TextRows, write_part};
 use onejump_store::tables::{read_per_level, read_scores};
 use onejump_tests::{Tensors, fail, golden, succeed};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ impl Run {
         let run = Self { folder, expected, tensors };
         run.write_model();
         for split in ["train", "test"] {
-            run.write_states(split);
+            run.write_states(split, split, None);
         }
         for kind in ["jtc", "njtc", "n-njtc", "joint"] {
             run.train(kind, kind, &[]);
@@ -101,8 +101,9 @@ impl Run {
         Tensor::write_safetensors(&named, folder.join("model.safetensors")).unwrap();
     }
 
-    fn write_states(&self, split: &str) {
-        let folder = self.folder.path().join(split);
+    /// The states of a split, each a text of its own where nothing is said.
+    fn write_states(&self, folder: &str, split: &str, text_ids: Option<Vec<u64>>) {
+        let folder = self.folder.path().join(folder);
         let hidden = self.tensors.f32(&format!("{split}.hidden")); // (N, K + 1, H)
         let positions = self.tensors.i32(&format!("{split}.position"));
         let samples = positions.len();
@@ -114,7 +115,7 @@ impl Run {
             sentences: vec![None; samples],
             token_ids: positions.iter().map(|&position| vec![0; position as usize + 1]).collect(),
             positions: positions.iter().map(|&position| position as u32).collect(),
-            texts: None,
+            texts: text_ids.clone().map(|ids| TextRows { chunks: vec![0; ids.len()], text_ids: ids }),
             levels: (0..=K).map(level).enumerate().collect(),
         };
         let path = folder.join(part_file(0));
@@ -140,7 +141,8 @@ impl Run {
             batch_parts: None,
             positions: None,
             chunk_tokens: None,
-            texts: None,
+            pack: false,
+            texts: text_ids.map(|ids| ids.chunk_by(|one, next| one == next).count()),
             levels: None,
             onejump: String::new(),
             libtorch: String::new(),
@@ -350,6 +352,41 @@ fn scores_and_choice_are_numpys() {
         let theirs = numbers(&run.expected["d"][name]);
         assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-5), "{ours:?} {theirs:?}");
     }
+}
+
+/// NumPy draws with generators of its own, 100,000 times: our 1,000 draws have a deviation of 0.016 at most, and 0.07 is
+/// four of them; the ends of an interval wander by a tenth of its width, and 0.15 leaves a margin.
+#[test]
+fn how_sure_the_choice_is_is_numpys() {
+    let run = Run::new();
+    let mut shares = Vec::new();
+    for (folder, expected) in ["alone", "texts"].into_iter().zip(run.expected["redrawn"].as_array().unwrap())
+    {
+        let text_ids = numbers(&expected["texts"]).into_iter().map(|id| id as u64).collect();
+        run.write_states(folder, "train", (folder == "texts").then_some(text_ids));
+        let said = run.stage(
+            "onejump-score",
+            &["--hidden", folder, "--shortcuts", "n-njtc.safetensors"],
+            &["--out", "again.parquet", "--ojfa", "again.safetensors"],
+        );
+        let choice = run.shortcuts("again").card.choice.unwrap();
+        let sureness = choice.sureness.unwrap();
+        assert_eq!(sureness.draws, 1000);
+        let theirs = ["shares", "d_low", "d_high"].map(|name| numbers(&expected[name]));
+        for jump in 0..K {
+            let (ours, share) = (sureness.shares[jump], theirs[0][jump]);
+            assert!((ours - share).abs() < 0.07, "{folder}, jump {jump}: {ours} {share}");
+            let width = theirs[2][jump] - theirs[1][jump];
+            for (ours, theirs) in [(&sureness.d_low, &theirs[1]), (&sureness.d_high, &theirs[2])] {
+                assert!((ours[jump] - theirs[jump]).abs() < 0.15 * width, "{folder}, jump {jump}");
+            }
+        }
+        let share = sureness.shares[choice.level];
+        let line = format!("jump {} is chosen in {:.1} % of 1,000 draws", choice.level, share * 100.0);
+        assert!(said.contains(&line), "{said}");
+        shares.push(sureness.shares);
+    }
+    assert!(shares[0] != shares[1]);
 }
 
 /// Precisions are exact: no two logits of the golden states are closer than 5e-3. The rest is f32

@@ -7,7 +7,7 @@ use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use onejump_core::files;
-use onejump_core::results::{Average, Choice, Method, MethodName, Metrics, Summary};
+use onejump_core::results::{Average, Choice, Method, MethodName, Metrics, Summary, Sureness};
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver};
 use onejump_store::tables::{self, PerLevel, Score};
 use onejump_store::truth::{Truth, read_truth, write_truth};
@@ -211,6 +211,12 @@ fn write_run(base: &Path) {
         jump_eq5: 1,
         d_exit: vec![0.1, 0.2, 0.3],
         d_eq5: vec![0.1, 0.4, 0.3],
+        sureness: Some(Sureness {
+            draws: 1000,
+            shares: vec![0.0, 0.25, 0.75],
+            d_low: vec![0.05, 0.1, 0.2],
+            d_high: vec![0.15, 0.3, 0.4],
+        }),
     };
     let summary = Summary {
         model: "tiny".into(),

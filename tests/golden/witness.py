@@ -158,6 +158,21 @@ def d_scores(square):
     return {"exit": square[:, :-1].mean(1), "eq5": square[:, 1:].mean(1)}
 
 
+def redrawn(jumps, states, texts, draws=100_000, seed=5):
+    """How sure the choice over the exit levels is: the share of draws of texts, each with all of its samples, that
+    choose a jump, and the 95 % interval of every D.  A draw is a multinomial count of each text."""
+    final = states(len(jumps)).astype(np.float64)
+    at = [[cosines(jump(states(level)), final) for jump in jumps] for level in range(len(jumps))]
+    square = np.mean([[np.sign(c) * c**2 for c in row] for row in at], 0)  # [jumps, N]
+    member = (np.unique(texts)[:, None] == texts).astype(np.float64)  # [texts, N]
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(member), np.full(len(member), 1 / len(member)), draws)
+    d = (counts @ (member @ square.T)) / (counts @ member.sum(1))[:, None]  # [draws, jumps]
+    shares = np.bincount(d.argmax(1), minlength=len(jumps)) / draws
+    low, high = np.quantile(d, [0.025, 0.975], 0)
+    return {"texts": texts.tolist(), "shares": shares.tolist(), "d_low": low.tolist(), "d_high": high.tolist()}
+
+
 def softmax(d, temperature=TEMPERATURE):
     e = np.exp((d - d.max()) / temperature)
     return e / e.sum()
@@ -548,6 +563,7 @@ def tiny(args):
     cosine, square = scores(fitted["n-njtc"], lambda k: train[:, k])
     d = d_scores(square)
     choice = {convention: int(values.argmax()) for convention, values in d.items()}
+    texts = np.repeat(np.arange(n_train), 1 + np.arange(n_train) % 4)[:n_train]
     p = constant_distribution(top_tokens(head, final), vocabulary)
 
     rows = []
@@ -597,6 +613,9 @@ def tiny(args):
         "d": {k: v.tolist() for k, v in d.items()},
         "softmax": {k: softmax(v).tolist() for k, v in d.items()},
         "choice": choice,
+        "redrawn": [
+            redrawn(fitted["n-njtc"], lambda k: train[:, k], t) for t in (np.arange(n_train), texts)
+        ],
         "train_top_tokens": top_tokens(head, final).tolist(),
         "test_top_tokens": top_tokens(head, test[:, blocks]).tolist(),
         "constant_p": p.tolist(),

@@ -62,6 +62,7 @@ pub fn sentences(model: &Path, file: &Path) -> Outcome {
         limit: None,
         bos: Bos::Auto,
         bos_id: checkpoint.bos_id(),
+        eos_id: checkpoint.eos_id(),
     };
     input_samples::from_sentences(file, tokenizer, sampling).map(drop).map_err(say)
 }

@@ -37,6 +37,11 @@ pub struct Args {
     /// context where that is shorter]
     #[arg(long, value_name = "N")]
     pub chunk_tokens: Option<NonZeroUsize>,
+    /// Join texts into windows of --chunk-tokens, as models are pretrained: one behind another with the model's
+    /// end-of-text token between them. A token then sees the texts before its own in the window, and its position is
+    /// that in the window; --positions are of each text's share of a window, and text_id names the text of each row
+    #[arg(long, conflicts_with_all = ["sentences", "samples"])]
+    pub pack: bool,
     /// UTF-8 text, one sentence a line; longer ones than the model's context are cut off
     #[arg(long, value_name = "FILE", group = "input")]
     pub sentences: Option<PathBuf>,
@@ -155,6 +160,7 @@ impl Args {
                 column: self.column,
                 whole_files: self.whole_files,
                 chunk_tokens: self.chunk_tokens.map(NonZeroUsize::get),
+                pack: self.pack,
             }),
         };
         Ok(Config {

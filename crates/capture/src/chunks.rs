@@ -2,7 +2,7 @@
 
 use tokenizers::Tokenizer;
 
-use crate::samples::{Made, Sequence, Start, encoded};
+use crate::samples::{Made, Sequence, Share, Start, encoded};
 use crate::sampling::Sampling;
 use crate::texts::{Text, TextInput};
 use crate::{CaptureError, DEFAULT_CHUNK_TOKENS};
@@ -41,8 +41,8 @@ pub(crate) fn of_texts(
             let checked = sampling.check_ids(&piece.token_ids, tokenizer);
             checked.map_err(|reason| place.wrong(path, reason))?;
             made.bos |= piece.has_bos && made.sequences.is_empty();
-            let (sentence, token_ids) = (Some(piece.text), piece.token_ids);
-            made.sequences.push(Sequence { sentence, token_ids, positions, text_id, chunk });
+            let shares = vec![Share::whole(Some(piece.text), text_id, chunk)];
+            made.sequences.push(Sequence { token_ids: piece.token_ids, positions, shares });
         }
         made.skipped += usize::from(made.sequences.len() == before);
     }

@@ -101,6 +101,12 @@ pub enum CaptureError {
     /// Positions are asked for where the input has them.
     #[error("--samples has a position in each line; leave out --positions, or give --text or --sentences")]
     PositionsOfSamples,
+    /// Texts are to be joined, and nothing would tell one from the next.
+    #[error(
+        "--pack: the checkpoint names no end-of-text token (eos_token_id) and the tokenizer puts no token before a text, \
+         so nothing would stand between two texts; give --bos always, or leave out --pack"
+    )]
+    NothingBetweenTexts,
     /// A shard of what is shared out already.
     #[error("--device cuda:all gives each GPU a shard; leave out --shard, or name a GPU")]
     ShardOfAll,

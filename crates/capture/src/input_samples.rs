@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(samples.sequences.len(), 2);
         assert_eq!(samples.sequences[0].token_ids, [1, 2, 3]);
         assert_eq!(samples.sequences[0].positions, [1]);
-        assert_eq!(samples.sequences[1].sentence.as_deref(), Some("x"));
+        assert_eq!(samples.sequences[1].shares[0].sentence.as_deref(), Some("x"));
         assert_eq!(samples.skipped, 1);
     }
 

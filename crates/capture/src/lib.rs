@@ -27,6 +27,7 @@ mod error;
 pub mod input_samples;
 mod moments;
 mod output;
+mod pack;
 mod plan;
 pub mod positions;
 mod rows;

@@ -64,17 +64,17 @@ pub(crate) fn part(
         levels,
     };
     for rows in rows {
-        let Sequence { sentence, token_ids, text_id, chunk, .. } = &*rows.sequence;
         for (number, &position) in rows.numbers().zip(rows.positions()) {
             if !numbers.contains(&number) {
                 continue;
             }
-            part.sentences.push(sentence.clone());
-            part.token_ids.push(token_ids.iter().map(|&id| id as i32).collect());
+            let share = rows.sequence.share_at(position);
+            part.sentences.push(share.and_then(|share| share.sentence.clone()));
+            part.token_ids.push(rows.sequence.token_ids.iter().map(|&id| id as i32).collect());
             part.positions.push(position as u32);
-            if let Some(texts) = &mut part.texts {
-                texts.text_ids.push(*text_id);
-                texts.chunks.push(*chunk);
+            if let Some((texts, share)) = part.texts.as_mut().zip(share) {
+                texts.text_ids.push(share.text_id);
+                texts.chunks.push(share.chunk);
             }
         }
     }
@@ -84,16 +84,15 @@ pub(crate) fn part(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::samples::Share;
 
     /// A sequence with nothing behind its last position.
     pub(crate) fn sequence(positions: &[usize]) -> Sequence {
         let length = positions.last().map_or(0, |last| last + 1);
         Sequence {
-            sentence: None,
             token_ids: vec![0; length],
             positions: positions.into(),
-            text_id: 0,
-            chunk: 0,
+            shares: vec![Share::whole(None, 0, 0)],
         }
     }
 

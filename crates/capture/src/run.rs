@@ -262,6 +262,7 @@ fn source(
         limit: config.limit,
         bos: config.bos,
         bos_id: checkpoint.bos_id(),
+        eos_id: checkpoint.eos_id(),
     };
     match &config.input {
         Input::Sentences(path) => Source::sentences(path, checkpoint.tokenizer()?, sampling),
@@ -357,8 +358,12 @@ impl Prepared {
 
     /// What goes into the manifest.
     fn inputs(&self, config: &Config) -> Result<CaptureInputs, CaptureError> {
+        let mut pack = false;
         let (name, chunk_tokens) = match &config.input {
-            Input::Texts(texts) => (texts.name(), Some(chunks::chunk_tokens(texts, self.outline.context)?)),
+            Input::Texts(texts) => {
+                pack = texts.pack;
+                (texts.name(), Some(chunks::chunk_tokens(texts, self.outline.context)?))
+            }
             Input::Sentences(path) | Input::Samples(path) => {
                 (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), None)
             }
@@ -386,6 +391,7 @@ impl Prepared {
                 .filter(|&some| some != Positions::ONE)
                 .map(|some| some.to_string()),
             chunk_tokens,
+            pack,
             texts: self.texts(),
             levels: Some(self.levels.clone()).filter(|levels| levels.len() <= self.outline.blocks),
             onejump: env!("CARGO_PKG_VERSION").to_owned(),

@@ -10,22 +10,44 @@ use crate::texts::Text;
 /// A sequence of tokens and the sampled positions in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequence {
-    /// The text, where known.
-    pub sentence: Option<String>,
     /// Its token ids.
     pub token_ids: Vec<i64>,
     /// The sampled positions, ascending, at least one. Nothing after the last of them is computed: the model is causal.
     pub positions: Vec<usize>,
-    /// The number of its text in the input, from 0; texts that are left out count.
+    /// The texts that it is made of, in order, at least one.
+    pub shares: Vec<Share>,
+}
+
+/// What a sequence has of a text: from one token to that before the next share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Share {
+    /// The place of its first token in the sequence.
+    pub first: usize,
+    /// Its part of the text, where known.
+    pub sentence: Option<String>,
+    /// The number of the text in the input, from 0; texts that are left out count.
     pub text_id: u64,
-    /// Which piece of its text it is, from 0.
+    /// Which piece of the text it is, from 0.
     pub chunk: u32,
+}
+
+impl Share {
+    /// All of a sequence.
+    pub(crate) fn whole(sentence: Option<String>, text_id: u64, chunk: u32) -> Self {
+        Self { first: 0, sentence, text_id, chunk }
+    }
 }
 
 impl Sequence {
     /// How many of its tokens are computed: nothing behind the last sampled one.
     pub(crate) fn sampled_tokens(&self) -> usize {
         self.positions.last().map_or(0, |&last| last + 1)
+    }
+
+    /// The text that a position is of; none in a sequence that is made of nothing.
+    pub(crate) fn share_at(&self, position: usize) -> Option<&Share> {
+        let next = self.shares.partition_point(|share| share.first <= position);
+        self.shares.get(next.saturating_sub(1))
     }
 }
 
@@ -76,11 +98,9 @@ pub(crate) fn of_sentences(
         sampling.check_ids(&token_ids, tokenizer).map_err(|reason| place.wrong(path, reason))?;
         made.bos |= has_bos && made.sequences.is_empty();
         made.sequences.push(Sequence {
-            sentence: Some(line.clone()),
             token_ids,
             positions,
-            text_id,
-            chunk: 0,
+            shares: vec![Share::whole(Some(line.clone()), text_id, 0)],
         });
     }
     Ok(made)
@@ -129,7 +149,8 @@ pub(crate) fn of_json_lines(batch: &[Text], sampling: &Sampling, start: Start) -
         if let Some(id) = token_ids.iter().find(|&&id| id < 0 || id >= vocab_size as i64) {
             return Err(wrong(format!("token id {id} is outside the vocabulary of {vocab_size}")));
         }
-        made.sequences.push(Sequence { sentence, token_ids, positions: vec![position], text_id, chunk: 0 });
+        let shares = vec![Share::whole(sentence, text_id, 0)];
+        made.sequences.push(Sequence { token_ids, positions: vec![position], shares });
     }
     Ok(made)
 }

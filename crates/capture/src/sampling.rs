@@ -27,6 +27,19 @@ pub struct Sampling {
     pub bos: Bos,
     /// The id of that token in the model's configuration, where it has one.
     pub bos_id: Option<i64>,
+    /// The id of the token behind a text in the model's configuration, where it has one.
+    pub eos_id: Option<i64>,
+}
+
+/// Where the text of an encoded token begins; its end behind the last token.
+pub(crate) fn text_from(text: &str, encoding: &Encoding, token: usize) -> usize {
+    let special = encoding.get_special_tokens_mask().get(token).is_none_or(|&mask| mask == 1);
+    let offset = encoding.get_offsets().get(token).filter(|_| !special).map(|&(start, _)| start);
+    let mut start = offset.unwrap_or(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    start
 }
 
 /// A piece of a text, which is a sequence of its own.
@@ -50,6 +63,7 @@ impl Sampling {
             limit,
             bos: Bos::Auto,
             bos_id: None,
+            eos_id: None,
         }
     }
 
@@ -81,16 +95,7 @@ impl Sampling {
         let (ids, room) = (&encoding.get_ids()[rest..], chunk_tokens - beginning.len());
         let has_bos = !beginning.is_empty();
         // A piece ends where the next one begins, so that together they are the whole text.
-        let start = |place: usize| {
-            let token = rest + place;
-            let special = encoding.get_special_tokens_mask().get(token).is_none_or(|&mask| mask == 1);
-            let offset = encoding.get_offsets().get(token).filter(|_| !special).map(|&(start, _)| start);
-            let mut start = offset.unwrap_or(text.len());
-            while !text.is_char_boundary(start) {
-                start -= 1;
-            }
-            start
-        };
+        let start = |place: usize| text_from(text, encoding, rest + place);
         let firsts = (0..ids.len().max(1)).step_by(room);
         Ok(firsts
             .map(|first| {

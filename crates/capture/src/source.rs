@@ -12,6 +12,7 @@ use tokenizers::Tokenizer;
 
 use crate::CaptureError;
 use crate::chunks;
+use crate::pack::{self, Packing};
 use crate::samples::{self, Made, Start};
 use crate::sampling::Sampling;
 use crate::texts::{Chat, Text, TextInput};
@@ -148,6 +149,10 @@ impl Source {
         match &self.kind {
             Kind::Sentences(_, tokenizer) => samples::of_sentences(batch, tokenizer, &self.sampling, start),
             Kind::Samples(_) => samples::of_json_lines(batch, &self.sampling, start),
+            Kind::Texts { input, tokenizer, chunk_tokens, .. } if input.pack => {
+                let packing = Packing { window: *chunk_tokens, end: self.sampling.eos_id };
+                pack::of_texts(batch, tokenizer, &self.sampling, packing, start)
+            }
             Kind::Texts { tokenizer, chunk_tokens, .. } => {
                 chunks::of_texts(batch, tokenizer, &self.sampling, *chunk_tokens, start)
             }

@@ -87,7 +87,11 @@ impl Survey {
         self.starts.push(self.end);
         self.end.text += texts as u64;
         self.end.sequence += sequences.len() as u64;
-        self.used_texts += sequences.chunk_by(|one, next| one.text_id == next.text_id).count();
+        let texts = sequences.iter().flat_map(|sequence| {
+            sequence.positions.iter().filter_map(|&position| Some(sequence.share_at(position)?.text_id))
+        });
+        let mut last = None;
+        self.used_texts += texts.filter(|&text| last.replace(text) != Some(text)).count();
         for sequence in sequences {
             self.add_sequence(sequence);
         }
@@ -98,7 +102,7 @@ impl Survey {
     fn add_sequence(&mut self, sequence: &Sequence) {
         let (rows, tokens) = (sequence.positions.len(), sequence.sampled_tokens());
         self.end.row += rows;
-        self.several |= sequence.chunk > 0 || rows > 1;
+        self.several |= rows > 1 || sequence.shares.iter().any(|share| share.chunk > 0);
         self.most_rows = self.most_rows.max(rows);
         self.tokens += tokens;
         self.longest.push(tokens);

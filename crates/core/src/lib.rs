@@ -14,6 +14,7 @@
 //! | write or read `results/summary.json` | [`results::Summary`] |
 //! | write or read the `config.json` of published shortcuts | [`published::Published`] |
 //! | draw something from the seed | [`seed`] |
+//! | draw texts again, as a bootstrap does | [`bootstrap`] |
 //! | write a file so that nobody sees half of it | [`files`] |
 //! | tell what a file is that is not what its name says | [`sniff`] |
 //! | keep a second writer out | [`lock`] |
@@ -32,6 +33,7 @@
 //! This crate knows nothing of torch, of Parquet, or of any model, and may be used in any program: it prints
 //! nothing, draws nothing, listens for no signal and installs no panic hook.
 
+pub mod bootstrap;
 pub mod cache;
 mod file_error;
 pub mod files;

@@ -81,6 +81,10 @@ pub struct CaptureInputs {
     /// How many tokens of a text were a sequence at most; none where a text was one sequence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk_tokens: Option<usize>,
+    /// Whether texts were joined into sequences of so many tokens: then `position` is that in the sequence, and
+    /// `token_ids` are the sequence's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pack: bool,
     /// How many texts the samples come from, where a text may have several: then the parts say which. None where each
     /// sample is a text of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers as people read them, and the largest of some.
 
 /// "57,600".
 pub fn thousands(value: u64) -> String {
@@ -13,9 +13,20 @@ pub fn thousands(value: u64) -> String {
     text
 }
 
+/// The place of the largest value, the first among equals; none without values.
+pub fn largest(values: &[f64]) -> Option<usize> {
+    (0..values.len()).reduce(|best, place| if values[place] > values[best] { place } else { best })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_of_equals_is_the_largest() {
+        assert_eq!(largest(&[0.5, 2.0, 2.0, -1.0]), Some(1));
+        assert_eq!(largest(&[]), None);
+    }
 
     #[test]
     fn groups_are_of_three_digits() {

@@ -206,6 +206,33 @@ pub struct Choice {
     pub d_exit: Vec<f64>,
     /// D_m over levels 1..K, as Eq. 5 is printed.
     pub d_eq5: Vec<f64>,
+    /// How sure the choice is; none of files of a version that did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sureness: Option<Sureness>,
+}
+
+/// How sure the choice of a jump is, by a bootstrap over the training texts: each draw takes as many texts as there are,
+/// with replacement and each with all of its samples, and chooses by the D of these, under the convention that decided. The
+/// jumps stay as they are: what others, trained on other texts or positions, would be is not in it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Sureness {
+    /// How many draws there were.
+    pub draws: usize,
+    /// The share of draws that choose jump m.
+    pub shares: Vec<f64>,
+    /// Where the 95 % interval of D_m begins.
+    pub d_low: Vec<f64>,
+    /// Where it ends.
+    pub d_high: Vec<f64>,
+}
+
+impl Sureness {
+    /// The jump that most draws choose beside this one, and the share of them; none if no other is ever chosen.
+    pub fn next(&self, chosen: usize) -> Option<(usize, f64)> {
+        let others = self.shares.iter().copied().enumerate();
+        let others = others.filter(|&(jump, share)| jump != chosen && share > 0.0);
+        others.reduce(|best, other| if other.1 > best.1 { other } else { best })
+    }
 }
 
 /// `results/summary.json`.

@@ -12,7 +12,8 @@ use onejump_evaluate::{Analysis, DEFAULT_TRAIN_SAMPLES};
 #[derive(Parser)]
 #[command(version)]
 pub struct Args {
-    /// Folder of hidden states that are evaluated on: the test samples
+    /// Folder of hidden states that are evaluated on: the test samples. Of a shard's folder the sums over its samples are
+    /// written for --join, into the folder shard-i-of-n of --out
     #[arg(long, value_name = "DIR")]
     pub hidden: PathBuf,
     /// Folder of the training samples, for the constant baseline [default: train beside --hidden]
@@ -43,9 +44,13 @@ pub struct Args {
     /// Only every n-th exit level, from level i on: i/n, into the folder shard-i-of-n of --out
     #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE, conflicts_with = "analyses")]
     pub shard: Shard,
-    /// Take the metrics of all levels from so many shards in --out
+    /// Take the sums of all levels and samples from so many shards in --out; the states are not read, and may be gone
     #[arg(long, value_name = "N", conflicts_with_all = ["shard", "analyses"])]
     pub join: Option<NonZeroUsize>,
+    /// Only the model's own predictions of the training samples in --hidden, a folder or that of a shard: an evaluation with
+    /// the same --out then needs no training states
+    #[arg(long, conflicts_with_all = ["shard", "analyses", "join", "shortcuts", "ojfa"])]
+    pub truth: bool,
     /// Folder for per_level.parquet and summary.json, or for the tables of the analyses
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -20,7 +20,7 @@ use crate::sweep::sweep;
 /// Evaluates all given files.
 pub(crate) fn averages(config: &Config, observer: &dyn Observer) -> Result<usize, EvaluateError> {
     let (hidden, _, mut checkpoint) = open(config, observer)?;
-    let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &[])?;
+    let methods = Methods::read(&hidden.manifest().inputs, &config.shortcuts, &config.ojfa, &[])?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let states = States::read_with_expected(hidden, "test", &head, &config.out, observer)?;
     let swept = sweep("averages", &states, &methods, &states.exit_levels(), observer, |outcomes| {

@@ -2,16 +2,10 @@
 //! the samples of one text are no independent ones. With one sample of each text that is a bootstrap over samples. All
 //! statistics see the same resamples, so differences are paired.
 
-use onejump_core::seed::{Purpose, below, stream};
+use onejump_core::bootstrap::{PERCENTILES, RESAMPLES, drawn};
 use tch::{Kind, Tensor};
 
 use crate::EvaluateError;
-
-/// Resamples.
-pub const RESAMPLES: usize = 1000;
-
-/// The percentiles that an interval reaches from and to: it covers 95 %.
-const PERCENTILES: [f64; 2] = [0.025, 0.975];
 
 /// The mean of a value over the samples, with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,10 +30,7 @@ impl Bootstrap {
         let texts = sizes.len();
         let mut counts = vec![0f64; RESAMPLES * texts];
         for (resample, counts) in counts.chunks_exact_mut(texts.max(1)).enumerate() {
-            let mut rng = stream(seed, Purpose::Bootstrap, resample as u64);
-            for _ in 0..texts {
-                counts[below(&mut rng, texts as u64) as usize] += 1.0;
-            }
+            drawn(seed, resample, texts).for_each(|text| counts[text] += 1.0);
         }
         let counts = Tensor::f_from_slice(&counts)?.f_view([RESAMPLES as i64, -1])?;
         Ok(Self { counts, sizes: (texts < text_ids.len()).then_some(sizes) })

@@ -36,10 +36,10 @@ pub struct Config {
 /// How an evaluation is shared out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The metrics of every n-th exit level, into the folder of the shard in `out`; [`Shard::WHOLE`] is an evaluation
-    /// that is not shared out.
+    /// The sums of every n-th exit level, into the folder of the shard in `out`; [`Shard::WHOLE`] is an evaluation
+    /// that is not shared out. Where `hidden` is the folder of a shard of a capture, its samples are the share.
     Levels(Shard),
-    /// The tables of all, from so many shards in `out`.
+    /// The tables of all, from so many shards in `out`. The states are not read.
     Join(usize),
 }
 

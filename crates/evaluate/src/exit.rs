@@ -44,7 +44,7 @@ pub(crate) fn exit(config: &Config, observer: &dyn Observer) -> Result<usize, Ev
     let (hidden, train, mut checkpoint) = open(config, observer)?;
     let first = config.train_samples.min(train.samples());
     let train = train.select(Selection { first: Some(first), without_position_0: false })?;
-    let methods = Methods::read(&hidden, &config.shortcuts, &config.ojfa, &[])?;
+    let methods = Methods::read(&hidden.manifest().inputs, &config.shortcuts, &config.ojfa, &[])?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let test = States::read(hidden, "test", &head, &config.out, observer)?;
     let train = States::read(train, &format!("train-first-{first}"), &head, &config.out, observer)?;

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use onejump_core::files;
+use onejump_core::manifest::CaptureInputs;
 use onejump_core::observe::{Observer, Task};
 use onejump_exit::SharedHead;
 use onejump_models::checkpoint::Checkpoint;
@@ -100,14 +101,16 @@ impl States {
 }
 
 /// The head must be the one behind the hidden states.
-pub(crate) fn check_model(checkpoint: &Checkpoint, hidden: &[&HiddenStates]) -> Result<(), EvaluateError> {
+pub(crate) fn check_model(
+    checkpoint: &Checkpoint,
+    folders: &[(&Path, &CaptureInputs)],
+) -> Result<(), EvaluateError> {
     let sha256 = checkpoint.sha256()?;
-    for hidden in hidden {
-        let inputs = &hidden.manifest().inputs;
+    for (dir, inputs) in folders {
         if inputs.model_sha256 != sha256 {
             return Err(EvaluateError::Usage(format!(
                 "{} was captured from another checkpoint ({}) than --model {}",
-                hidden.dir().display(),
+                dir.display(),
                 inputs.model,
                 checkpoint.path().display()
             )));

@@ -1,5 +1,6 @@
 //! The jumps of a file, and how good each of them is at each level.
 
+use onejump_core::numbers::largest;
 use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_simd::Distance;
 use onejump_store::analyses::Criterion;
@@ -73,7 +74,5 @@ impl Pair {
 
 /// The place of the largest value, the first among equals.
 pub(crate) fn argmax(values: &[f64]) -> usize {
-    (0..values.len())
-        .reduce(|best, place| if values[place] > values[best] { place } else { best })
-        .unwrap_or(0)
+    largest(values).unwrap_or(0)
 }

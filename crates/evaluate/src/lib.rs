@@ -3,7 +3,7 @@
 //! | task | where |
 //! |---|---|
 //! | evaluate files of shortcuts and write the results | [`evaluate`] with a [`Config`] |
-//! | share the exit levels among machines | [`Config::part`] |
+//! | share the exit levels among machines, or the samples, without all states in one place | [`Config::part`], [`predict`] |
 //! | go further: transfer between levels, dynamic exit, intervals | [`analyse`] with an [`Analysis`] |
 //! | logits of a low-rank shortcut without the full head | [`onejump_exit::ExitHead`] |
 //! | what the metrics are | [`onejump_core::results::Metrics`] |
@@ -42,9 +42,10 @@ mod subsets;
 mod sweep;
 mod transfer;
 mod truth;
+mod variation;
 
 pub use analyses::{Analysis, analyse};
-pub use bootstrap::RESAMPLES;
 pub use config::{Config, DEFAULT_TRAIN_SAMPLES, Part};
 pub use error::EvaluateError;
-pub use run::evaluate;
+pub use onejump_core::bootstrap::RESAMPLES;
+pub use run::{evaluate, predict, shard_of};

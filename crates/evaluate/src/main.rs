@@ -5,8 +5,7 @@ mod args;
 use std::process::ExitCode;
 
 use args::Args;
-use onejump_core::shard::Shard;
-use onejump_evaluate::{Config, EvaluateError, Part, analyse, evaluate};
+use onejump_evaluate::{Config, EvaluateError, Part, analyse, evaluate, predict, shard_of};
 use onejump_fetch::all_shortcuts;
 use onejump_program::{Terminal, say};
 
@@ -32,12 +31,17 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), EvaluateError> {
     if !args.analyses.is_empty() {
         return Ok(());
     }
+    if args.truth {
+        let samples = predict(&config, terminal)?;
+        say!("{}: the model's own predictions of {samples} samples", args.out.display());
+        return Ok(());
+    }
+    let shard = shard_of(&config)?;
     let summary = evaluate(&config, terminal)?;
-    let (methods, samples) = (summary.averages.len(), summary.test_samples);
-    let levels = match args.shard {
-        Shard::WHOLE => format!("{} exit levels", summary.blocks),
-        shard => format!("the exit levels of shard {shard}"),
-    };
-    say!("{}: {methods} methods at {levels} over {samples} samples", args.out.display());
+    let (methods, samples, out) = (summary.averages.len(), summary.test_samples, args.out.display());
+    match shard {
+        Some(shard) => say!("{out}: shard {shard}; --join {} joins them", shard.count),
+        None => say!("{out}: {methods} methods at {} exit levels over {samples} samples", summary.blocks),
+    }
     Ok(())
 }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use onejump_core::manifest::CaptureInputs;
 use onejump_core::results::{Choice, Method, MethodName};
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, parameters};
 use onejump_shortcuts::card::Card;
 use onejump_shortcuts::file::ShortcutFile;
 use onejump_shortcuts::map::Map;
-use onejump_store::hidden::HiddenStates;
 
 use crate::EvaluateError;
 
@@ -30,12 +30,12 @@ impl Methods {
     ///
     /// `arbitrary` are the jumps of each n-njtc file that are also applied at every exit level.
     pub fn read(
-        hidden: &HiddenStates,
+        inputs: &CaptureInputs,
         shortcuts: &[PathBuf],
         ojfa: &[PathBuf],
         arbitrary: &[usize],
     ) -> Result<Self, EvaluateError> {
-        let blocks = hidden.blocks();
+        let blocks = inputs.blocks;
         if let Some(jump) = arbitrary.iter().find(|&&jump| jump >= blocks) {
             return Err(EvaluateError::Usage(format!(
                 "--arbitrary {jump}: there is no such jump; the model has jumps 0 to {}",
@@ -49,7 +49,7 @@ impl Methods {
             files: Vec::new(),
         };
         for path in shortcuts {
-            let file = open(path, hidden)?;
+            let file = open(path, inputs)?;
             if file.card.kind == ShortcutKind::Ojfa {
                 return Err(EvaluateError::Usage(format!(
                     "{} is an ojfa file; give it as --ojfa",
@@ -59,7 +59,7 @@ impl Methods {
             methods.add(file, arbitrary);
         }
         for path in ojfa {
-            let file = open(path, hidden)?;
+            let file = open(path, inputs)?;
             let Some(choice) = &file.card.choice else {
                 return Err(EvaluateError::Usage(format!(
                     "{} is no ojfa file; onejump-score --ojfa writes one",
@@ -76,6 +76,7 @@ impl Methods {
                 jump_eq5: best(LevelConvention::Eq5),
                 d_exit: choice.d_exit.clone(),
                 d_eq5: choice.d_eq5.clone(),
+                sureness: choice.sureness.clone(),
             });
             methods.add(file, &[]);
         }
@@ -83,8 +84,8 @@ impl Methods {
     }
 
     /// Every jump of one file, each applied at all exit levels; nothing else.
-    pub fn jumps(hidden: &HiddenStates, path: &Path) -> Result<Self, EvaluateError> {
-        let file = open(path, hidden)?;
+    pub fn jumps(inputs: &CaptureInputs, path: &Path) -> Result<Self, EvaluateError> {
+        let file = open(path, inputs)?;
         if file.card.kind != ShortcutKind::NNjtc {
             return Err(EvaluateError::Usage(format!(
                 "{} holds '{}'; jumps are transferred between levels of n-njtc files",
@@ -93,7 +94,7 @@ impl Methods {
             )));
         }
         let mut methods = Self { entries: Vec::new(), choices: Vec::new(), files: Vec::new() };
-        let all: Vec<usize> = (0..hidden.blocks()).collect();
+        let all: Vec<usize> = (0..inputs.blocks).collect();
         methods.add(file, &all);
         methods.entries.retain(|entry| entry.method.jump.is_some());
         Ok(methods)
@@ -148,9 +149,8 @@ impl Methods {
     }
 }
 
-fn open(path: &Path, hidden: &HiddenStates) -> Result<ShortcutFile, EvaluateError> {
+fn open(path: &Path, inputs: &CaptureInputs) -> Result<ShortcutFile, EvaluateError> {
     let file = ShortcutFile::read(path)?;
-    let inputs = &hidden.manifest().inputs;
-    file.check_model(path, &inputs.model_sha256, hidden.hidden_size(), hidden.blocks())?;
+    file.check_model(path, &inputs.model_sha256, inputs.hidden_size, inputs.blocks)?;
     Ok(file)
 }

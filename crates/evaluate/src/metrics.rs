@@ -39,10 +39,34 @@ struct Sums {
     approximated: f64,
 }
 
+/// How many numbers [`Sums`] are.
+const SUMS: usize = 9;
+
+/// How many numbers a [`Tally`] is.
+pub(crate) const TALLY: usize = 2 * SUMS;
+
 /// p of the reported precisions.
 const PRECISIONS: [usize; 3] = [1, 5, 10];
 
 impl Sums {
+    fn values(&self) -> [f64; SUMS] {
+        let [p1, p5, p10] = self.precise;
+        let Self { samples, surprisal, mat_surprisal, cosine, squared_error, approximated, .. } = *self;
+        [samples, p1, p5, p10, surprisal, mat_surprisal, cosine, squared_error, approximated]
+    }
+
+    fn of_values(values: [f64; SUMS]) -> Self {
+        let [samples, p1, p5, p10, surprisal, mat_surprisal, cosine, squared_error, approximated] = values;
+        let precise = [p1, p5, p10];
+        Self { samples, precise, surprisal, mat_surprisal, cosine, squared_error, approximated }
+    }
+
+    fn join(&mut self, other: &Self) {
+        let mut values = self.values();
+        values.iter_mut().zip(other.values()).for_each(|(ours, theirs)| *ours += theirs);
+        *self = Self::of_values(values);
+    }
+
     fn add(&mut self, outcome: &Outcome) {
         self.samples += 1.0;
         for (sum, p) in self.precise.iter_mut().zip(PRECISIONS) {
@@ -100,6 +124,28 @@ impl Tally {
         tally
     }
 
+    /// The sums over these samples and others.
+    pub fn join(&mut self, other: &Self) {
+        self.all.join(&other.all);
+        self.without_0.join(&other.without_0);
+    }
+
+    /// As numbers, which [`Self::of_values`] takes back.
+    pub fn values(&self) -> [f64; TALLY] {
+        let (all, without_0) = (self.all.values(), self.without_0.values());
+        std::array::from_fn(|place| if place < SUMS { all[place] } else { without_0[place - SUMS] })
+    }
+
+    pub fn of_values(values: &[f64; TALLY]) -> Self {
+        let half = |start: usize| Sums::of_values(std::array::from_fn(|place| values[start + place]));
+        Self { all: half(0), without_0: half(SUMS) }
+    }
+
+    /// How many of the samples are at position 0.
+    pub fn at_0(&self) -> usize {
+        (self.all.samples - self.without_0.samples) as usize
+    }
+
     pub fn add(&mut self, position: u32, outcome: &Outcome) {
         self.all.add(outcome);
         if position > 0 {
@@ -132,6 +178,15 @@ mod tests {
         let (all, without_0) = tally.metrics(Variation { all: 8.0, without_0: 4.0 }).unwrap();
         assert_eq!((all.precision_1, all.precision_5, all.precision_10), (0.5, 0.5, 1.0));
         assert_eq!((all.cosine, all.relative_mse), (Some(0.75), Some(0.5)));
+        // The same from the sums of each sample, written and read.
+        let mut joined = Tally::default();
+        for (position, outcome) in [(0, outcome(0, 1.0, 0.0)), (3, outcome(6, 0.5, 4.0))] {
+            let mut one = Tally::default();
+            one.add(position, &outcome);
+            joined.join(&Tally::of_values(&one.values()));
+        }
+        assert_eq!(joined.metrics(Variation { all: 8.0, without_0: 4.0 }).unwrap(), (all, without_0));
+        assert_eq!(joined.at_0(), 1);
         let without_0 = without_0.unwrap();
         assert_eq!((without_0.precision_1, without_0.precision_10), (0.0, 1.0));
         assert_eq!(without_0.relative_mse, Some(1.0));

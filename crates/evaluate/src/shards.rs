@@ -1,38 +1,35 @@
-//! An evaluation in shares of the exit levels, for several machines: what each writes, and how they are joined.
+//! An evaluation in shares, of the exit levels or of the samples, for several machines or for states that are never all in
+//! one place: the sums of each share, and how they are joined. An evaluation that is not shared out is one share.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use onejump_core::files;
+use onejump_core::layout::part_number;
+use onejump_core::manifest::HiddenManifest;
 use onejump_core::results::Method;
 use onejump_core::shard::Shard;
-use onejump_store::hidden::HiddenStates;
-use onejump_store::tables::{PerLevel, read_per_level};
-use serde::{Deserialize, Serialize};
+use onejump_store::partial::{Partial, Shards};
+use onejump_store::tables::PerLevel;
 
 use crate::EvaluateError;
 use crate::config::Config;
+use crate::metrics::{TALLY, Tally};
+use crate::variation::Variations;
 
-/// What a shard's folder says of itself beside its table.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Card {
-    shard: Shard,
-    /// A hash of what determines the whole table.
-    evaluation: String,
-}
+/// The file of a shard's sums.
+const FILE: &str = "evaluation.safetensors";
 
-/// The file of the card, which is written last.
-const CARD: &str = "shard.json";
+/// The program, as messages name it.
+const PROGRAM: &str = "onejump-evaluate";
 
-/// A hash of what determines the table: the states, the shortcuts, the jumps that are applied everywhere.
-pub(crate) fn evaluation(
+/// A hash of what determines the sums beside the test states: the training states, the shortcuts, the jumps that are applied
+/// everywhere.
+pub(crate) fn work(
     config: &Config,
-    states: [&HiddenStates; 2],
+    train: &HiddenManifest,
     arbitrary: &[usize],
 ) -> Result<String, EvaluateError> {
-    let mut text = format!("{arbitrary:?}");
-    for states in states {
-        text.push_str(&format!(" {} {}", states.fingerprint(), states.manifest().inputs.model_sha256));
-    }
+    let mut text = format!("{arbitrary:?} {} {}", train.fingerprint(), train.inputs.model_sha256);
     for file in config.shortcuts.iter().chain(&config.ojfa) {
         text.push_str(&format!(" {}", files::sha256_file(file)?));
     }
@@ -44,54 +41,86 @@ pub(crate) fn levels(shard: Shard, blocks: usize) -> Vec<usize> {
     (0..blocks).filter(|&level| shard.has(level, 1)).collect()
 }
 
-/// Says that a shard's table is whole, and of which evaluation it is.
-pub(crate) fn finish(dir: &Path, shard: Shard, evaluation: &str) -> Result<(), EvaluateError> {
-    let card = Card { shard, evaluation: evaluation.to_owned() };
-    Ok(files::write_json(&dir.join(CARD), &card)?)
+/// So many shards in a folder.
+pub(crate) fn shards(out: &Path, count: usize) -> Shards<'_> {
+    Shards { dir: out, file: FILE, count, program: PROGRAM }
 }
 
-/// The rows of all levels, in the order of an evaluation that was not shared out, from so many shards in `out`.
-pub(crate) fn join(
-    out: &Path,
-    count: usize,
-    evaluation: &str,
+/// Adds the sums of all methods over the samples of a part, at one level.
+pub(crate) fn add(partial: &mut Partial, part: usize, level: usize, tallies: &[Tally]) {
+    let values = tallies.iter().flat_map(|tally| tally.values()).collect();
+    partial.add(part, &level_name(level), values);
+}
+
+/// Adds how far the final states of a part lie apart.
+pub(crate) fn add_variations(partial: &mut Partial, part: usize, variations: &Variations) {
+    partial.add(part, "variation", variations.values());
+}
+
+fn level_name(level: usize) -> String {
+    format!("level.{level:02}")
+}
+
+/// What all shares come to.
+pub(crate) struct Joined {
+    /// The metrics of every method at every level.
+    pub rows: Vec<PerLevel>,
+    /// Samples at position 0.
+    pub at_0: usize,
+}
+
+/// How an evaluation was shared out: what lacks something is named by it.
+pub(crate) struct Shares<'a> {
+    pub shards: &'a Shards<'a>,
+    /// By levels, rather than by samples.
+    pub by_level: bool,
+}
+
+/// The metrics of all methods at the given levels, from the sums over the parts of the test states.
+pub(crate) fn joined(
+    partial: &Partial,
+    manifest: &HiddenManifest,
     methods: &[&Method],
-    blocks: usize,
-) -> Result<Vec<PerLevel>, EvaluateError> {
-    let shards: Vec<Shard> = (0..count).map(|index| Shard { index, count }).collect();
-    let tables = shards.iter().map(|&shard| table(out, shard, evaluation)).collect::<Result<Vec<_>, _>>()?;
-    let mut rows = Vec::with_capacity(methods.len() * blocks);
-    for (place, &method) in methods.iter().enumerate() {
-        for level in 0..blocks {
-            let shard = level % count;
-            let (dir, table) = &tables[shard];
-            // The levels of a method follow each other.
-            let row = table.get(place * levels(shards[shard], blocks).len() + level / count);
-            match row.filter(|row| row.level == level && row.method == *method) {
-                Some(row) => rows.push(row.clone()),
-                None => return Err(unusable(dir, shards[shard], "lacks rows")),
+    levels: &[usize],
+    shares: &Shares,
+) -> Result<Joined, EvaluateError> {
+    let lacks = |part: usize, level: usize| {
+        let share = if shares.by_level { level } else { part / manifest.together() };
+        let shard = Shard { index: share % shares.shards.count, count: shares.shards.count };
+        EvaluateError::from(shares.shards.unusable(shard, &format!("lacks level {level} of part {part}")))
+    };
+    let parts: Vec<usize> = manifest
+        .parts
+        .iter()
+        .enumerate()
+        .map(|(place, part)| part_number(&part.file).unwrap_or(place))
+        .collect();
+    let mut variations = Variations::new(manifest.inputs.hidden_size);
+    for &part in &parts {
+        let count = variations.values().len();
+        let values = partial.values(part, "variation", count).ok_or_else(|| lacks(part, 0))?;
+        variations.add(&Variations::of_values(values));
+    }
+    let variation = variations.variation();
+    let mut tallies = vec![vec![Tally::default(); levels.len()]; methods.len()];
+    for (place, &level) in levels.iter().enumerate() {
+        for &part in &parts {
+            let values = partial.values(part, &level_name(level), methods.len() * TALLY);
+            let values = values.ok_or_else(|| lacks(part, level))?;
+            let (values, _) = values.as_chunks::<TALLY>();
+            for (tallies, values) in tallies.iter_mut().zip(values) {
+                tallies[place].join(&Tally::of_values(values));
             }
         }
     }
-    Ok(rows)
-}
-
-fn table(out: &Path, shard: Shard, evaluation: &str) -> Result<(PathBuf, Vec<PerLevel>), EvaluateError> {
-    let dir = out.join(shard.folder());
-    let card = dir.join(CARD);
-    if !card.is_file() {
-        return Err(unusable(&dir, shard, "is not there, or not finished"));
+    let at_0 = tallies.first().and_then(|tallies| tallies.first()).map_or(0, Tally::at_0);
+    let mut rows = Vec::with_capacity(methods.len() * levels.len());
+    for (&method, tallies) in methods.iter().zip(&tallies) {
+        for (&level, tally) in levels.iter().zip(tallies) {
+            if let Some((all, without_0)) = tally.metrics(variation) {
+                rows.push(PerLevel { method: method.clone(), level, all, without_0 });
+            }
+        }
     }
-    if files::read_json::<Card>(&card)? != (Card { shard, evaluation: evaluation.to_owned() }) {
-        return Err(unusable(&dir, shard, "is of another evaluation"));
-    }
-    let rows = read_per_level(&dir.join("per_level.parquet"))?;
-    Ok((dir, rows))
-}
-
-fn unusable(dir: &Path, shard: Shard, what: &str) -> EvaluateError {
-    EvaluateError::Usage(format!(
-        "{} {what}; run onejump-evaluate with the same files and --shard {shard} instead of --join",
-        dir.display()
-    ))
+    Ok(Joined { rows, at_0 })
 }

@@ -31,7 +31,7 @@ pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize
     let bootstrap = Bootstrap::new(&test.hidden.text_ids()?, config.seed)?;
     let (mut transfers, mut jumps, mut regrets, mut sets) = (vec![], vec![], vec![], vec![]);
     for path in &config.shortcuts {
-        let methods = Methods::jumps(&test.hidden, path)?;
+        let methods = Methods::jumps(&test.hidden.manifest().inputs, path)?;
         let set = JumpSet::of(&methods)?;
         let criteria =
             sweep("training pairs", &train, &methods, &train.exit_levels(), observer, |outcomes| {

@@ -90,6 +90,7 @@ fn choice(solver: Solver, rank: usize, blocks: usize, score: impl Fn(usize, f64)
         jump_eq5: best(&d_eq5),
         d_exit,
         d_eq5,
+        sureness: None,
     }
 }
 

@@ -1,11 +1,11 @@
 //! The choice of the one jump: the scores of all jumps, and what they say.
 
-use onejump_core::results::Choice;
+use onejump_core::results::{Choice, Sureness};
 use onejump_core::shortcut::LevelConvention;
 
 use crate::setting::Setting;
 use crate::table::{Cell, Look, Table};
-use crate::words::{NONE, number};
+use crate::words::{NONE, number, thousands};
 
 /// D of every jump in every setting, under both conventions; none without a choice.
 pub fn table(settings: &[Setting]) -> Option<Table> {
@@ -48,10 +48,23 @@ pub fn sentence(choice: &Choice) -> String {
         other => format!("{other_name} it would be jump {other}"),
     };
     format!(
-        "The score D over the {decided} of the training samples chooses jump {} ({}{next}); {other}.",
+        "The score D over the {decided} of the training samples chooses jump {} ({}{next}); {other}.{}",
         choice.jump,
-        number(score(choice.jump), 4, "")
+        number(score(choice.jump), 4, ""),
+        choice.sureness.as_ref().map_or(String::new(), |sureness| sure(choice.jump, sureness))
     )
+}
+
+/// How often the same choice comes of texts that are drawn again.
+fn sure(jump: usize, sureness: &Sureness) -> String {
+    let share = sureness.shares.get(jump).copied().unwrap_or(f64::NAN);
+    let share = number(100.0 * share, 0, " %");
+    let draws = thousands(sureness.draws as u64);
+    let next = match sureness.next(jump) {
+        Some((jump, share)) => format!("; next: {jump} in {}", number(100.0 * share, 0, " %")),
+        None => String::new(),
+    };
+    format!(" With the same jumps, training texts drawn again choose it in {share} of {draws} draws{next}.")
 }
 
 #[cfg(test)]
@@ -72,6 +85,15 @@ mod tests {
         );
         choice.jump_eq5 = 1;
         assert!(sentence(&choice).ends_with("; the same as Eq. 5 is printed."));
+        let mut sureness = Sureness { draws: 1000, shares: vec![0.0, 0.634, 0.366], ..Sureness::default() };
+        choice.sureness = Some(sureness.clone());
+        assert!(sentence(&choice).ends_with(
+            "as Eq. 5 is printed. With the same jumps, training texts drawn again choose it in 63 % of 1,000 draws; next: 2 \
+             in 37 %."
+        ));
+        sureness.shares = vec![0.0, 1.0, 0.0];
+        choice.sureness = Some(sureness);
+        assert!(sentence(&choice).ends_with("choose it in 100 % of 1,000 draws."));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf, absolute};
 use std::{env, iter};
 
@@ -50,6 +51,10 @@ pub struct Args {
     /// sensitivity
     #[arg(long, requires = "model")]
     beyond: bool,
+    /// Never have the states of all samples on the disk: train in closed form from sums, then capture the texts again in so
+    /// many shards, one after the other, each for the scores and the evaluation, and remove its states
+    #[arg(long, value_name = "SHARDS", requires = "model", conflicts_with_all = ["executor", "stage", "status", "beyond"])]
+    pub no_states: Option<NonZeroUsize>,
     /// Then lay out the run's shortcuts in a folder for the hub: a card, config.json, the files. Without --model nothing
     /// is run: the run that --out or --run names is published as it is
     #[arg(long, value_name = "DIR")]

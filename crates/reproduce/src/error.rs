@@ -85,6 +85,9 @@ pub enum ReproduceError {
     /// Options of a cluster, without one.
     #[error("--shards, --partition, --gres, --time, --sbatch and --status belong to --executor slurm")]
     OnlySlurm,
+    /// What goes beyond the paper reads the states of all samples, many times.
+    #[error("--beyond needs the states of all samples; leave out --no-states, or run it by itself")]
+    BeyondWithoutStates,
     /// A command of the cluster's failed.
     #[error("{0}")]
     Cluster(#[source] Box<dyn Error + Send + Sync>),

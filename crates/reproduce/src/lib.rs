@@ -8,6 +8,7 @@
 //! | describe an experiment | [`Experiment`], [`Switches`] |
 //! | find the stages' binaries | [`Programs`] |
 //! | run everything | [`reproduce`] |
+//! | run everything that can be run without all states on the disk | [`reproduce_in_passes`] |
 //! | lay out a finished run for the hub | [`publish()`] |
 //! | which stages there are | `order.rs`; after the paper's own: `beyond.rs`, `sensitivity.rs` |
 //! | which stages are not run again | `stages.rs` |
@@ -35,6 +36,7 @@ mod error;
 mod experiment;
 mod local;
 mod order;
+mod passes;
 mod programs;
 mod publish;
 mod run;
@@ -51,6 +53,7 @@ pub use error::ReproduceError;
 pub use experiment::{Experiment, Limits};
 pub use local::{Local, RunCommand};
 pub use order::{check, reproduce};
+pub use passes::reproduce_in_passes;
 pub use programs::{Program, Programs};
 pub use publish::{Publication, PublishOptions, Remark, publish};
 pub use single::{LAST, run_unit};

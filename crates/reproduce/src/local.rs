@@ -1,6 +1,7 @@
 //! Stages on this machine, one at a time.
 
 use std::error::Error;
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
@@ -28,5 +29,11 @@ impl Local<'_> {
     pub(crate) fn run(&self, stage: &Stage) -> Result<(), ReproduceError> {
         let mut command = Command::new(self.program(stage.program));
         (self.run)(command.args(&stage.arguments)).map_err(ReproduceError::Stage)
+    }
+
+    /// The same with its standard output in a file.
+    pub(crate) fn run_into(&self, stage: &Stage, output: File) -> Result<(), ReproduceError> {
+        let mut command = Command::new(self.program(stage.program));
+        (self.run)(command.args(&stage.arguments).stdout(output)).map_err(ReproduceError::Stage)
     }
 }

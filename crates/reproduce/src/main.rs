@@ -9,7 +9,7 @@ use args::{Args, Executor};
 use onejump_program::{Terminal, child, remark, say};
 use onejump_reproduce::{
     Experiment, LAST, Local, Programs, ReproduceError, Slurm, SlurmOptions, check, publish, reproduce,
-    run_unit,
+    reproduce_in_passes, run_unit,
 };
 
 fn main() -> ExitCode {
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
 fn run(args: Args, terminal: &Terminal) -> Result<(), ReproduceError> {
     args.check()?;
     let (dry_run, status, executor) = (args.dry_run, args.status, args.executor);
+    let no_states = args.no_states;
     let (stage, options) = (args.stage.clone(), args.slurm.clone());
     let wanted = args.wanted()?;
     let on_the_terminal = |command: &mut Command| Ok(child::run(command)?);
@@ -37,6 +38,9 @@ fn run(args: Args, terminal: &Terminal) -> Result<(), ReproduceError> {
             check(&experiment)?;
             say!("{}: the experiment can run", experiment.out.display());
             return Ok(());
+        } else if let Some(shards) = no_states {
+            let times = reproduce_in_passes(&experiment, shards.get(), local()?, terminal)?;
+            say!("\n{times}");
         } else {
             let times = reproduce(&experiment, local()?, terminal)?;
             say!("\n{times}");

@@ -26,7 +26,7 @@ use crate::stages::{Stages, Times};
 const SECOND_RANK_DIVISOR: usize = 10;
 
 /// Kinds that are trained in closed form.
-const CLOSED_FORMS: [ShortcutKind; 4] =
+pub(crate) const CLOSED_FORMS: [ShortcutKind; 4] =
     [ShortcutKind::Jtc, ShortcutKind::Njtc, ShortcutKind::NNjtc, ShortcutKind::Joint];
 
 /// Kinds that are trained by gradient descent too, to compare the solvers.
@@ -52,7 +52,7 @@ pub fn reproduce(
     captures(experiment, 1).iter().try_for_each(|stage| stages.run(stage))?;
     let inputs = HiddenManifest::read(&layout.hidden(Split::Train))?.inputs;
     let (hidden_size, samples) = (inputs.hidden_size, inputs.samples);
-    let run = Run { experiment, layout: &layout, hidden_size, samples };
+    let run = Run { experiment, layout: &layout, hidden_size, samples, sums: None };
     run.after_capture(1).iter().try_for_each(|stage| stages.run(stage))?;
     if experiment.beyond {
         beyond(&run, &mut stages)?;
@@ -112,7 +112,7 @@ impl Run<'_> {
         stages
     }
 
-    fn ranks(&self) -> Vec<usize> {
+    pub(crate) fn ranks(&self) -> Vec<usize> {
         if !self.experiment.ranks.is_empty() {
             return self.experiment.ranks.clone();
         }
@@ -122,7 +122,7 @@ impl Run<'_> {
     }
 
     /// The sets of kinds at all ranks; a kind without a rank has one.
-    fn sets(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize]) -> Vec<SetName> {
+    pub(crate) fn sets(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize]) -> Vec<SetName> {
         let ranks_of = |kind: ShortcutKind| if kind.low_rank() { ranks } else { &ranks[..1] };
         let name = |kind, rank| SetName::new(kind, solver, rank, self.hidden_size);
         kinds.iter().flat_map(|&kind| ranks_of(kind).iter().map(move |&rank| name(kind, rank))).collect()
@@ -130,7 +130,13 @@ impl Run<'_> {
 
     /// Trains all sets of a solver in one stage: each level of the states is read once for all of them. On several
     /// machines each set is a unit.
-    fn train(&self, solver: Solver, kinds: &[ShortcutKind], ranks: &[usize], sets: &[SetName]) -> Stage {
+    pub(crate) fn train(
+        &self,
+        solver: Solver,
+        kinds: &[ShortcutKind],
+        ranks: &[usize],
+        sets: &[SetName],
+    ) -> Stage {
         let files: Vec<_> = sets.iter().map(|set| self.layout.shortcuts(set)).collect();
         let whole = self.train_sets(&format!("train-{solver}"), solver, kinds, ranks);
         let unit = |(set, file): (&SetName, &PathBuf)| {
@@ -151,9 +157,8 @@ impl Run<'_> {
             .option("--kind", kinds.join(","))
             .optional("--rank", Some(ranks.join(",")).filter(|ranks| !ranks.is_empty()))
             .option("--solver", solver)
-            .option("--seed", self.experiment.seed)
-            .hidden(&self.hidden())
-            .arguments(&switches.train());
+            .option("--seed", self.experiment.seed);
+        let stage = self.trained_from(stage).arguments(&switches.train());
         if solver == Solver::Adam { stage.arguments(&switches.adam()) } else { stage }
     }
 
@@ -170,8 +175,12 @@ impl Run<'_> {
     }
 
     fn score(&self, jumps: &SetName) -> Stage {
+        self.score_of(jumps).hidden(&self.hidden())
+    }
+
+    /// Scores, of states that are still to be named.
+    pub(crate) fn score_of(&self, jumps: &SetName) -> Stage {
         Stage::new(Program::Score, format!("score-{jumps}"))
-            .hidden(&self.hidden())
             .input("--shortcuts", &self.layout.shortcuts(jumps))
             .arguments(&self.experiment.switches.score())
             .output("--out", &self.layout.scores(jumps))
@@ -180,12 +189,7 @@ impl Run<'_> {
 
     fn evaluate(&self, shortcuts: &[PathBuf], chosen: &[PathBuf], shards: usize) -> Stage {
         let results = self.layout.results();
-        let whole = Stage::new(Program::Evaluate, "evaluate")
-            .option("--model", &self.experiment.model)
-            .hidden(&self.layout.hidden(Split::Test))
-            .inputs("--shortcuts", shortcuts)
-            .inputs("--ojfa", chosen)
-            .output_folder("--out", &results, &[self.layout.summary()]);
+        let whole = self.evaluate_of(shortcuts, chosen).hidden(&self.layout.hidden(Split::Test));
         if shards < 2 {
             return whole;
         }
@@ -204,8 +208,17 @@ impl Run<'_> {
         whole.in_units(units)
     }
 
+    /// An evaluation, of states that are still to be named.
+    pub(crate) fn evaluate_of(&self, shortcuts: &[PathBuf], chosen: &[PathBuf]) -> Stage {
+        Stage::new(Program::Evaluate, "evaluate")
+            .option("--model", &self.experiment.model)
+            .inputs("--shortcuts", shortcuts)
+            .inputs("--ojfa", chosen)
+            .output_folder("--out", &self.layout.results(), &[self.layout.summary()])
+    }
+
     /// The report is quick, and prints the table that people look for: it always runs.
-    fn report(&self) -> Stage {
+    pub(crate) fn report(&self) -> Stage {
         Stage::new(Program::Report, "report").option("--run", self.layout.root().display())
     }
 }

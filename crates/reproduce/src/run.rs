@@ -17,6 +17,14 @@ pub(crate) struct Run<'a> {
     pub hidden_size: usize,
     /// Training samples.
     pub samples: usize,
+    /// The file of sums over the training samples that is trained from; none where their states are.
+    pub sums: Option<PathBuf>,
+}
+
+/// H, from the plan of a capture as JSON.
+pub(crate) fn planned_hidden_size(plan: &str) -> Option<usize> {
+    let plan: serde_json::Value = serde_json::from_str(plan).ok()?;
+    plan["hidden_size"].as_u64().and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0)
 }
 
 impl Run<'_> {
@@ -24,10 +32,21 @@ impl Run<'_> {
     pub fn hidden(&self) -> PathBuf {
         self.layout.hidden(Split::Train)
     }
+
+    /// Tells a stage what it trains from.
+    pub fn trained_from(&self, mut stage: Stage) -> Stage {
+        match &self.sums {
+            None => stage.hidden(&self.hidden()),
+            Some(sums) => {
+                stage.inputs.push(sums.clone());
+                stage.option("--moments", self.hidden().display())
+            }
+        }
+    }
 }
 
-/// The file of a shard's folder that says that its share of an evaluation is whole.
-pub(crate) const SHARD: &str = "shard.json";
+/// The file of a shard's folder with its share of an evaluation.
+pub(crate) const SHARD: &str = "evaluation.safetensors";
 
 /// Hidden states of the sentences of a split.
 pub(crate) struct States<'a> {

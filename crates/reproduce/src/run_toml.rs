@@ -63,7 +63,15 @@ impl RunConfig {
     /// # Errors
     /// [`ReproduceError::OtherExperiment`] if it has states of another one.
     pub fn is_kept(&self, layout: &RunLayout) -> Result<bool, ReproduceError> {
-        if !layout.config().is_file() || !layout.hidden(Split::Train).join(MANIFEST).is_file() {
+        let hidden = layout.hidden(Split::Train);
+        // The states, or sums or a shard of them.
+        let is_begun = hidden.join(MANIFEST).is_file()
+            || fs::read_dir(&hidden).is_ok_and(|mut files| {
+                files.any(|file| {
+                    file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("moments"))
+                })
+            });
+        if !layout.config().is_file() || !is_begun {
             return Ok(false);
         }
         if Self::read(layout)? != *self {

@@ -51,7 +51,9 @@ pub fn run_unit(
     if !stages.iter().any(is_unit) {
         let inputs = HiddenManifest::read(&layout.hidden(Split::Train))?.inputs;
         let (hidden_size, samples) = (inputs.hidden_size, inputs.samples);
-        stages.extend(Run { experiment, layout: &layout, hidden_size, samples }.after_capture(shards));
+        stages.extend(
+            Run { experiment, layout: &layout, hidden_size, samples, sums: None }.after_capture(shards),
+        );
     }
     let Some(stage) = stages.iter().find(|stage| is_unit(stage)) else {
         let known = stages.iter().flat_map(Stage::work).map(|unit| unit.name.clone()).collect();

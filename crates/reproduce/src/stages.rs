@@ -1,11 +1,11 @@
 //! Stages with stamps: what has run with the same program, arguments and inputs is not run again.
 
 use std::fmt;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use onejump_core::files;
+use onejump_core::files::{self, FileError};
 use onejump_core::observe::Observer;
 
 use crate::error::ReproduceError;
@@ -52,6 +52,12 @@ impl<'a> Stages<'a> {
         }
         self.times.0.push(StageTime { stage: stage.name.clone(), seconds });
         Ok(())
+    }
+
+    /// Runs a stage, whatever has run, with what it prints in a file.
+    pub fn run_into(&self, stage: &Stage, path: &Path) -> Result<(), ReproduceError> {
+        let file = File::create(path).map_err(FileError::writing(path))?;
+        self.local.run_into(stage, file)
     }
 
     /// Whether a stage would not be run again. What it reads may not be there yet.

@@ -118,6 +118,7 @@ fn manifest(model: &str) -> HiddenManifest {
         batch_parts: None,
         positions: None,
         chunk_tokens: None,
+        pack: false,
         texts: None,
         levels: None,
         store_dtype: "f32".into(),

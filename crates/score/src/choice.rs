@@ -1,17 +1,25 @@
 //! The choice of the one jump: D_m (Eq. 5) and its argmax.
 
+use onejump_core::numbers::largest;
 use onejump_core::shortcut::{LevelConvention, SCORE_TEMPERATURE, ShortcutKind};
 use onejump_shortcuts::card::{Card, JumpChoice};
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use onejump_store::tables::Score;
 
 use crate::ScoreError;
+use crate::sums::Sums;
 
-/// D_m of every jump under both conventions, and the jump with the largest D_m under the one given.
+/// D_m of every jump under both conventions, the jump with the largest D_m under the one given, and how sure that is: `seed`
+/// is that of the texts that are drawn again.
 ///
 /// # Errors
 /// [`ScoreError::Jump`] if there are no scores.
-pub fn choose(scores: &[Score], blocks: usize, levels: LevelConvention) -> Result<JumpChoice, ScoreError> {
+pub fn choose(sums: &Sums, levels: LevelConvention, seed: u64) -> Result<JumpChoice, ScoreError> {
+    let sureness = sums.sureness(levels, seed)?;
+    Ok(JumpChoice { sureness: Some(sureness), ..by_scores(&sums.scores(), sums.blocks, levels)? })
+}
+
+fn by_scores(scores: &[Score], blocks: usize, levels: LevelConvention) -> Result<JumpChoice, ScoreError> {
     let d = |convention: LevelConvention| -> Vec<f64> {
         let mut sums = vec![0.0; blocks];
         for score in scores.iter().filter(|score| convention.levels(blocks).contains(&score.level)) {
@@ -19,10 +27,10 @@ pub fn choose(scores: &[Score], blocks: usize, levels: LevelConvention) -> Resul
         }
         sums.into_iter().map(|sum| sum / blocks as f64).collect()
     };
-    let mut choice =
-        JumpChoice { level: 0, levels, d_exit: d(LevelConvention::Exit), d_eq5: d(LevelConvention::Eq5) };
-    choice.level =
-        choice.best(levels).ok_or_else(|| ScoreError::Jump("there are no jumps to choose from".into()))?;
+    let (d_exit, d_eq5) = (d(LevelConvention::Exit), d(LevelConvention::Eq5));
+    let mut choice = JumpChoice { level: 0, levels, d_exit, d_eq5, sureness: None };
+    choice.level = largest(choice.d(levels))
+        .ok_or_else(|| ScoreError::Jump("there are no jumps to choose from".into()))?;
     Ok(choice)
 }
 
@@ -75,11 +83,11 @@ mod tests {
                 })
             })
             .collect();
-        let choice = choose(&scores, 2, LevelConvention::Exit).unwrap();
+        let choice = by_scores(&scores, 2, LevelConvention::Exit).unwrap();
         assert_eq!((choice.level, choice.best(LevelConvention::Eq5)), (0, Some(1)));
         let close = |a: &[f64], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-15);
         assert!(close(&choice.d_exit, [0.6, 0.3]) && close(&choice.d_eq5, [0.2, 0.65]), "{choice:?}");
-        assert_eq!(choose(&scores, 2, LevelConvention::Eq5).unwrap().level, 1);
+        assert_eq!(by_scores(&scores, 2, LevelConvention::Eq5).unwrap().level, 1);
     }
 
     /// A difference of ln 3 temperatures is a ratio of 3.

@@ -1,5 +1,7 @@
 //! What can stop a scoring.
 
+use std::path::PathBuf;
+
 use onejump_core::files::FileError;
 use onejump_core::observe::Stopped;
 use onejump_fetch::FetchError;
@@ -27,6 +29,12 @@ pub enum ScoreError {
     /// The shortcuts are not jumps, or a jump gives no usable approximation.
     #[error("{0}")]
     Jump(String),
+    /// Samples are chosen by their place in the whole, and a shard has only some.
+    #[error("{}: is a shard, which does not hold the first samples of the whole; leave out --first", dir.display())]
+    FirstOfShard {
+        /// The shard's folder.
+        dir: PathBuf,
+    },
     /// The system refuses threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use onejump_core::numbers::largest;
+use onejump_core::results::Sureness;
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver, parameters};
 pub use onejump_core::target::Target;
 
@@ -63,6 +65,8 @@ pub struct JumpChoice {
     pub d_exit: Vec<f64>,
     /// D_m over levels 1..K, as Eq. 5 is printed.
     pub d_eq5: Vec<f64>,
+    /// How sure the choice is; none in files of a version that did not say.
+    pub sureness: Option<Sureness>,
 }
 
 impl JumpChoice {
@@ -76,8 +80,7 @@ impl JumpChoice {
 
     /// The jump with the largest D under a convention, the earliest among equals.
     pub fn best(&self, levels: LevelConvention) -> Option<usize> {
-        let d = self.d(levels);
-        (0..d.len()).reduce(|best, jump| if d[jump] > d[best] { jump } else { best })
+        largest(self.d(levels))
     }
 }
 
@@ -129,6 +132,14 @@ impl Card {
                 ("d_exit", list(&choice.d_exit)),
                 ("d_eq5", list(&choice.d_eq5)),
             ]);
+            if let Some(sureness) = &choice.sureness {
+                metadata.extend([
+                    ("draws", sureness.draws.to_string()),
+                    ("shares", list(&sureness.shares)),
+                    ("d_low", list(&sureness.d_low)),
+                    ("d_high", list(&sureness.d_high)),
+                ]);
+            }
         }
         metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
@@ -145,6 +156,16 @@ impl Card {
                 levels: fields.parse("levels")?,
                 d_exit: fields.json("d_exit")?,
                 d_eq5: fields.json("d_eq5")?,
+                sureness: if metadata.contains_key("draws") {
+                    Some(Sureness {
+                        draws: fields.parse("draws")?,
+                        shares: fields.json("shares")?,
+                        d_low: fields.json("d_low")?,
+                        d_high: fields.json("d_high")?,
+                    })
+                } else {
+                    None
+                },
             })
         } else {
             None

@@ -218,6 +218,7 @@ mod tests {
 
     use super::*;
     use crate::card::JumpChoice;
+    use onejump_core::results::Sureness;
     use onejump_core::shortcut::{BATCH_NORM_EPS, LevelConvention, Solver};
 
     const H: usize = 4;
@@ -247,6 +248,12 @@ mod tests {
                 levels: LevelConvention::Eq5,
                 d_exit: vec![0.1, 0.2, 0.3],
                 d_eq5: vec![0.1, 0.4, 0.3],
+                sureness: Some(Sureness {
+                    draws: 1000,
+                    shares: vec![0.25, 0.75, 0.0],
+                    d_low: vec![0.05, 0.3, 0.2],
+                    d_high: vec![0.2, 0.5, 0.4],
+                }),
             }),
         }
     }

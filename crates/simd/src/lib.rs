@@ -12,7 +12,7 @@
 //! | Σ xᵀx and Σ xᵀy of f32 rows, in f64 | [`gram`], [`cross`] |
 //! | one look at a row of logits: its largest, ln Σ exp | [`RowScan`] |
 //! | c·tanh(x/c) of logits | [`soft_cap`] |
-//! | products, cosines and distances of rows | [`dot`], [`add_cosines`], [`distances`] |
+//! | products, cosines and distances of rows | [`dot`], [`cosines`], [`distances`] |
 //!
 //! A general matrix product lays out both factors at each call and writes its result to memory. A model's weights are
 //! the same in every batch, so here they are laid out once, when they are loaded; and what uses a product (a look at
@@ -43,7 +43,7 @@ pub use few_rows::MOST_ROWS;
 pub use format::Format;
 pub use outer::{cross, gram};
 pub use panels::Panels;
-pub use rows::{CosineSums, Distance, add_cosines, distances, dot};
+pub use rows::{Distance, cosines, distances, dot};
 pub use scan::RowScan;
 pub use soft_cap::soft_cap;
 pub use tiles::ROWS;

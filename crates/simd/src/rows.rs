@@ -17,15 +17,6 @@ pub struct Distance {
     pub squared_error: f64,
 }
 
-/// Sums over samples of the cosine C between two rows.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct CosineSums {
-    /// Σ C.
-    pub cosines: f64,
-    /// Σ sgn(C)·C².
-    pub signed_squares: f64,
-}
-
 /// Σ x·y.
 #[inline(always)]
 pub fn dot(x: &[f32], y: &[f32]) -> f64 {
@@ -69,22 +60,20 @@ fn distance(x: &[f32], y: &[f32]) -> Distance {
     Distance { cosine: if lengths > 0.0 { product / lengths } else { 0.0 }, squared_error }
 }
 
-/// Adds up, for each of several vectors that lie side by side in a row, its cosines with those of other rows.
+/// The cosines of several vectors that lie side by side in a row with those of other rows, (n, vectors).
 ///
-/// `x` and `y` are (n, sums · width): row by row, `sums.len()` vectors of `width` values. A cosine is x·y over the length
-/// of x and `norms`, (n), which stands for the length of y.
-pub fn add_cosines(sums: &mut [CosineSums], x: &[f32], y: &[f32], norms: &[f64], width: usize) {
+/// `x` and `y` are (n, vectors · width): row by row, vectors of `width` values. A cosine is x·y over the length of x and
+/// `norms`, (n), which stands for the length of y.
+pub fn cosines(x: &[f32], y: &[f32], norms: &[f64], width: usize) -> Vec<f64> {
     Arch::new().dispatch(|| {
-        let row = sums.len() * width;
-        for ((x, y), norm) in x.chunks_exact(row).zip(y.chunks_exact(row)).zip(norms) {
+        let row = x.len() / norms.len().max(1);
+        let rows = x.chunks_exact(row.max(1)).zip(y.chunks_exact(row.max(1))).zip(norms);
+        rows.flat_map(|((x, y), norm)| {
             let pairs = x.chunks_exact(width).zip(y.chunks_exact(width));
-            for (sum, (x, y)) in sums.iter_mut().zip(pairs) {
-                let cosine = dot(x, y) / (dot(x, x).sqrt() * norm);
-                sum.cosines += cosine;
-                sum.signed_squares += cosine * cosine.abs();
-            }
-        }
-    });
+            pairs.map(move |(x, y)| dot(x, y) / (dot(x, x).sqrt() * norm))
+        })
+        .collect()
+    })
 }
 
 #[cfg(test)]
@@ -102,19 +91,23 @@ mod tests {
                 let range = row * width..(row + 1) * width;
                 x[range.clone()].iter().zip(&y[range]).map(|(&x, &y)| f(x.into(), y.into())).sum()
             };
-            let mut sums = [CosineSums::default()];
             let norms: Vec<f64> = (0..3).map(|row| sum(|_, y| y * y, row).sqrt()).collect();
-            add_cosines(&mut sums, &x, &y, &norms, width);
-            let mut expected = CosineSums::default();
+            let found = cosines(&x, &y, &norms, width);
+            assert_eq!(found.len(), 3);
             for (row, distance) in distances(&x, &y, width).into_iter().enumerate() {
                 let cosine = sum(|x, y| x * y, row) / (sum(|x, _| x * x, row).sqrt() * norms[row]);
                 assert!((distance.cosine - cosine).abs() < 1e-12, "{width}");
                 assert!((distance.squared_error - sum(|x, y| (x - y) * (x - y), row)).abs() < 1e-12);
-                expected.cosines += cosine;
-                expected.signed_squares += cosine * cosine.abs();
+                assert!((found[row] - cosine).abs() < 1e-12);
             }
-            assert!((sums[0].cosines - expected.cosines).abs() < 1e-12);
-            assert!((sums[0].signed_squares - expected.signed_squares).abs() < 1e-12);
+            // The same values as one row of three vectors.
+            let wide = cosines(&x, &y, &norms[..1], width);
+            assert!(
+                wide.iter()
+                    .zip(&found)
+                    .zip(&norms)
+                    .all(|((wide, found), norm)| { (wide * norms[0] / norm - found).abs() < 1e-12 })
+            );
         }
         assert_eq!(distances(&[0.0, 0.0], &[3.0, 4.0], 2), [Distance { cosine: 0.0, squared_error: 25.0 }]);
     }

@@ -99,6 +99,18 @@ pub enum StoreError {
         /// The shard.
         shard: Shard,
     },
+    /// What a shard of a stage's work came to cannot be joined.
+    #[error("{} {what}; run {program} for shard {shard} again, with the same files", path.display())]
+    Partial {
+        /// The shard's file.
+        path: PathBuf,
+        /// Why.
+        what: String,
+        /// The program that makes it.
+        program: String,
+        /// The shard.
+        shard: Shard,
+    },
     /// Shards do not make a whole.
     #[error("{part} is in none of the folders{}", missing(shards))]
     MissingShards {

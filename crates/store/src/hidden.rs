@@ -5,8 +5,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
+use onejump_core::layout::part_number;
 use onejump_core::levels::Levels;
 use onejump_core::manifest::{HiddenManifest, Part};
+use onejump_core::shard::Shard;
 use rayon::prelude::*;
 
 use crate::error::{PartFault, StoreError};
@@ -20,6 +22,15 @@ pub struct HiddenStates {
     selection: Selection,
     /// The rows that are used; none stands for all.
     kept: Option<Vec<usize>>,
+}
+
+/// The samples of one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartRange {
+    /// The part's number in the capture.
+    pub part: usize,
+    /// Which of the samples that are used it holds.
+    pub samples: Range<usize>,
 }
 
 /// Which samples of a folder are used.
@@ -45,15 +56,27 @@ impl HiddenStates {
     /// [`StoreError`] if there is no manifest, or a part is missing or not the file that it lists.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let dir = dir.into();
+        if dir.is_dir() {
+            let manifest = HiddenManifest::read(&dir)?;
+            if let Some(shard) = manifest.shard.filter(|_| !manifest.is_complete()) {
+                return Err(StoreError::Shard { dir, shard });
+            }
+        }
+        Self::open_shard(dir)
+    }
+
+    /// Opens a folder that `onejump-capture` has completed, or that of a shard: then its samples are the shard's.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_shard(dir: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let dir = dir.into();
         if !dir.is_dir() {
             return Err(StoreError::NoFolder { dir });
         }
         let manifest = HiddenManifest::read(&dir)?;
-        if let Some(shard) = manifest.shard.filter(|_| !manifest.is_complete()) {
-            return Err(StoreError::Shard { dir, shard });
-        }
-        if !manifest.is_complete() {
-            let (parts, total) = (manifest.parts.len(), manifest.parts_total);
+        if !manifest.is_finished() {
+            let (parts, total) = (manifest.parts.len(), manifest.parts_expected());
             return Err(StoreError::Incomplete { dir, parts, total });
         }
         // The states of another run have the same shape; only the hash of their content differs.
@@ -66,7 +89,7 @@ impl HiddenStates {
     /// # Errors
     /// [`StoreError`] if the positions cannot be read.
     pub fn select(mut self, selection: Selection) -> Result<Self, StoreError> {
-        let samples = self.manifest.inputs.samples;
+        let samples = self.stored();
         let first = selection.first.unwrap_or(samples).min(samples);
         self.kept = None;
         self.selection = selection;
@@ -105,7 +128,17 @@ impl HiddenStates {
 
     /// N.
     pub fn samples(&self) -> usize {
-        self.kept.as_ref().map_or(self.manifest.inputs.samples, Vec::len)
+        self.kept.as_ref().map_or_else(|| self.stored(), Vec::len)
+    }
+
+    /// How many samples the folder holds.
+    fn stored(&self) -> usize {
+        self.manifest.parts.iter().map(|part| part.samples).sum()
+    }
+
+    /// The shard of a capture that the folder is of, also where the other shards have no part; none of a whole folder.
+    pub fn shard(&self) -> Option<Shard> {
+        self.manifest.shard
     }
 
     /// H.
@@ -135,6 +168,22 @@ impl HiddenStates {
         }
         let (dir, stored) = (self.dir.clone(), Levels::new(stored));
         Err(StoreError::MissingLevels { dir, stored, missing })
+    }
+
+    /// Which of the samples that are used each part holds, in the order of the parts.
+    pub fn part_ranges(&self) -> Vec<PartRange> {
+        let (mut row, mut start) = (0, 0);
+        let ranges = self.manifest.parts.iter().enumerate().map(|(place, part)| {
+            row += part.samples;
+            let end = match &self.kept {
+                None => row,
+                Some(kept) => kept.partition_point(|&kept| kept < row),
+            };
+            let samples = start..end;
+            start = end;
+            PartRange { part: part_number(&part.file).unwrap_or(place), samples }
+        });
+        ranges.collect()
     }
 
     /// The states of one level, (N, H) row-major, in the order of the samples.
@@ -179,11 +228,20 @@ impl HiddenStates {
         if self.manifest.inputs.texts.is_some() {
             return self.read_rows(0..self.samples(), 1, part::read_text_ids);
         }
-        let samples = self.samples() as u64;
-        Ok(self
-            .kept
-            .as_ref()
-            .map_or_else(|| (0..samples).collect(), |kept| kept.iter().map(|&row| row as u64).collect()))
+        let numbers: Vec<u64> = self
+            .manifest
+            .parts
+            .iter()
+            .enumerate()
+            .flat_map(|(place, part)| {
+                let first = part_number(&part.file).unwrap_or(place) * self.manifest.samples_per_part;
+                (first..first + part.samples).map(|number| number as u64)
+            })
+            .collect();
+        Ok(match &self.kept {
+            None => numbers,
+            Some(kept) => kept.iter().map(|&row| numbers[row]).collect(),
+        })
     }
 
     /// How many tokens the sentence of each sample has, in the order of the samples.
@@ -289,6 +347,11 @@ mod tests {
                 }
             }
         }
+        let ranges = |states: &HiddenStates| -> Vec<Range<usize>> {
+            states.part_ranges().into_iter().map(|range| range.samples).collect()
+        };
+        assert_eq!(ranges(&all), [0..2, 2..4, 4..5]);
+        assert_eq!(ranges(&some), [0..1, 1..3, 3..3]);
         std::fs::remove_file(dir.path().join(&all.manifest.parts[0].file)).unwrap();
         assert_eq!(all.level_rows(1, 2..5).unwrap().len(), 3 * H);
         assert!(all.level_rows(1, 1..5).is_err());

@@ -7,6 +7,8 @@
 //! | write the parts of a folder | [`part::write_part`] |
 //! | check a whole folder against its manifest | [`verify::verify`] |
 //! | join the shards of a capture | [`merge::merge`] |
+//! | the manifest of a capture whose shards are apart, or whose states are gone | [`merge::whole`] |
+//! | join what the shards of a stage came to | [`partial`] |
 //! | the tables of scores and metrics | [`tables`] |
 //! | the tables of the analyses beyond the paper | [`analyses`] |
 //! | the model's own predictions | [`truth`] |
@@ -42,6 +44,7 @@ pub mod lens;
 pub mod merge;
 pub mod moments;
 pub mod part;
+pub mod partial;
 mod table;
 pub mod tables;
 pub mod trace;

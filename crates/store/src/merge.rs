@@ -51,6 +51,55 @@ impl fmt::Display for Merged {
 /// something else. What is in `out` is then as it was, but for parts that were joined before a damaged one was found:
 /// they are in no manifest, and the next merge takes them.
 pub fn merge(out: &Path, shards: &[PathBuf], observer: &dyn Observer) -> Result<Merged, StoreError> {
+    let sources = sources(out, shards)?;
+    let parts = gather(&sources)?;
+    check_gaps(&sources, &parts)?;
+    let Some(first) = sources.first() else { return Err(StoreError::NoShards { dir: out.to_owned() }) };
+
+    let _lock = lock::folder(out)?;
+    let there = out.join(MANIFEST).is_file().then(|| HiddenManifest::read(out)).transpose()?;
+    if let Some(there) = &there {
+        first.same_capture(out, there)?;
+        check_conflicts(out, there, &parts)?;
+    }
+    let merged = join(out, &parts, observer)?;
+    let manifest = joined(&first.manifest, &parts);
+    // A manifest that is there and the same keeps its time: nothing was changed.
+    if there.as_ref() != Some(&manifest) {
+        manifest.write(out)?;
+    }
+    Ok(Merged { samples: manifest.inputs.samples, ..merged })
+}
+
+/// The manifest of a whole capture: that of the folder, or of the shards in it together. The states need not be there any
+/// more.
+///
+/// # Errors
+/// [`StoreError`] if shards are of different captures, not finished or missing.
+pub fn whole(dir: &Path) -> Result<HiddenManifest, StoreError> {
+    if dir.join(MANIFEST).is_file() {
+        let manifest = HiddenManifest::read(dir)?;
+        if manifest.is_complete() {
+            return Ok(manifest);
+        }
+    }
+    let sources = sources(dir, &[])?;
+    let parts = gather(&sources)?;
+    check_gaps(&sources, &parts)?;
+    let Some(first) = sources.first() else { return Err(StoreError::NoShards { dir: dir.to_owned() }) };
+    Ok(joined(&first.manifest, &parts))
+}
+
+/// The manifests of the shards in the folder of the whole, finished and of one capture.
+///
+/// # Errors
+/// As [`whole`], but for what is missing.
+pub fn shards(dir: &Path) -> Result<Vec<HiddenManifest>, StoreError> {
+    Ok(sources(dir, &[])?.into_iter().map(|source| source.manifest).collect())
+}
+
+/// The folders that parts are taken from: finished, and of one capture.
+fn sources(out: &Path, shards: &[PathBuf]) -> Result<Vec<Source>, StoreError> {
     let mut folders = shards.to_vec();
     if folders.is_empty() {
         folders = shards_in(out)?;
@@ -60,27 +109,17 @@ pub fn merge(out: &Path, shards: &[PathBuf], observer: &dyn Observer) -> Result<
         }
     }
     let sources = folders.iter().map(|dir| Source::open(dir)).collect::<Result<Vec<_>, _>>()?;
-    let Some(first) = sources.first() else { return Err(StoreError::NoShards { dir: out.to_owned() }) };
-    sources.iter().skip(1).try_for_each(|source| source.same_capture(&first.dir, &first.manifest))?;
+    if let Some(first) = sources.first() {
+        sources.iter().skip(1).try_for_each(|source| source.same_capture(&first.dir, &first.manifest))?;
+    }
     sources.iter().try_for_each(Source::check_finished)?;
-    let parts = gather(&sources)?;
-    check_gaps(&sources, &parts)?;
+    Ok(sources)
+}
 
-    let _lock = lock::folder(out)?;
-    let there = out.join(MANIFEST).is_file().then(|| HiddenManifest::read(out)).transpose()?;
-    if let Some(there) = &there {
-        first.same_capture(out, there)?;
-        check_conflicts(out, there, &parts)?;
-    }
-    let merged = join(out, &parts, observer)?;
-    let mut manifest = first.manifest.clone();
-    manifest.shard = None;
-    manifest.parts = parts.values().map(|(_, part)| (*part).clone()).collect();
-    // A manifest that is there and the same keeps its time: nothing was changed.
-    if there.as_ref() != Some(&manifest) {
-        manifest.write(out)?;
-    }
-    Ok(Merged { samples: manifest.inputs.samples, ..merged })
+/// The manifest of all parts.
+fn joined(one: &HiddenManifest, parts: &Parts) -> HiddenManifest {
+    let parts = parts.values().map(|(_, part)| (*part).clone()).collect();
+    HiddenManifest { shard: None, parts, ..one.clone() }
 }
 
 /// The folders of shards in the folder of the whole, in order.

@@ -35,7 +35,10 @@ pub(crate) fn file(config: &Config, source: &Source, rank: usize, trained: Train
         model: inputs.model.clone(),
         model_sha256: inputs.model_sha256.clone(),
         hidden_sha256: sha256.clone(),
-        samples: config.levels.as_ref().map_or_else(|| samples.clone(), |levels| format!("{samples}, levels {levels}")),
+        samples: config
+            .levels
+            .as_ref()
+            .map_or_else(|| samples.clone(), |levels| format!("{samples}, levels {levels}")),
         target: config.target,
         label: config.label.clone(),
         hidden_size: inputs.hidden_size,

@@ -82,7 +82,16 @@ impl<'a> Passes<'a> {
         if count > 1 {
             tracing::info!("the states of all levels do not fit in memory: {count} windows of the samples");
         }
-        Self { hidden, levels, windows, batch_size, prepare, device: config.adam.device, observer, loaded: None }
+        Self {
+            hidden,
+            levels,
+            windows,
+            batch_size,
+            prepare,
+            device: config.adam.device,
+            observer,
+            loaded: None,
+        }
     }
 
     /// How many windows there are.

@@ -35,7 +35,8 @@ pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, T
     let rank = config.validated_rank(hidden.hidden_size(), hidden.samples())?;
     let exits = config.exit_levels(blocks);
     if exits.last().is_none_or(|&last| last >= blocks) {
-        let reason = format!("the model has {blocks} blocks; --levels are from 0 to {}", blocks.saturating_sub(1));
+        let reason =
+            format!("the model has {blocks} blocks; --levels are from 0 to {}", blocks.saturating_sub(1));
         return Err(TrainError::Usage(reason));
     }
     hidden.check_levels(exits.into_iter().chain([blocks]))?;

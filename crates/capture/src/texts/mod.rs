@@ -36,6 +36,8 @@ pub struct TextInput {
     /// How many tokens of a text are a sequence at most; without it, [`crate::DEFAULT_CHUNK_TOKENS`] or the
     /// context, whichever is smaller.
     pub chunk_tokens: Option<usize>,
+    /// Whether texts are joined into windows of so many tokens, rather than each being a sequence of its own.
+    pub pack: bool,
 }
 
 impl TextInput {
@@ -46,6 +48,7 @@ impl TextInput {
             column: DEFAULT_COLUMN.to_owned(),
             whole_files: false,
             chunk_tokens: None,
+            pack: false,
         }
     }
 

@@ -103,6 +103,17 @@ impl Checkpoint {
         self.config["bos_token_id"].as_i64()
     }
 
+    /// The id of the token behind a text, where the configuration names one; the first of several.
+    pub fn eos_id(&self) -> Option<i64> {
+        match &self.source {
+            Source::Directory(_) => match &self.config["eos_token_id"] {
+                Value::Array(ids) => ids.first().and_then(Value::as_i64),
+                id => id.as_i64(),
+            },
+            Source::Gguf(gguf) => gguf.end_ids().first().copied(),
+        }
+    }
+
     /// Whether it is a GGUF file.
     pub(crate) fn is_gguf(&self) -> bool {
         matches!(self.source, Source::Gguf(_))

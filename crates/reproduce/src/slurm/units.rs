@@ -11,7 +11,7 @@ use crate::experiment::Experiment;
 use crate::local::Local;
 use crate::order::{STAMPS, captures};
 use crate::programs::Program;
-use crate::run::Run;
+use crate::run::{Run, planned_hidden_size};
 use crate::single::LAST;
 use crate::stage::Stage;
 use crate::stages::Stages;
@@ -36,7 +36,7 @@ impl Slurm<'_> {
         let mut stages = captures(experiment, self.options.shards.get()).to_vec();
         let hidden_size = self.hidden_size(experiment)?;
         stages.extend(
-            Run { experiment, layout: &layout, hidden_size, samples: 0 }
+            Run { experiment, layout: &layout, hidden_size, samples: 0, sums: None }
                 .after_capture(self.options.shards.get()),
         );
         let mut units: Vec<Unit> = Vec::new();
@@ -75,9 +75,7 @@ impl Slurm<'_> {
         command.args(["--dry-run=json", "--limit", "1", "--device", "cpu", "--model", &experiment.model]);
         command.arg("--sentences").arg(experiment.sentences_of(Split::Train)).arg("--out").arg(&hidden);
         let said = jobs::asked(self.ask, &mut command)?;
-        let plan: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
-        let hidden_size = plan["hidden_size"].as_u64().and_then(|size| usize::try_from(size).ok());
-        hidden_size.filter(|&size| size > 0).ok_or_else(|| ReproduceError::Said {
+        planned_hidden_size(&said).ok_or_else(|| ReproduceError::Said {
             command: program.display().to_string(),
             said: said.trim().to_owned(),
             expected: "a plan with its hidden_size",

@@ -86,7 +86,7 @@ impl Bench {
                 let folder = out.join(shard.folder());
                 match words[0].ends_with("capture") {
                     true => manifest().write(&folder).unwrap(),
-                    false => write(&folder.join("shard.json")),
+                    false => write(&folder.join("evaluation.safetensors")),
                 }
             }
             [out] if words[0].ends_with("capture") => manifest().write(out).unwrap(),
@@ -135,6 +135,7 @@ fn manifest() -> HiddenManifest {
         batch_parts: None,
         positions: None,
         chunk_tokens: None,
+        pack: false,
         texts: None,
         levels: None,
         store_dtype: "f32".into(),
