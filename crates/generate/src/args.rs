@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use onejump_core::files::FileError;
 use onejump_generate::{Chat, Config, GenerateError, Sampling};
 use onejump_program::Terminal;

@@ -130,7 +130,8 @@ impl TuneArgs {
         let Self { model, jumps, levels, prompts, chat, weights, texts, tokens, threads, out } = self;
         let jumps =
             jumps.iter().map(|jump| onejump_fetch::shortcuts(jump, terminal)).collect::<Result<_, _>>()?;
-        let card = tune(&Tuning { model, jumps, levels, prompts, chat, weights, texts, tokens, threads }, terminal)?;
+        let card =
+            tune(&Tuning { model, jumps, levels, prompts, chat, weights, texts, tokens, threads }, terminal)?;
         card.write(&out)?;
         let Card { costs, readings, best, .. } = &card;
         let rows: Vec<String> = costs.rows.iter().map(|rows| format!("{rows:.2}")).collect();

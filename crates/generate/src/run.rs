@@ -28,7 +28,8 @@ pub fn generate(
     let start = Instant::now();
     // What is wrong with the configuration is said before weights are read.
     let opened = Opened::new(&config.model, observer)?;
-    let (prompt, context) = (opened.begun(&config.prompt, config.chat.as_ref())?, opened.room(config.context)?);
+    let (prompt, context) =
+        (opened.begun(&config.prompt, config.chat.as_ref())?, opened.room(config.context)?);
     if prompt.len() >= context {
         return Err(GenerateError::LongPrompt { tokens: prompt.len(), context });
     }

@@ -110,13 +110,14 @@ impl<const N: usize> Block<N> {
         let spans = (1..=most).rev().map(|span| (span, (greatest - least) / span as f32));
         let mut likely = spans.filter(|&(_, scale)| steps_are_whole(values, least, scale));
         likely.find_map(|(span, near)| {
-            let tries = SPACED_DIGITS.iter().flat_map(|&digits| (0..=most - span).map(move |first| (digits, first)));
-            tries.flat_map(|(digits, first)| beside(near, digits).map(|scale| (digits, first, scale))).find_map(
-                |(digits, first, scale)| {
+            let tries =
+                SPACED_DIGITS.iter().flat_map(|&digits| (0..=most - span).map(move |first| (digits, first)));
+            tries
+                .flat_map(|(digits, first)| beside(near, digits).map(|scale| (digits, first, scale)))
+                .find_map(|(digits, first, scale)| {
                     let offset = rounded(least - scale * first as f32, digits);
                     Self::exactly(values, scale, offset, 0.0, most as f32)
-                },
-            )
+                })
         })
     }
 }

@@ -35,7 +35,10 @@ pub(crate) fn file(config: &Config, source: &Source, rank: usize, trained: Train
         model: inputs.model.clone(),
         model_sha256: inputs.model_sha256.clone(),
         hidden_sha256: sha256.clone(),
-        samples: config.levels.as_ref().map_or_else(|| samples.clone(), |levels| format!("{samples}, levels {levels}")),
+        samples: config
+            .levels
+            .as_ref()
+            .map_or_else(|| samples.clone(), |levels| format!("{samples}, levels {levels}")),
         target: config.target,
         label: config.label.clone(),
         hidden_size: inputs.hidden_size,
@@ -48,6 +51,7 @@ pub(crate) fn file(config: &Config, source: &Source, rank: usize, trained: Train
         norm_eps: BATCH_NORM_EPS,
         training_loss: trained.losses,
         loss_curves: trained.curves,
+        held_out_curve: trained.held_out,
         choice: None,
     };
     ShortcutFile { card, maps: trained.maps }

@@ -52,7 +52,7 @@ struct Loaded {
 
 /// Some samples at the exit levels that are trained for.
 pub(crate) struct Window {
-    /// The first of n consecutive samples.
+    /// The first of n consecutive samples, whose states lie level by level.
     pub first: i64,
     /// n.
     pub samples: i64,
@@ -82,7 +82,16 @@ impl<'a> Passes<'a> {
         if count > 1 {
             tracing::info!("the states of all levels do not fit in memory: {count} windows of the samples");
         }
-        Self { hidden, levels, windows, batch_size, prepare, device: config.adam.device, observer, loaded: None }
+        Self {
+            hidden,
+            levels,
+            windows,
+            batch_size,
+            prepare,
+            device: config.adam.device,
+            observer,
+            loaded: None,
+        }
     }
 
     /// How many windows there are.
