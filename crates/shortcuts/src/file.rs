@@ -175,6 +175,17 @@ impl Reader<'_> {
             ));
         }
         let matrices = if self.card.kind.shares_matrices() { "" } else { prefix };
+        let norm = if self.card.kind.has_norm() {
+            Some(BatchNorm {
+                weight: vector("norm.weight")?,
+                bias: vector("norm.bias")?,
+                running_mean: vector("norm.running_mean")?,
+                running_var: vector("norm.running_var")?,
+                eps: self.card.norm_eps,
+            })
+        } else {
+            None
+        };
         let a = self.tensor(&format!("{matrices}a"), &[hidden, rank])?;
         let b = self.tensor(&format!("{matrices}b"), &[rank, hidden])?;
         if self.card.kind == ShortcutKind::Residual {
@@ -188,17 +199,6 @@ impl Reader<'_> {
                 b,
             });
         }
-        let norm = if self.card.kind.has_norm() {
-            Some(BatchNorm {
-                weight: vector("norm.weight")?,
-                bias: vector("norm.bias")?,
-                running_mean: vector("norm.running_mean")?,
-                running_var: vector("norm.running_var")?,
-                eps: self.card.norm_eps,
-            })
-        } else {
-            None
-        };
         Ok(Map::LowRank { norm, a, b })
     }
 

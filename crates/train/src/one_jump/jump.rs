@@ -33,6 +33,10 @@ pub(crate) const BETA_2: f64 = 0.99;
 /// Added to the mean square of an approximation before its root: it may be 0.
 const TINY: f64 = 1e-12;
 
+/// The rate of a residual's numbers of a level, as a multiple of the matrices': with the matrices' own, α would still grow
+/// when the descent ends.
+const OWN_RATE: f64 = 8.0;
+
 /// Pairs of a sample and an exit level.
 pub(crate) struct Batch {
     /// (n, H).
@@ -171,7 +175,13 @@ impl JumpParameters {
         if let (Some(alpha), Some(levels)) = (&start.alpha, levels) {
             parts.extend([filled(1.0, levels * rank)?, single(&alpha.f_div_scalar(columns * rows)?)?]);
         }
-        let adam = Adam::new(Tensor::f_cat(&parts, 0)?.f_to_device(device)?, BETA_2)?;
+        let mut adam = Adam::new(Tensor::f_cat(&parts, 0)?.f_to_device(device)?, BETA_2)?;
+        if levels.is_some() {
+            let rates = adam.parameters.f_ones_like()?;
+            let own = rates.size1()? - 2 * hidden * rank;
+            let _ = rates.f_narrow(0, 2 * hidden * rank, own)?.f_fill_(OWN_RATE)?;
+            adam = adam.with_rates(rates);
+        }
         Ok(Self {
             parameters: Views::of(&adam.parameters, shape)?,
             slopes: Views::of(&adam.gradients, shape)?,
