@@ -103,8 +103,11 @@ fn the_head_behind_a_map_is_that_of_libtorch() {
         let head = Head::new(&loaded, &model).unwrap();
         let session = Session::new(&model, 1, 2).unwrap();
         let h = model.hidden_size() as i64;
+        let row = |columns: i64| random(1, columns).view([-1]);
+        let (alpha, scale, shift) = (row(1), row(5), row(5));
         let maps = [
             Map::LowRank { norm: None, a: random(h, 5), b: random(5, h) },
+            Map::Residual { alpha, scale, shift, a: random(h, 5), b: random(5, h) },
             Map::Full { w: random(h, h), bias: None },
             Map::Full { w: random(h, h), bias: Some(random(1, h).view([-1])) },
         ];

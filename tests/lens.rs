@@ -62,6 +62,7 @@ fn tuned_lens(model: &Path, out: &Path) -> Vec<(Vec<f32>, Vec<f32>)> {
         norm_eps: BATCH_NORM_EPS,
         training_loss: vec![0.0; K],
         loss_curves: None,
+        held_out_curve: None,
         choice: None,
     };
     let maps = Maps::PerLevel(translators.iter().map(map).collect());

@@ -56,6 +56,22 @@ class Affine:
         return h if self.b is None else h @ self.b
 
 
+@dataclass
+class Residual:
+    """α·x + ((x · a) * scale + shift) · b of x = h / ‖h‖."""
+
+    alpha: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+
+    def __call__(self, h):
+        h = np.asarray(h, np.float64)
+        x = h / np.linalg.norm(h, axis=-1, keepdims=True)
+        return self.alpha * x + ((x @ self.a) * self.scale + self.shift) @ self.b
+
+
 def identity(h):
     return np.asarray(h, np.float64)
 
@@ -127,6 +143,26 @@ def fit_one_jump(xs, final, head, rank):
     a, b = reduced_rank(x.T @ x, x.T @ y, rank)
     error = ((x @ a @ b - y) ** 2).sum() / (y**2).sum()
     return a @ b @ np.linalg.inv(factor), float(error)
+
+
+def fit_residual(xs, final, head, rank, rounds=10):
+    """The closed-form residual: α of each level, A·B (up to the same factor), and the error relative to the targets'
+    square.  In turn, from α = 0: A·B for what α leaves of the targets, and α for what A·B leaves, by least squares on the
+    rows themselves."""
+    p = np.exp(head(final) - log_sum_exp(head(final))[:, None]).mean(0)
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in np.asarray(xs, np.float64)]
+    y, e = final.astype(np.float64), head.unembedding.astype(np.float64) * head.weight
+    y = y / np.sqrt((y**2).mean(1, keepdims=True) + head.eps)
+    factor = np.linalg.cholesky(np.cov(e.T, aweights=p, bias=True))
+    y, seen = y @ factor, [x @ factor for x in unit]
+    x, alpha = np.vstack(unit), np.zeros(len(xs))
+    for _ in range(rounds):
+        rest = np.vstack([y - a * s for a, s in zip(alpha, seen)])
+        a, b = reduced_rank(x.T @ x, x.T @ rest, rank)
+        left = [y - u @ a @ b for u in unit]
+        alpha = np.array([(s * t).sum() / (s**2).sum() for s, t in zip(seen, left)])
+    error = sum(((t - a * s) ** 2).sum() for a, s, t in zip(alpha, seen, left)) / (len(xs) * (y**2).sum())
+    return alpha, a @ b @ np.linalg.inv(factor), float(error)
 
 
 # ------------------------------------------------------------------------- scores, the choice
@@ -321,8 +357,14 @@ def load_shortcuts(path):
     for name, tensor in tensors.items():
         level, rest = re.fullmatch(r"(?:level\.(\d+)\.)?(.+)", name).groups()
         groups.setdefault(None if level is None else int(level), {})[rest] = tensor
+    # What levels with numbers of their own share.
+    shared = groups.pop(None) if None in groups and len(groups) > 1 else {}
     out = {}
-    for level, g in groups.items():
+    for level, own in groups.items():
+        g = shared | own
+        if "alpha" in g:
+            out[level] = Residual(**g)
+            continue
         norm = [g.get(f"norm.{n}") for n in ("running_mean", "running_var", "weight", "bias")]
         out[level] = Affine(g["w"]) if "w" in g else Affine(g["a"], g["b"], *norm)
     return dict(sorted(out.items(), key=lambda kv: -1 if kv[0] is None else kv[0])), metadata
@@ -408,7 +450,7 @@ def check(args):
     for stem, (maps, metadata) in shortcuts.items():
         kind = metadata.get("kind", stem)
         print(f"shortcuts/{stem}.safetensors: {card(metadata)}")
-        if kind == "one-jump":
+        if kind in ("one-jump", "residual"):
             continue  # Eq. 2 is not what it minimises; `tiny` has its closed form.
         for level, shortcut in maps.items():
             rank = shortcut.a.shape[1]
@@ -562,6 +604,7 @@ def tiny(args):
     one_jump, one_jump_loss = fit_one_jump(exits, final, head, rank)
     cosine, square = scores(fitted["n-njtc"], lambda k: train[:, k])
     d = d_scores(square)
+    alpha, residual, residual_loss = fit_residual(exits, final, head, rank)
     choice = {convention: int(values.argmax()) for convention, values in d.items()}
     texts = np.repeat(np.arange(n_train), 1 + np.arange(n_train) % 4)[:n_train]
     p = constant_distribution(top_tokens(head, final), vocabulary)
@@ -596,6 +639,8 @@ def tiny(args):
             tensors[f"{kind}.level.{level}.m"], tensors[f"{kind}.level.{level}.c"] = affine(shortcut)
     tensors["joint.m"], tensors["joint.c"] = affine(joint)
     tensors["one-jump.m"] = one_jump / np.linalg.norm(one_jump)
+    size = np.linalg.norm(residual)
+    tensors["residual.alpha"], tensors["residual.m"] = alpha / size, residual / size
     golden = {
         "about": "expected values in float64 for the inputs in tiny.safetensors; made by `witness.py tiny`",
         "seed": args.seed,
@@ -607,7 +652,7 @@ def tiny(args):
         "head_norm_eps": eps,
         "batch_norm_eps": EPS,
         "training_loss": {k: [loss(s, x, final) for s, x in zip(v, exits)] for k, v in fitted.items()}
-        | {"joint": float(np.mean([loss(joint, x, final) for x in exits])), "one-jump": one_jump_loss},
+        | {"joint": float(np.mean([loss(joint, x, final) for x in exits])), "one-jump": one_jump_loss, "residual": residual_loss},
         "mean_cosine": cosine.tolist(),
         "mean_signed_square": square.tolist(),
         "d": {k: v.tolist() for k, v in d.items()},

@@ -55,6 +55,9 @@ pub enum ShortcutKind {
     Ojfa,
     /// One n-njtc for all exit levels, fitted to what the model's head reads (not in the paper).
     OneJump,
+    /// α·x + ((x·A) ⊙ s + t)·B of the state at length 1, x = h/‖h‖: one A·B for all exit levels, with a number α and two
+    /// rows of r numbers for each, fitted to what the model's head reads (not in the paper).
+    Residual,
     /// A full H×H matrix with a bias, one per level: a translator of a tuned lens (Belrose et al. 2023).
     TunedLens,
     /// A full H×H matrix without bias, one per level: the mean Jacobian of the final hidden state, transposed for rows. It
@@ -64,18 +67,33 @@ pub enum ShortcutKind {
 
 impl ShortcutKind {
     /// The kinds that `onejump-train` trains.
-    pub const TRAINED: [Self; 6] =
-        [Self::NNjtc, Self::Njtc, Self::Jtc, Self::Joint, Self::JointNorms, Self::OneJump];
+    pub const TRAINED: [Self; 7] =
+        [Self::NNjtc, Self::Njtc, Self::Jtc, Self::Joint, Self::JointNorms, Self::OneJump, Self::Residual];
 
     /// The name in file names, tables and on the command line.
     pub fn name(self) -> &'static str {
         self.into()
     }
 
-    /// Whether one map per exit level is kept, or a single one for all.
+    /// Whether the exit levels have maps of their own, even if they share their matrices.
     pub fn per_level(self) -> bool {
-        use ShortcutKind::{JacobianLens, JointNorms, Jtc, NNjtc, Njtc, TunedLens};
-        matches!(self, Jtc | Njtc | NNjtc | JointNorms | TunedLens | JacobianLens)
+        use ShortcutKind::{JacobianLens, Jtc, NNjtc, Njtc, TunedLens};
+        matches!(self, Jtc | Njtc | NNjtc | TunedLens | JacobianLens) || self.shares_matrices()
+    }
+
+    /// Whether the exit levels have maps of their own with one A and one B for all.
+    pub fn shares_matrices(self) -> bool {
+        matches!(self, Self::JointNorms | Self::Residual)
+    }
+
+    /// Whether it is a single jump: one A·B for all exit levels, and no more than a few rows of r numbers for each.
+    pub fn single_jump(self) -> bool {
+        matches!(self, Self::Joint | Self::Ojfa) || self.fitted_to_head()
+    }
+
+    /// Whether training needs the model's head: the kinds that are fitted to what it reads.
+    pub fn fitted_to_head(self) -> bool {
+        matches!(self, Self::OneJump | Self::Residual)
     }
 
     /// Whether a BatchNorm comes before the matrices.
@@ -85,7 +103,7 @@ impl ShortcutKind {
 
     /// Whether the map is a product A·B of rank r.
     pub fn low_rank(self) -> bool {
-        self.has_norm() || self == Self::Njtc
+        self.has_norm() || matches!(self, Self::Njtc | Self::Residual)
     }
 }
 
@@ -145,6 +163,7 @@ pub fn parameters(kind: ShortcutKind, hidden_size: usize, rank: usize, blocks: u
         ShortcutKind::NNjtc => k * (2 * h * r + 4 * h),
         ShortcutKind::JointNorms => 2 * h * r + k * 4 * h,
         ShortcutKind::Joint | ShortcutKind::Ojfa | ShortcutKind::OneJump => 2 * h * r + 4 * h,
+        ShortcutKind::Residual => 2 * h * r + k * (2 * r + 1),
     }
 }
 
@@ -205,6 +224,9 @@ mod tests {
             assert_eq!(parameters(ShortcutKind::Ojfa, hidden_size, rank, blocks), one);
             assert_eq!(parameters(ShortcutKind::NNjtc, hidden_size, rank, blocks), full);
         }
+        // SmolLM2-135M at rank 57: a residual has 1.02 times the parameters of a one-jump.
+        assert_eq!(parameters(ShortcutKind::Residual, 576, 57, 30), 2 * 576 * 57 + 30 * (1 + 57 + 57));
+        assert_eq!(parameters(ShortcutKind::OneJump, 576, 57, 30), 67_968);
         // Of peers: 12 blocks with H = 768.
         assert_eq!(parameters(ShortcutKind::TunedLens, 768, 0, 12), 12 * (768 * 768 + 768));
         assert_eq!(parameters(ShortcutKind::JacobianLens, 768, 0, 12), 11 * 768 * 768);

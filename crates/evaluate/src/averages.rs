@@ -2,7 +2,7 @@
 //! between methods: `averages.parquet` and `differences.parquet`.
 
 use onejump_core::observe::Observer;
-use onejump_core::results::Method;
+use onejump_core::results::{Method, MethodName};
 use onejump_core::shortcut::{LevelConvention, ShortcutKind, Solver};
 use onejump_exit::SharedHead;
 use onejump_models::device::Place;
@@ -47,14 +47,17 @@ pub(crate) fn averages(config: &Config, observer: &dyn Observer) -> Result<usize
     Ok(rows.len())
 }
 
-/// The single maps are compared with every method of their rank and solver, or of no rank.
+/// The single jumps are compared with every method of their rank and solver, or of no rank.
 fn comparable(methods: &Methods, entry: &Entry, other: &Entry) -> bool {
     let (a, b) = (&entry.method, &other.method);
     let unlabelled = |entry| methods.card(entry).is_none_or(|card| card.label.is_none());
-    // The one jump has gradient descent alone: the others' closed form is its measure.
-    let solver = if a.is(ShortcutKind::OneJump) { Some(Solver::ClosedForm) } else { a.solver };
-    let same = |a: &Method, b: &Method| b.rank.is_none() || (solver, a.rank) == (b.solver, b.rank);
-    let single = a.rank.is_some() && methods.is_one_map(entry);
+    // What is fitted to the head has gradient descent alone: the others' closed form is its measure.
+    let to_head = |method: &Method| matches!(method.name, MethodName::Kind(kind) if kind.fitted_to_head());
+    let solver = if to_head(a) { Some(Solver::ClosedForm) } else { a.solver };
+    let same = |a: &Method, b: &Method| {
+        b.rank.is_none() || a.rank == b.rank && (solver == b.solver || to_head(a) && to_head(b))
+    };
+    let single = a.rank.is_some() && (methods.is_one_map(entry) || methods.kind(entry).single_jump());
     single && a.name != b.name && same(a, b) && unlabelled(entry) && unlabelled(other)
 }
 

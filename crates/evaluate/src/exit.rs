@@ -123,6 +123,7 @@ fn looks(rule: ExitRule, levels: &[Vec<Confidence>], places: &[f64]) -> Looks {
 fn before(methods: &Methods, entry: &Entry) -> Before {
     match (methods.card(entry), entry.method.rank) {
         (None, _) => Before::Nothing,
+        (Some(card), Some(rank)) if card.kind == ShortcutKind::Residual => Before::Residual(rank),
         (Some(_), Some(rank)) => Before::LowRank(rank),
         (Some(_), None) => Before::Matrix,
     }

@@ -187,6 +187,13 @@ mod tests {
             let maps = [
                 Map::LowRank { norm: None, a: random(&[hidden, 3]), b: random(&[3, hidden]) },
                 Map::Full { w: random(&[hidden, hidden]), bias: None },
+                Map::Residual {
+                    alpha: random(&[1]),
+                    scale: random(&[3]),
+                    shift: random(&[3]),
+                    a: random(&[hidden, 3]),
+                    b: random(&[3, hidden]),
+                },
             ];
             let shared = SharedHead::new(&head);
             let exact = |states: &Tensor| -> Tensor {

@@ -3,7 +3,7 @@
 //! | part | multiply-adds |
 //! |---|---|
 //! | a block | its weights, each once, and 2·H per token of the context for attention |
-//! | the full head | V·H, and H² more behind a full matrix, 2·H·r more behind a low-rank map |
+//! | the full head | V·H, and H² more behind a full matrix, 2·H·r more behind a low-rank map or a residual |
 //! | the fused head of a low-rank map | H·r for u, r² for the norm's scale, r·V for the logits |
 //!
 //! Norms, softmax and comparisons are left out: they are of order H or V without a factor. The keys and values that
@@ -27,6 +27,8 @@ pub(crate) enum Before {
     Nothing,
     Matrix,
     LowRank(usize),
+    /// A low-rank part beside a multiple of the state, which no head can be fused with.
+    Residual(usize),
 }
 
 impl Operations {
@@ -57,7 +59,7 @@ impl Operations {
                 let r = r as f64;
                 h * r + r * r + r * v
             }
-            (_, Before::LowRank(r)) => 2.0 * h * r as f64 + h * v,
+            (_, Before::LowRank(r) | Before::Residual(r)) => 2.0 * h * r as f64 + h * v,
             (_, Before::Matrix) => h * h + h * v,
             (_, Before::Nothing) => h * v,
         }
@@ -87,6 +89,8 @@ mod tests {
         let fused = operations.look(LookingHead::Fused, Before::LowRank(5));
         assert_eq!(fused, 576.0 * 5.0 + 25.0 + 5.0 * 49_152.0);
         assert_eq!(operations.look(LookingHead::Full, Before::LowRank(5)), 5760.0 + 28_311_552.0);
+        let residual = operations.look(LookingHead::Full, Before::Residual(5));
+        assert_eq!(residual, operations.look(LookingHead::Full, Before::LowRank(5)));
         assert_eq!(operations.look(LookingHead::Full, Before::Matrix), 331_776.0 + 28_311_552.0);
         assert_eq!(operations.look(LookingHead::Full, Before::Nothing), 28_311_552.0);
     }

@@ -16,8 +16,17 @@ pub enum SessionHead {
     Identity,
     /// ĥ through the model's head.
     Full(Layer),
+    /// The same, of a residual.
+    Residual(Box<Residual>),
     /// The fused head.
     LowRank(Box<Fused>),
+}
+
+/// x = h/‖h‖ (H), u = x·M + c (r), ĥ = α·x + u·B (H).
+pub struct Residual {
+    alpha: f32,
+    projection: Layer,
+    back: Layer,
 }
 
 /// u = h·M + c (r), ĥ = u·B (H) for its length alone, and logits (u·P)/s + bias·Eᵀ (V).
@@ -56,8 +65,13 @@ impl SessionHead {
                     soft_cap: head.soft_cap.map(|cap| cap as f32),
                 })))
             }
+            (Map::Residual { alpha, b, .. }, Some(projection)) => Ok(Self::Residual(Box::new(Residual {
+                alpha: alpha.f_double_value(&[0])? as f32,
+                projection: Layer::new(&projection.matrix, Some(&projection.constant.f_view([-1])?))?,
+                back: Layer::new(b, None)?,
+            }))),
             (Map::Full { w, bias }, _) => Ok(Self::Full(Layer::new(w, bias.as_ref())?)),
-            (Map::LowRank { .. }, None) => Ok(Self::Identity),
+            (Map::LowRank { .. } | Map::Residual { .. }, None) => Ok(Self::Identity),
         }
     }
 
@@ -66,8 +80,20 @@ impl SessionHead {
         match self {
             Self::Identity => session.read(head, state),
             Self::Full(map) => session.read(head, &session.apply(map, state)),
+            Self::Residual(map) => session.read(head, &map.apply(session, state)),
             Self::LowRank(fused) => fused.logits(session, state),
         }
+    }
+}
+
+impl Residual {
+    fn apply(&self, session: &Session, state: &[f32]) -> Vec<f32> {
+        let square: f64 = state.iter().map(|&value| f64::from(value).powi(2)).sum();
+        let inverse = 1.0 / square.max(f64::MIN_POSITIVE).sqrt();
+        let x: Vec<f32> = state.iter().map(|&value| (f64::from(value) * inverse) as f32).collect();
+        let mut mapped = session.apply(&self.back, &session.apply(&self.projection, &x));
+        mapped.iter_mut().zip(&x).for_each(|(mapped, x)| *mapped += self.alpha * x);
+        mapped
     }
 }
 

@@ -102,7 +102,7 @@ impl Reader {
 
 /// The head behind a map: fused where the product that this needs first is no more than what it saves.
 fn prepared(map: &Map, states: usize, head: &SharedHead) -> Result<ExitHead, LensError> {
-    Ok(match map.rank() {
+    Ok(match map.fused_rank() {
         Some(rank) if states <= rank => ExitHead::unfused(map, head)?,
         _ => ExitHead::new(Some(map), head)?,
     })
@@ -113,8 +113,8 @@ fn title(card: &Card) -> String {
     let jump = card.choice.as_ref().map(|choice| format!("jump {}", choice.level));
     let rank = card.rank.map(|rank| format!("rank {rank}"));
     // The closed form is what is trained if nothing else is said; these have one way to be trained.
-    let one_way =
-        matches!(card.kind, ShortcutKind::OneJump | ShortcutKind::TunedLens | ShortcutKind::JacobianLens);
+    let one_way = card.kind.fitted_to_head()
+        || matches!(card.kind, ShortcutKind::TunedLens | ShortcutKind::JacobianLens);
     let solver = (card.solver == Solver::Adam && !one_way).then(|| card.solver.name().to_owned());
     let details: Vec<String> = [jump, rank, solver, card.label.clone()].into_iter().flatten().collect();
     let name = card.kind.name();

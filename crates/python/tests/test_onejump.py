@@ -21,7 +21,7 @@ import transformers
 import onejump
 
 CASE = Path(__file__).parents[3] / "tests/parity/cases/llama-untied-biases"
-KINDS = ["jtc", "njtc", "n-njtc", "joint", "joint-norms"]
+KINDS = ["jtc", "njtc", "n-njtc", "joint", "joint-norms", "residual"]
 RANK = 4
 
 
@@ -78,7 +78,9 @@ class Run(unittest.TestCase):
             (run / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
             program("onejump-capture", "--model", CASE, "--samples", run / f"{split}.jsonl", "--out", run / split, "--device", "cpu")
         for kind in KINDS:
-            program("onejump-train", "--hidden", run / "train", "--kind", kind, "--rank", RANK, "--out", run / f"{kind}.safetensors")
+            model = ["--model", CASE] if kind == "residual" else []
+            program("onejump-train", "--hidden", run / "train", "--kind", kind, "--rank", RANK, *model, "--out",
+                    run / f"{kind}.safetensors")
         program("onejump-score", "--hidden", run / "train", "--shortcuts", run / "n-njtc.safetensors", "--out",
                 run / "scores.parquet", "--ojfa", run / "ojfa.safetensors")
         files = [run / f"{kind}.safetensors" for kind in KINDS]

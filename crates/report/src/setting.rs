@@ -198,7 +198,9 @@ impl<'a> Setting<'a> {
     }
 
     fn new(run: &'a Run, solver: Solver, rank: usize) -> Self {
-        use ShortcutKind::{Identity, JacobianLens, Joint, Jtc, NNjtc, Njtc, Ojfa, OneJump, TunedLens};
+        use ShortcutKind::{
+            Identity, JacobianLens, Joint, Jtc, NNjtc, Njtc, Ojfa, OneJump, Residual, TunedLens,
+        };
         let summary = &run.summary;
         let find = |name: MethodName, solver: Option<Solver>, rank: Option<usize>| {
             let mut averages = summary.averages.iter();
@@ -215,7 +217,7 @@ impl<'a> Setting<'a> {
             (MethodName::Kind(TunedLens), Some(Solver::Adam)),
             (MethodName::Kind(JacobianLens), Some(Solver::ClosedForm)),
         ];
-        let kinds = [Ojfa, OneJump, Joint, NNjtc, Njtc];
+        let kinds = [Ojfa, OneJump, Residual, Joint, NNjtc, Njtc];
         let kinds =
             kinds.into_iter().filter_map(|kind| find(MethodName::Kind(kind), Some(solver), Some(rank)));
         let mut trained: Vec<Curve> = kinds.collect();

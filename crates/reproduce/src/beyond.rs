@@ -73,9 +73,11 @@ fn train(run: &Run, stage: &str, set: &SetName, file: &Path) -> Stage {
 fn analyses(run: &Run, aside: &AsideFiles) -> Result<[Stage; 3], ReproduceError> {
     let (all, chosen) = (sets::trained(run.layout)?, sets::chosen(run.layout)?);
     // In closed form, as far as there is one, and without njtc: what n-njtc says of dynamic exit is enough.
-    let exits = all
-        .iter()
-        .filter(|file| file.is(ShortcutKind::OneJump) || !file.is_adam() && !file.is(ShortcutKind::Njtc));
+    let exits = all.iter().filter(|file| {
+        file.is(ShortcutKind::OneJump)
+            || file.is(ShortcutKind::Residual)
+            || !file.is_adam() && !file.is(ShortcutKind::Njtc)
+    });
     let exits_chosen = chosen.iter().filter(|file| !file.is_adam());
     let jumps = sets::jumps(run.layout)?;
     Ok([

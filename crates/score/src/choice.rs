@@ -59,6 +59,7 @@ pub fn one_jump(jumps: &ShortcutFile, choice: JumpChoice) -> Result<ShortcutFile
         kind: ShortcutKind::Ojfa,
         training_loss: loss.into_iter().collect(),
         loss_curves: None,
+        held_out_curve: None,
         choice: Some(choice),
         ..jumps.card.clone()
     };

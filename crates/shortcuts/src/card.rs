@@ -50,6 +50,9 @@ pub struct Card {
     pub training_loss: Vec<f64>,
     /// Mean training loss of every epoch of gradient descent, as `training_loss` is ordered.
     pub loss_curves: Option<Vec<Vec<f64>>>,
+    /// The loss on samples that were held out, before the first epoch and after each, where there are such samples. The
+    /// maps are those of its least value.
+    pub held_out_curve: Option<Vec<f64>>,
     /// Of an ojfa file: how the jump was chosen.
     pub choice: Option<JumpChoice>,
 }
@@ -123,6 +126,9 @@ impl Card {
         if let Some(curves) = &self.loss_curves {
             metadata.insert("loss_curves", serde_json::to_string(curves).unwrap_or_default());
         }
+        if let Some(curve) = &self.held_out_curve {
+            metadata.insert("held_out_curve", list(curve));
+        }
         if let Some(choice) = &self.choice {
             let d = choice.d(choice.levels).get(choice.level).copied().unwrap_or(f64::NAN);
             metadata.extend([
@@ -187,11 +193,8 @@ impl Card {
             adam: metadata.get("adam").cloned(),
             norm_eps: fields.parse("norm_eps")?,
             training_loss: fields.json("training_loss")?,
-            loss_curves: if metadata.contains_key("loss_curves") {
-                Some(fields.json("loss_curves")?)
-            } else {
-                None
-            },
+            loss_curves: fields.optional_json("loss_curves")?,
+            held_out_curve: fields.optional_json("held_out_curve")?,
             choice,
         })
     }
@@ -220,6 +223,10 @@ impl Fields<'_> {
         text.parse().map_err(|error| {
             ShortcutError::content(self.path, format!("metadata '{key}' is '{text}': {error}"))
         })
+    }
+
+    fn optional_json<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ShortcutError> {
+        if self.metadata.contains_key(key) { self.json(key).map(Some) } else { Ok(None) }
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<T, ShortcutError> {

@@ -1,5 +1,6 @@
 //! Files of shortcuts: safetensors with tensors named `level.12.a`, or `a` where one map serves all
-//! exit levels (in `joint-norms` one `a` and `b`, with `level.12.norm.weight` and so on).
+//! exit levels (in `joint-norms` one `a` and `b`, with `level.12.norm.weight` and so on; in `residual` with
+//! `level.12.alpha`, `level.12.scale` and `level.12.shift`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,7 +68,7 @@ impl ShortcutFile {
                 for (level, map) in maps.iter().enumerate() {
                     add(&level_prefix(level), map);
                 }
-                if self.card.kind == ShortcutKind::JointNorms {
+                if self.card.kind.shares_matrices() {
                     share_matrices(&mut tensors);
                 }
             }
@@ -173,7 +174,7 @@ impl Reader<'_> {
                 ),
             ));
         }
-        let matrices = if self.card.kind == ShortcutKind::JointNorms { "" } else { prefix };
+        let matrices = if self.card.kind.shares_matrices() { "" } else { prefix };
         let norm = if self.card.kind.has_norm() {
             Some(BatchNorm {
                 weight: vector("norm.weight")?,
@@ -185,11 +186,20 @@ impl Reader<'_> {
         } else {
             None
         };
-        Ok(Map::LowRank {
-            norm,
-            a: self.tensor(&format!("{matrices}a"), &[hidden, rank])?,
-            b: self.tensor(&format!("{matrices}b"), &[rank, hidden])?,
-        })
+        let a = self.tensor(&format!("{matrices}a"), &[hidden, rank])?;
+        let b = self.tensor(&format!("{matrices}b"), &[rank, hidden])?;
+        if self.card.kind == ShortcutKind::Residual {
+            let of_level = |name: &str, size| self.tensor(&format!("{prefix}{name}"), &[size]);
+            let alpha = of_level("alpha", 1)?;
+            return Ok(Map::Residual {
+                alpha,
+                scale: of_level("scale", rank)?,
+                shift: of_level("shift", rank)?,
+                a,
+                b,
+            });
+        }
+        Ok(Map::LowRank { norm, a, b })
     }
 
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ShortcutError> {
@@ -243,6 +253,7 @@ mod tests {
             norm_eps: BATCH_NORM_EPS,
             training_loss: vec![1.5, 0.1 + 0.2],
             loss_curves: Some(vec![vec![2.0, 1.5]]),
+            held_out_curve: kind.fitted_to_head().then(|| vec![2.5, 2.0]),
             choice: (kind == ShortcutKind::Ojfa).then(|| JumpChoice {
                 level: 1,
                 levels: LevelConvention::Eq5,
@@ -269,6 +280,11 @@ mod tests {
             let bias = (kind == ShortcutKind::TunedLens).then(|| values(&[h], start));
             return Map::Full { w: values(&[h, h], start), bias };
         }
+        if kind == ShortcutKind::Residual {
+            let (scale, shift) = (values(&[r], start + 1.0), values(&[r], start + 2.0));
+            let (alpha, a, b) = (values(&[1], start), values(&[h, r], start), values(&[r, h], start));
+            return Map::Residual { alpha, scale, shift, a, b };
+        }
         let norm = kind.has_norm().then(|| BatchNorm {
             weight: values(&[h], start),
             bias: values(&[h], start + 1.0),
@@ -280,15 +296,18 @@ mod tests {
     }
 
     fn file(kind: ShortcutKind) -> ShortcutFile {
-        let maps = if kind == ShortcutKind::JointNorms {
-            let Map::LowRank { a, b, .. } = map(kind, 5.0) else { unreachable!() };
-            let with_norm = |level| match map(kind, f64::from(level)) {
-                Map::LowRank { norm, .. } => {
-                    Map::LowRank { norm, a: a.shallow_clone(), b: b.shallow_clone() }
+        let maps = if kind.shares_matrices() {
+            let same = map(kind, 5.0);
+            let (Map::LowRank { a, b, .. } | Map::Residual { a, b, .. }) = &same else { unreachable!() };
+            let (a, b) = (|| a.shallow_clone(), || b.shallow_clone());
+            let with_own = |level| match map(kind, f64::from(level)) {
+                Map::LowRank { norm, .. } => Map::LowRank { norm, a: a(), b: b() },
+                Map::Residual { alpha, scale, shift, .. } => {
+                    Map::Residual { alpha, scale, shift, a: a(), b: b() }
                 }
                 full => full,
             };
-            Maps::PerLevel((0..3).map(with_norm).collect())
+            Maps::PerLevel((0..3).map(with_own).collect())
         } else if kind.per_level() {
             Maps::PerLevel((0..3).map(|level| map(kind, f64::from(level))).collect())
         } else {
@@ -355,6 +374,14 @@ mod tests {
         let expected = ["a", "b", "norm.bias", "norm.running_mean", "norm.running_var", "norm.weight"];
         assert_eq!(names, expected.map(|name| format!("level.2.{name}")));
         assert_eq!(read.tensor("level.0.a").unwrap().shape(), [H, R]);
+        file(ShortcutKind::Residual).write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let read = SafeTensors::deserialize(&bytes).unwrap();
+        let shape = |name: &str| read.tensor(name).unwrap().shape().to_vec();
+        assert_eq!([shape("a"), shape("b")], [[H, R], [R, H]]);
+        assert_eq!(shape("level.2.alpha"), [1]);
+        assert_eq!([shape("level.2.scale"), shape("level.2.shift")], [[R], [R]]);
+        assert_eq!(read.names().len(), 2 + 3 * 3);
         file(ShortcutKind::Ojfa).write(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();

@@ -24,9 +24,33 @@ pub enum Map {
         /// (r, H).
         b: Tensor,
     },
+    /// ĥ = α·x + ((x·A) ⊙ s + t)·B of the state at length 1, x = h/‖h‖.
+    Residual {
+        /// α, (1).
+        alpha: Tensor,
+        /// s, (r).
+        scale: Tensor,
+        /// t, (r).
+        shift: Tensor,
+        /// (H, r).
+        a: Tensor,
+        /// (r, H).
+        b: Tensor,
+    },
 }
 
-/// The first half of a low-rank map as one affine map: u = h·M + c, where ĥ = u·B.
+/// States (N, H) at length 1; a state of 0 stays 0.
+///
+/// # Errors
+/// [`ShortcutError::Torch`] if libtorch refuses.
+pub fn unit(states: &Tensor) -> Result<Tensor, ShortcutError> {
+    let double = states.f_to_kind(Kind::Double)?;
+    let squares = double.f_square()?.f_sum_dim_intlist([-1i64].as_slice(), true, None)?;
+    Ok(double.f_mul(&squares.f_clamp_min(f64::MIN_POSITIVE)?.f_rsqrt()?)?.f_to_kind(Kind::Float)?)
+}
+
+/// The first half of a low-rank map as one affine map: u = h·M + c, where ĥ = u·B; of a residual x in place of h, and
+/// ĥ = u·B + α·x.
 #[derive(Debug)]
 pub struct Projection {
     /// M: BatchNorm's scale and A in one, (H, r).
@@ -57,6 +81,13 @@ impl Map {
                 a: a.shallow_clone(),
                 b: b.shallow_clone(),
             },
+            Self::Residual { alpha, scale, shift, a, b } => Self::Residual {
+                alpha: alpha.shallow_clone(),
+                scale: scale.shallow_clone(),
+                shift: shift.shallow_clone(),
+                a: a.shallow_clone(),
+                b: b.shallow_clone(),
+            },
         }
     }
 
@@ -75,6 +106,13 @@ impl Map {
                 a: there(a)?,
                 b: there(b)?,
             },
+            Self::Residual { alpha, scale, shift, a, b } => Self::Residual {
+                alpha: there(alpha)?,
+                scale: there(scale)?,
+                shift: there(shift)?,
+                a: there(a)?,
+                b: there(b)?,
+            },
         })
     }
 
@@ -82,14 +120,15 @@ impl Map {
     pub fn hidden_size(&self) -> usize {
         match self {
             Self::Full { w, .. } => w.size()[0] as usize,
-            Self::LowRank { a, .. } => a.size()[0] as usize,
+            Self::LowRank { a, .. } | Self::Residual { a, .. } => a.size()[0] as usize,
         }
     }
 
-    /// r of a low-rank map.
-    pub fn rank(&self) -> Option<usize> {
+    /// r of a map whose approximations have r dimensions, so that the head can be fused with it. Those of a residual
+    /// have all H.
+    pub fn fused_rank(&self) -> Option<usize> {
         match self {
-            Self::Full { .. } => None,
+            Self::Full { .. } | Self::Residual { .. } => None,
             Self::LowRank { a, .. } => Some(a.size()[1] as usize),
         }
     }
@@ -110,16 +149,30 @@ impl Map {
                 Some(projection) => projection.apply(hidden)?.f_mm(b)?,
                 None => hidden.shallow_clone(),
             },
+            Self::Residual { alpha, b, .. } => {
+                let x = unit(hidden)?;
+                let residual = x.f_mul(alpha)?;
+                match self.projection()? {
+                    Some(projection) => residual.f_addmm(&projection.apply(&x)?, b)?,
+                    None => residual,
+                }
+            }
         })
     }
 
-    /// The first half of a low-rank map, in f32; none for a full map. It is computed in f64, as
-    /// [`BatchNorm::folded`] is.
+    /// The first half of a low-rank map or of a residual's low-rank part, in f32; none for a full map. It is computed in
+    /// f64, as [`BatchNorm::folded`] is.
     ///
     /// # Errors
     /// [`ShortcutError::Torch`] if the tensors do not fit together.
     pub fn projection(&self) -> Result<Option<Projection>, ShortcutError> {
-        let Self::LowRank { norm, a, .. } = self else { return Ok(None) };
+        let (norm, a) = match self {
+            Self::Full { .. } => return Ok(None),
+            Self::Residual { scale, shift, a, .. } => {
+                return Ok(Some(Projection { matrix: a.f_mul(scale)?, constant: shift.f_unsqueeze(0)? }));
+            }
+            Self::LowRank { norm, a, .. } => (norm, a),
+        };
         let (matrix, constant) = match norm {
             None => (a.shallow_clone(), Tensor::f_zeros([1, a.size()[1]], (Kind::Float, a.device()))?),
             Some(norm) => {
@@ -152,6 +205,9 @@ impl Map {
                     ]);
                 }
                 tensors
+            }
+            Self::Residual { alpha, scale, shift, a, b } => {
+                vec![("a", a), ("b", b), ("alpha", alpha), ("scale", scale), ("shift", shift)]
             }
         }
     }
@@ -201,5 +257,27 @@ mod tests {
         }
         let error = map.apply(&filled(0.0, &[1, 3])).unwrap_err();
         assert!(matches!(error, ShortcutError::HiddenSize { expected: 2, found: 3 }), "{error}");
+    }
+
+    /// (3, 4) is (0.6, 0.8) at length 1, and so are its multiples: u = 1.4·2 + 0.2 = 3, and 0.5·x beside u·B. f32 values of
+    /// order 30: 1e-5. A state of 0 has the shift alone.
+    #[test]
+    fn a_residual_is_alpha_x_beside_the_low_rank_part_of_x() {
+        let row = |values: &[f32]| Tensor::from_slice(values);
+        let map = Map::Residual {
+            alpha: row(&[0.5]),
+            scale: row(&[2.0]),
+            shift: row(&[0.2]),
+            a: row(&[1.0, 1.0]).reshape([2, 1]),
+            b: row(&[10.0, 0.0]).reshape([1, 2]),
+        };
+        let hidden = row(&[3.0, 4.0, 0.3, 0.4, 0.0, 0.0]).reshape([3, 2]);
+        let mapped = Vec::<f32>::try_from(map.apply(&hidden).unwrap().reshape([-1])).unwrap();
+        for (mapped, expected) in mapped.iter().zip([30.3, 0.4, 30.3, 0.4, 2.0, 0.0]) {
+            assert!((mapped - expected).abs() < 1e-5, "{mapped} {expected}");
+        }
+        assert_eq!((map.hidden_size(), map.fused_rank()), (2, None));
+        let there = map.to_device(tch::Device::Cpu).unwrap();
+        assert_eq!(there.apply(&hidden).unwrap(), map.shallow_clone().apply(&hidden).unwrap());
     }
 }

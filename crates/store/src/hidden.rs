@@ -102,6 +102,21 @@ impl HiddenStates {
         Ok(self)
     }
 
+    /// Sets the last samples aside, at least so many, and the rest of a text whose samples they are: what is fitted to the
+    /// first of the two has seen no text of the second.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read which text a sample is of.
+    pub fn hold_out(&self, last: usize) -> Result<(Self, Self), StoreError> {
+        let (texts, mut border) = (self.text_ids()?, self.samples().saturating_sub(last));
+        while border > 0 && border < texts.len() && texts[border - 1] == texts[border] {
+            border -= 1;
+        }
+        let rows = self.kept.clone().unwrap_or_else(|| (0..self.samples()).collect());
+        let part = |rows: &[usize]| Self { kept: Some(rows.to_vec()), ..self.clone() };
+        Ok((part(&rows[..border]), part(&rows[border..])))
+    }
+
     /// Which samples are used.
     pub fn selection(&self) -> Selection {
         self.selection

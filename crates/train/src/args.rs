@@ -22,8 +22,8 @@ pub struct Args {
     /// n-njtc, joint and joint-norms in closed form
     #[arg(long, value_name = "DIR", group = "samples")]
     pub moments: Option<PathBuf>,
-    /// n-njtc, njtc, jtc, joint, joint-norms (one A·B with a BatchNorm per level), or one-jump (one map for
-    /// all levels, fitted to what the model's head reads). Several with commas between them: each level is read
+    /// n-njtc, njtc, jtc, joint, joint-norms (one A·B with a BatchNorm per level), one-jump (one map for all levels,
+    /// fitted to what the model's head reads), or residual (the same beside a multiple of the state). Several with commas between them: each level is read
     /// once for all
     #[arg(long, value_name = "KIND", value_delimiter = ',', required = true)]
     pub kind: Vec<ShortcutKind>,
@@ -31,14 +31,14 @@ pub struct Args {
     /// KIND-rR.safetensors at ranks that are not the default, and so on
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// one-jump: the model that the states come from; only its head is read
+    /// one-jump, residual: the model that the states come from; only its head is read
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// one-jump: the exit levels that it is for, such as 0..8 (both ends included); all without
     #[arg(long, value_name = "LEVELS")]
     pub levels: Option<Levels>,
-    /// closed-form (the exact optimum) or adam (gradient descent: the paper's, or a one-jump's on the
-    /// divergence, from the closed form on) [default: closed-form; one-jump: adam]
+    /// closed-form (the exact optimum) or adam (gradient descent: the paper's, or a one-jump's and a
+    /// residual's on the divergence, from the closed form on) [default: closed-form; one-jump, residual: adam]
     #[arg(long)]
     pub solver: Option<Solver>,
     /// Rank r of A·B; H/100 by default. Several with commas between them
@@ -47,14 +47,18 @@ pub struct Args {
     /// Closed form: weight of a ridge term, relative to the mean square of the inputs
     #[arg(long, default_value_t = 0.0)]
     pub ridge: f64,
-    /// adam: passes over the samples [default: 10; one-jump: 2]
+    /// adam: passes over the samples [default: 10; one-jump, residual: 2]
     #[arg(long)]
     pub epochs: Option<usize>,
-    /// adam: samples in a step [default: 64; one-jump: 1024]
+    /// adam, for one-jump and residual: set so many samples aside, the last ones; the divergence on them says which epoch
+    /// is kept and when to stop
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub held_out: usize,
+    /// adam: samples in a step [default: 64; one-jump, residual: 1024]
     #[arg(long)]
     pub batch_size: Option<usize>,
-    /// adam: learning rate of the first step; it falls to 0 along half a cosine [default: 0.01; one-jump: 0.05,
-    /// relative to the initial values]
+    /// adam: learning rate of the first step; it falls to 0 along half a cosine [default: 0.01; one-jump, residual:
+    /// 0.05, relative to the initial values]
     #[arg(long)]
     pub learning_rate: Option<f64>,
     /// What the maps approximate: the final hidden state as it is (pre-norm), or scaled to a root mean
@@ -73,11 +77,11 @@ pub struct Args {
     /// adam: seed of the initial weights and of the order of the samples
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Where gradient descent and a one-jump's head compute: cpu, cuda, cuda:N, or auto. It pays for large models; the
+    /// Where gradient descent and the head that a jump is fitted to compute: cpu, cuda, cuda:N, or auto. It pays for large models; the
     /// closed form is always the CPU's
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// adam, for joint and one-jump: let the states of all exit levels take this much memory; more are read in
+    /// adam, for joint, one-jump and residual: let the states of all exit levels take this much memory; more are read in
     /// windows of samples, in another order [default: what is free]
     #[arg(long, value_name = "GB")]
     pub memory_limit: Option<f64>,
@@ -98,6 +102,7 @@ impl Args {
             label: self.label.clone(),
             adam: DescentOptions {
                 epochs: self.epochs.unwrap_or(config.adam.epochs),
+                held_out: self.held_out,
                 batch_size: self.batch_size.unwrap_or(config.adam.batch_size),
                 learning_rate: self.learning_rate.unwrap_or(config.adam.learning_rate),
                 seed: self.seed,

@@ -51,6 +51,7 @@ pub(crate) fn file(config: &Config, source: &Source, rank: usize, trained: Train
         norm_eps: BATCH_NORM_EPS,
         training_loss: trained.losses,
         loss_curves: trained.curves,
+        held_out_curve: trained.held_out,
         choice: None,
     };
     ShortcutFile { card, maps: trained.maps }

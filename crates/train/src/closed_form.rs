@@ -142,7 +142,7 @@ pub(crate) fn assemble(
 /// E‖ĥ − y‖² of a map over the samples, from their moments: E‖y‖² − 2·E(ĥ·y) + E‖ĥ‖².
 ///
 /// # Errors
-/// [`TrainError`] if the map has another hidden size.
+/// [`TrainError`] if the map has another hidden size, or is a residual.
 pub fn loss(map: &Map, moments: &Moments) -> Result<f64, TrainError> {
     let n = moments.samples;
     let double = |tensor: &Tensor| tensor.f_to_kind(tch::Kind::Double);
@@ -151,6 +151,11 @@ pub fn loss(map: &Map, moments: &Moments) -> Result<f64, TrainError> {
         Map::Full { w, bias } => {
             let constant = bias.as_ref().map(|bias| double(bias)?.f_unsqueeze(0)).transpose()?; // (1, H)
             (double(w)?, constant, None)
+        }
+        Map::Residual { .. } => {
+            return Err(TrainError::Usage(
+                "a residual is no affine map of the states: their moments do not say its loss".into(),
+            ));
         }
         Map::LowRank { norm: None, a, b } => (double(a)?, None, Some(double(b)?)),
         Map::LowRank { norm: Some(norm), a, b } => {

@@ -36,16 +36,16 @@ pub struct Config {
     pub label: Option<String>,
     /// Options of gradient descent.
     pub adam: DescentOptions,
-    /// The model that the states come from: a one-jump is fitted to its head. Other kinds need none.
+    /// The model that the states come from: a one-jump and a residual are fitted to its head. Other kinds need none.
     pub model: Option<String>,
-    /// Bytes that the states of all exit levels together may take while gradient descent reads them, which joint and
-    /// one-jump do. Where they are more, the descent reads a window of samples at a time. What the machine has free,
+    /// Bytes that the states of all exit levels together may take while gradient descent reads them, which joint,
+    /// one-jump and residual do. Where they are more, the descent reads a window of samples at a time. What the machine has free,
     /// by default.
     pub memory: Option<u64>,
 }
 
 impl Config {
-    /// Every option at its default: a one-jump by gradient descent, the others in closed form.
+    /// Every option at its default: a one-jump and a residual by gradient descent, the others in closed form.
     pub fn new(hidden: impl Into<PathBuf>, kind: ShortcutKind) -> Self {
         Self {
             hidden: hidden.into(),
@@ -96,6 +96,12 @@ impl Config {
             return usage("joint-norms has the closed form alone; leave out --solver adam".into());
         }
         let adam = &self.adam;
+        if adam.held_out > 0 && (!self.kind.fitted_to_head() || self.solver != Solver::Adam) {
+            return usage(format!(
+                "--held-out says when to stop a one-jump's or a residual's descent; '{}' by {} has none",
+                self.kind, self.solver
+            ));
+        }
         if self.solver == Solver::Adam
             && (adam.epochs == 0
                 || adam.batch_size < 2
@@ -106,8 +112,12 @@ impl Config {
                 "gradient descent needs 1 epoch, 2 samples in a batch, and a learning rate above 0".into(),
             );
         }
-        if samples < 2 {
-            return usage(format!("{} has {samples} samples; training needs 2", self.hidden.display()));
+        let needed = adam.held_out + 2;
+        if samples < needed {
+            return usage(format!(
+                "{} has {samples} samples; training needs {needed}",
+                self.hidden.display()
+            ));
         }
         Ok(rank)
     }
@@ -115,7 +125,7 @@ impl Config {
 
 /// The solver of a kind where none is asked for.
 pub fn default_solver(kind: ShortcutKind) -> Solver {
-    if kind == ShortcutKind::OneJump { Solver::Adam } else { Solver::ClosedForm }
+    if kind.fitted_to_head() { Solver::Adam } else { Solver::ClosedForm }
 }
 
 /// Options of gradient descent.
@@ -123,13 +133,16 @@ pub fn default_solver(kind: ShortcutKind) -> Solver {
 pub struct DescentOptions {
     /// Passes over the training samples.
     pub epochs: usize,
+    /// Samples that a descent on the divergence sets aside, the last ones, to measure it on after every epoch: the jump of
+    /// the best epoch is kept, and two epochs in a row that are no better end the descent.
+    pub held_out: usize,
     /// Samples in a step.
     pub batch_size: usize,
     /// Learning rate of the first step; it falls to 0 along half a cosine.
     pub learning_rate: f64,
     /// Seed of the initial weights and of the order of the samples.
     pub seed: u64,
-    /// Where its steps are computed, and what a one-jump needs of the head. Moments and the closed form stay on
+    /// Where its steps are computed, and what is needed of the head. Moments and the closed form stay on
     /// the processors.
     pub device: Device,
 }
@@ -138,24 +151,26 @@ impl DescentOptions {
     /// The paper's descent on Eq. 2; the paper does not say how many passes it took. The learning rate is
     /// for targets scaled to a mean square of 1.
     pub const EQ_2: Self =
-        Self { epochs: 10, batch_size: 64, learning_rate: 1e-2, seed: 0, device: Device::Cpu };
+        Self { epochs: 10, held_out: 0, batch_size: 64, learning_rate: 1e-2, seed: 0, device: Device::Cpu };
 
-    /// A one-jump's descent on the divergence; its samples are pairs of a sample and an exit level, and its
+    /// A one-jump's or a residual's descent on the divergence; its samples are pairs of a sample and an exit level, and its
     /// learning rate is relative to the size of the initial values.
     pub const DIVERGENCE: Self =
-        Self { epochs: 2, batch_size: 1024, learning_rate: 0.05, seed: 0, device: Device::Cpu };
+        Self { epochs: 2, held_out: 0, batch_size: 1024, learning_rate: 0.05, seed: 0, device: Device::Cpu };
 
     /// The defaults for a kind.
     pub fn of(kind: ShortcutKind) -> Self {
-        if kind == ShortcutKind::OneJump { Self::DIVERGENCE } else { Self::EQ_2 }
+        if kind.fitted_to_head() { Self::DIVERGENCE } else { Self::EQ_2 }
     }
 
     /// The options as a line for the file's metadata. `windows` is in how many the samples were read.
     pub fn describe(&self, windows: usize) -> String {
         let windows = if windows > 1 { format!(", {windows} windows of samples") } else { String::new() };
         let device = if self.device == Device::Cpu { "" } else { ", on a GPU" };
+        let held_out =
+            if self.held_out > 0 { format!(", {} samples held out", self.held_out) } else { String::new() };
         format!(
-            "epochs {}, batch size {}, learning rate {} with cosine decay to 0{windows}{device}",
+            "epochs {}, batch size {}, learning rate {} with cosine decay to 0{held_out}{windows}{device}",
             self.epochs, self.batch_size, self.learning_rate
         )
     }

@@ -49,7 +49,9 @@ fn impossible(config: &Config) -> Option<String> {
     let needs =
         |what: &str| Some(format!("{what}, which --moments does not have; give --hidden with states"));
     match config.kind {
-        ShortcutKind::OneJump => needs("a one-jump is fitted to what the head makes of each sample"),
+        kind if kind.fitted_to_head() => {
+            Some(format!("a {kind} is fitted to what the head makes of each sample, which --moments does not have; give --hidden with states"))
+        }
         _ if config.solver == Solver::Adam => needs("--solver adam draws its steps from the samples"),
         _ if config.selection.first.is_some() => Some(
             "--first chooses among samples, and --moments has their sums; capture them with --limit, or give --hidden \
@@ -193,5 +195,5 @@ fn joint_norms(config: &Config, sums: &mut StoredSums, rank: usize) -> Result<Tr
     let maps = with_norm_per_level((0..blocks).map(|level| sums.level(level)), rank, config.ridge)?;
     let loss = |(level, map)| closed_form::loss(map, &sums.level(level)?);
     let losses = maps.iter().enumerate().map(loss).collect::<Result<_, _>>()?;
-    Ok(TrainedSet { maps: Maps::PerLevel(maps), losses, curves: None, windows: 1 })
+    Ok(TrainedSet { maps: Maps::PerLevel(maps), losses, curves: None, held_out: None, windows: 1 })
 }

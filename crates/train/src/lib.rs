@@ -7,7 +7,7 @@
 //! | the same into files that no other process writes | [`train_files`] |
 //! | the exact minimum of Eq. 2 from second moments | [`closed_form`] |
 //! | the paper's gradient descent | [`adam`] |
-//! | one jump for all levels, fitted to what the head reads | [`one_jump`] |
+//! | one jump for all levels, fitted to what the head reads; beside a multiple of the state | [`one_jump`] |
 //!
 //! ```no_run
 //! use onejump_core::observe::Silent;
@@ -71,4 +71,4 @@ pub use config::{Config, DescentOptions, default_solver};
 pub use error::TrainError;
 pub use files::{WrittenFile, train_files};
 pub use run::{train, train_together};
-pub use trained::Set;
+pub use trained::{Set, TrainedSet};

@@ -23,6 +23,8 @@ pub(crate) struct Adam {
     first: Tensor,
     second: Tensor,
     beta_2: f64,
+    /// What the rate of each parameter is multiplied with; none is 1.
+    rates: Option<Tensor>,
     steps: i32,
 }
 
@@ -35,8 +37,14 @@ impl Adam {
             second: parameters.f_zeros_like()?,
             parameters,
             beta_2,
+            rates: None,
             steps: 0,
         })
+    }
+
+    /// The same with a rate of its own for each parameter, as a multiple of the one that is given to each step.
+    pub fn with_rates(self, rates: Tensor) -> Self {
+        Self { rates: Some(rates), ..self }
     }
 
     /// One step along the gradients.
@@ -48,7 +56,11 @@ impl Adam {
         let unbiased = 1.0 - self.beta_2.powi(self.steps);
         let denominator = self.second.f_div_scalar(unbiased)?.f_sqrt()?.f_add_scalar(EPS)?;
         let length = rate / (1.0 - BETA_1.powi(self.steps));
-        let _ = self.parameters.f_sub_(&self.first.f_div(&denominator)?.f_mul_scalar(length)?)?;
+        let mut step = self.first.f_div(&denominator)?.f_mul_scalar(length)?;
+        if let Some(rates) = &self.rates {
+            step = step.f_mul_(rates)?;
+        }
+        let _ = self.parameters.f_sub_(&step)?;
         Ok(())
     }
 }

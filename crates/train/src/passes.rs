@@ -52,7 +52,7 @@ struct Loaded {
 
 /// Some samples at the exit levels that are trained for.
 pub(crate) struct Window {
-    /// The first of n consecutive samples.
+    /// The first of n consecutive samples, whose states lie level by level.
     pub first: i64,
     /// n.
     pub samples: i64,

@@ -40,8 +40,8 @@ pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, T
         return Err(TrainError::Usage(reason));
     }
     hidden.check_levels(exits.into_iter().chain([blocks]))?;
-    if config.kind == ShortcutKind::OneJump {
-        return train_one_jump(config, &hidden, rank, observer);
+    if config.kind.fitted_to_head() {
+        return train_to_head(config, &hidden, rank, observer);
     }
     let targets = target_rows(config, &hidden)?;
     let job = Job { config, hidden: &hidden, targets: &targets, observer };
@@ -58,7 +58,7 @@ pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, T
 /// looked at.
 ///
 /// # Errors
-/// As [`train`], and [`TrainError::Usage`] for a joint-norms or a one-jump.
+/// As [`train`], and [`TrainError::Usage`] for a joint-norms, a one-jump or a residual.
 pub fn train_together(
     config: &Config,
     sets: &[Set],
@@ -93,17 +93,18 @@ fn target_rows(config: &Config, hidden: &HiddenStates) -> Result<TargetRows, Tra
     Ok(TargetRows::new(values(&targets)?, hidden.hidden_size()))
 }
 
-/// A one-jump needs the head of the model that the states come from.
-fn train_one_jump(
+/// A one-jump and a residual need the head of the model that the states come from.
+fn train_to_head(
     config: &Config,
     hidden: &HiddenStates,
     rank: usize,
     observer: &dyn Observer,
 ) -> Result<ShortcutFile, TrainError> {
     let Some(model) = &config.model else {
-        return Err(TrainError::Usage(
-            "a one-jump is fitted to the model's head: name it with --model".into(),
-        ));
+        return Err(TrainError::Usage(format!(
+            "a {} is fitted to the model's head: name it with --model",
+            config.kind
+        )));
     };
     let mut checkpoint = Checkpoint::open_observed(model, observer)?;
     let inputs = &hidden.manifest().inputs;
@@ -118,7 +119,7 @@ fn train_one_jump(
     let head = Head::load(&mut checkpoint, place)?;
     let trained = one_jump::fit(hidden, &head, rank, config, observer)?;
     let prefix = one_jump::descent::describe(head.vocab_size());
-    let mut file = file(config, &Source::of(hidden), rank, trained.into_set());
+    let mut file = file(config, &Source::of(hidden), rank, trained);
     file.card.adam = file.card.adam.map(|options| format!("{prefix}, {options}"));
     Ok(file)
 }

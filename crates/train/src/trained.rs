@@ -23,19 +23,23 @@ pub(crate) struct TrainedMap {
 }
 
 /// The maps of a file.
-pub(crate) struct TrainedSet {
+#[derive(Debug)]
+pub struct TrainedSet {
+    /// The maps themselves.
     pub maps: Maps,
     /// The loss of each map.
     pub losses: Vec<f64>,
     /// The loss of every epoch of gradient descent, for each map.
     pub curves: Option<Vec<Vec<f64>>>,
+    /// The loss on samples that were held out of the one descent, before its first epoch and after each.
+    pub held_out: Option<Vec<f64>>,
     /// In how many windows gradient descent read the samples.
     pub windows: usize,
 }
 
 impl TrainedSet {
     /// The maps of the exit levels.
-    pub fn per_level(levels: Vec<TrainedMap>) -> Self {
+    pub(crate) fn per_level(levels: Vec<TrainedMap>) -> Self {
         let (mut maps, mut losses, mut curves) = (Vec::new(), Vec::new(), Vec::new());
         for level in levels {
             maps.push(level.map);
@@ -46,13 +50,15 @@ impl TrainedSet {
             maps: Maps::PerLevel(maps),
             losses,
             curves: (!curves.is_empty()).then_some(curves),
+            held_out: None,
             windows: 1,
         }
     }
 
     /// One map for all exit levels.
-    pub fn one(trained: TrainedMap) -> Self {
+    pub(crate) fn one(trained: TrainedMap) -> Self {
         let curves = trained.curve.map(|curve| vec![curve]);
-        Self { maps: Maps::One(Box::new(trained.map)), losses: vec![trained.loss], curves, windows: 1 }
+        let maps = Maps::One(Box::new(trained.map));
+        Self { maps, losses: vec![trained.loss], curves, held_out: None, windows: 1 }
     }
 }

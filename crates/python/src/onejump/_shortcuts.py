@@ -16,7 +16,7 @@ class Card:
     """What a file says of itself."""
 
     kind: str
-    """jtc, njtc, n-njtc, joint, joint-norms, ojfa, one-jump; of peers: tuned-lens, jacobian-lens."""
+    """jtc, njtc, n-njtc, joint, joint-norms, ojfa, one-jump, residual; of peers: tuned-lens, jacobian-lens."""
     model: str
     """The model, as it was named when its states were captured."""
     model_sha256: str
@@ -37,12 +37,13 @@ class Shortcut(nn.Module):
     """A map (…, H) -> (…, H) from hidden states to approximations of the final ones, before the model's final norm.
 
     ĥ = norm(h)·A·B of a low-rank map, h·W + bias of a full one. The norm is folded into A, in float64, as the programs
-    of Onejump do.
+    of Onejump do. A residual is α·x + ((x·A) ⊙ scale + shift)·B with x = h/‖h‖.
     """
 
     def __init__(self, card: Card, tensors: Mapping[str, Tensor]):
         super().__init__()
         self.card = card
+        self.alpha = nn.Parameter(tensors["alpha"], requires_grad=False) if "alpha" in tensors else None
         if "w" in tensors:
             first, shift, self.second = tensors["w"], tensors.get("bias"), None
         else:
@@ -55,11 +56,16 @@ class Shortcut(nn.Module):
         """ĥ of hidden states, in their type."""
         if hidden.shape[-1] != self.card.hidden_size:
             raise ValueError(f"the shortcut is for H = {self.card.hidden_size}, the states have {hidden.shape[-1]} values")
-        mapped = hidden.to(self.first.dtype) @ self.first
+        read = hidden.to(self.first.dtype)
+        if self.alpha is not None:
+            read = nn.functional.normalize(read, dim=-1)
+        mapped = read @ self.first
         if self.shift is not None:
             mapped = mapped + self.shift
         if self.second is not None:
             mapped = mapped @ self.second
+        if self.alpha is not None:
+            mapped = mapped + self.alpha * read
         return mapped.to(hidden.dtype)
 
     def at(self, level: int) -> "Shortcut":
@@ -101,7 +107,7 @@ def load(path: str | PathLike[str]) -> Shortcut | Shortcuts:
     levels = _by_level(tensors)
     if not levels:
         return Shortcut(card, tensors)
-    # In joint-norms the levels have norms of their own, and share A and B.
+    # In joint-norms and residual the levels have a few numbers of their own, and share A and B.
     shared = {name: tensor for name, tensor in tensors.items() if not name.startswith("level.")}
     return Shortcuts(card, [Shortcut(card, shared | levels[level]) for level in range(card.blocks)])
 
@@ -132,8 +138,10 @@ def _by_level(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
 
 
 def _folded(tensors: Mapping[str, Tensor], eps: float) -> tuple[Tensor, Tensor | None]:
-    """The BatchNorm and A as one affine map: M (H, r) and c (r)."""
+    """The BatchNorm, or a residual's scale and shift, and A as one affine map: M (H, r) and c (r)."""
     a = tensors["a"]
+    if "alpha" in tensors:
+        return a * tensors["scale"], tensors["shift"]
     if "norm.weight" not in tensors:
         return a, None
     norm = {name: tensors[f"norm.{name}"].double() for name in ("weight", "bias", "running_mean", "running_var")}

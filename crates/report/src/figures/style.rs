@@ -59,6 +59,7 @@ pub const N_NJTC: Style = style("n-njtc", BLUE, "8 3", Marker::Square, 1.9);
 pub const JOINT: Style = style("joint", PURPLE, "10 4", Marker::Down, 1.9);
 pub const JOINT_NORMS: Style = style("sky", SKY, "6 3", Marker::Diamond, 1.9);
 pub const ONE_JUMP: Style = style("ojfa", VERMILLION, "4 2", Marker::Diamond, 2.2);
+pub const RESIDUAL: Style = style("ojfa", VERMILLION, "1 2", Marker::Square, 2.2);
 pub const OJFA: Style = style("ojfa", VERMILLION, "", Marker::Circle, 2.6);
 /// Several jumps, of which each level uses its best.
 pub const SUBSETS: Style = style("orange", ORANGE, "3 2", Marker::Cross, 1.9);
@@ -90,6 +91,7 @@ pub fn of_kind(kind: ShortcutKind, other: usize) -> Style {
         ShortcutKind::Joint => JOINT,
         ShortcutKind::JointNorms => JOINT_NORMS,
         ShortcutKind::OneJump => ONE_JUMP,
+        ShortcutKind::Residual => RESIDUAL,
         ShortcutKind::Njtc | ShortcutKind::TunedLens | ShortcutKind::JacobianLens => arbitrary(other + 2),
     }
 }

@@ -141,6 +141,9 @@ impl Card<'_> {
 fn described(average: &Average) -> String {
     let method = &average.method;
     let maps = match method.name {
+        MethodName::Kind(kind) if kind.single_jump() && kind.per_level() => {
+            "one map for all exit levels, with a few numbers for each"
+        }
         MethodName::Kind(kind) if kind.per_level() => "a map per exit level",
         _ => "one map for all exit levels",
     };

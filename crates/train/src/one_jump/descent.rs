@@ -1,41 +1,30 @@
-//! Adam on the divergence from the true distribution, through the fused head.
+//! Adam on the divergence from the true distribution: the loss of a sample is Σ p(t)·(ln p(t) − ln q(t)) over its most
+//! likely tokens, through the head ([`super::jump`]) and over some tokens of the vocabulary ([`super::tokens`]).
 //!
-//! With u = x·A + c (n, r), v = u/s and s = √(mean((u·B)²)), the logits are v·P + bias·Eᵀ, where
-//! P = B·diag(g)·Eᵀ over the tokens of the step. The loss of a sample is Σ p(t)·(ln p(t) − ln q(t)) over
-//! its most likely tokens. The gradients are written out: with d = ∂L/∂logits (n, tokens),
-//!
-//! - ∂L/∂v = d·Pᵀ and ∂L/∂P = vᵀ·d;
-//! - ∂L/∂u = (∂L/∂v − (∂L/∂v·v)·v·B·Bᵀ/H)/s, as s follows u;
-//! - ∂L/∂B = ∂L/∂P·E·diag(g) − vᵀ·diag(∂L/∂v·v)·v·B/H, as s follows B.
-//!
-//! Behind a soft-cap c the logits are c·tanh(z/c), with z what they are here, and d is multiplied by 1 − tanh²(z/c).
-//!
-//! A step looks at [`VOCABULARY`] tokens: half of them are the most probable ones, the other half is drawn from
-//! the rest, and each drawn token stands for an equal share of the rest.
+//! Samples that are held out say when to stop: after every epoch the divergence on them is measured, over the same
+//! tokens each time, and the jump of the epoch with the least is what is found. It stops once [`PATIENCE`] epochs in a
+//! row were no better.
 
 use onejump_core::observe::{Observer, Task};
 use onejump_core::seed::{self, Purpose};
 use onejump_models::head::Head;
 use onejump_tensor::transfer::to_device;
-use rand_chacha::ChaCha8Rng;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::TrainError;
 use crate::config::DescentOptions;
-use crate::linear::single;
-use crate::one_jump::quadratic::Coordinates;
+use crate::one_jump::jump::{BETA_2, Batch, DescendedJump, JumpParameters};
+use crate::one_jump::quadratic::{Coordinates, Start};
+use crate::one_jump::tokens::{Tokens, Truths, VOCABULARY, Vocabulary};
 use crate::one_jump::truth::{TOP, TrueDistributions};
-use crate::optimiser::{Adam, decay, finite, reorder};
+use crate::optimiser::{decay, finite, reorder};
 use crate::passes::{Passes, Window};
 
-/// So many tokens does a step look at where the vocabulary is larger.
-pub const VOCABULARY: usize = 8192;
+/// Epochs in a row that may be no better on the samples that are held out.
+pub const PATIENCE: usize = 2;
 
-/// Decay of Adam's second moment: a training has a few hundred steps, not thousands.
-const BETA_2: f64 = 0.99;
-
-/// Added to the mean square of an approximation before its root: it may be 0.
-const TINY: f64 = 1e-12;
+/// Pairs whose divergence is measured at a time.
+const CHUNK: i64 = 1024;
 
 /// What a step looks at, as the beginning of a line for the file's metadata.
 pub(crate) fn describe(vocab_size: usize) -> String {
@@ -46,30 +35,47 @@ pub(crate) fn describe(vocab_size: usize) -> String {
     )
 }
 
-/// What a descent found: u = x·A + constant, ĥ = u·B.
-pub(crate) struct DescendedJump {
-    /// (H, r) f64.
-    pub a: Tensor,
-    /// (r, H) f64.
-    pub b: Tensor,
-    /// (r) f64.
-    pub constant: Tensor,
-    /// Mean divergence per epoch, in nats.
-    pub curve: Vec<f64>,
+/// What a descent is about.
+pub(crate) struct Descent<'a> {
+    /// Of the samples that it descends on.
+    pub truth: &'a TrueDistributions,
+    pub head: &'a Head,
+    pub coordinates: &'a Coordinates,
+    pub start: &'a Start,
+    pub held_out: Option<HeldOut>,
+    pub options: &'a DescentOptions,
 }
 
-/// Descends from `start` (A and B). The states of `passes` are of length about 1; `truth` is of all samples.
+/// Samples that nothing is fitted to.
+pub(crate) struct HeldOut {
+    /// The states of level after level, (levels · n, H) f32.
+    pub states: Tensor,
+    /// n.
+    pub samples: i64,
+    pub truth: TrueDistributions,
+}
+
+/// The jump, and the mean divergence per epoch in nats.
+pub(crate) struct Descended {
+    pub jump: DescendedJump,
+    pub curve: Vec<f64>,
+    /// Before the first epoch and after each one, on the samples that are held out.
+    pub held_out: Option<Vec<f64>>,
+}
+
+/// Descends on the states of `passes`, which are of length about 1.
 pub(crate) fn descend(
     passes: &mut Passes,
-    truth: &TrueDistributions,
-    head: &Head,
-    coordinates: &Coordinates,
-    start: &(Tensor, Tensor),
-    options: &DescentOptions,
+    descent: &Descent,
     observer: &dyn Observer,
-) -> Result<DescendedJump, TrainError> {
-    let mut jump = JumpParameters::new(coordinates, start, options.device)?;
-    let mut vocabulary = Vocabulary::new(head, &truth.mean, options.seed)?;
+) -> Result<Descended, TrainError> {
+    let &Descent { truth, head, options, .. } = descent;
+    let mut jump = JumpParameters::new(descent.coordinates, descent.start, options.device)?;
+    let mut vocabulary = Vocabulary::new(head, &truth.mean, options.seed, 0)?;
+    let mut best = match &descent.held_out {
+        Some(held_out) => Some(Best::new(held_out, descent, &jump)?),
+        None => None,
+    };
     let mut order = Vec::new();
     let mut random = seed::stream(options.seed, Purpose::Order, 0);
     let rate = options.learning_rate * jump.initial_size;
@@ -85,7 +91,7 @@ pub(crate) fn descend(
             reorder(&mut order, window.states.size2()?.0, &mut random);
             for rows in order.chunks_exact(batch_size as usize) {
                 observer.check()?;
-                let batch = Batch::of(rows, window, truth)?;
+                let batch = batch(rows, window, truth)?;
                 total += jump.gradients(&batch, &vocabulary.draw()?, head)?;
                 jump.adam.update(rate * decay(step as f64 / steps as f64))?;
                 step += 1;
@@ -96,309 +102,116 @@ pub(crate) fn descend(
         let loss = total.f_double_value(&[])? / batches as f64;
         finite(loss, epoch, options)?;
         curve.push(loss);
+        if let Some(best) = &mut best {
+            let held_out = best.measure(&jump)?;
+            tracing::info!("epoch {epoch}: divergence {loss:.4}, {held_out:.4} on the samples held out");
+            if best.stops() {
+                break;
+            }
+        }
     }
     drop(meter);
-    jump.found(curve)
+    let held_out = match best {
+        Some(best) => Some(best.take(&mut jump)?),
+        None => None,
+    };
+    Ok(Descended { jump: jump.found()?, curve, held_out })
 }
 
-/// Pairs of a sample and an exit level.
-struct Batch {
-    /// (n, H).
-    x: Tensor,
-    /// (n, T).
-    tokens: Tensor,
-    /// (n, T).
-    probabilities: Tensor,
-}
-
-impl Batch {
-    /// Some rows of a window; row i is of the sample i mod the window's samples.
-    fn of(rows: &[i64], window: &Window, truth: &TrueDistributions) -> Result<Self, TrainError> {
-        let rows = to_device(&Tensor::f_from_slice(rows)?, window.states.device())?;
-        let samples = rows.f_remainder(window.samples)?.f_add_scalar(window.first)?;
-        Ok(Self {
-            x: window.states.f_index_select(0, &rows)?,
+/// Some rows of a window; row i is of the sample i mod the window's samples.
+fn batch(rows: &[i64], window: &Window, truth: &TrueDistributions) -> Result<Batch, TrainError> {
+    let rows = to_device(&Tensor::f_from_slice(rows)?, window.states.device())?;
+    let samples = rows.f_remainder(window.samples)?.f_add_scalar(window.first)?;
+    let count = window.states.size2()?.0 / window.samples;
+    Ok(Batch {
+        x: window.states.f_index_select(0, &rows)?,
+        levels: rows.f_floor_divide_scalar(window.samples)?.f_one_hot(count)?.f_to_kind(Kind::Float)?,
+        truths: Truths {
             tokens: truth.tokens.f_index_select(0, &samples)?,
             probabilities: truth.probabilities.f_index_select(0, &samples)?,
-        })
-    }
+        },
+    })
 }
 
-/// The tokens of a step.
-struct Tokens {
-    /// E of these tokens, (tokens, H).
-    rows: Tensor,
-    /// bias·Eᵀ, where the norm has a bias, (tokens).
-    shift: Option<Tensor>,
-    /// ln of how many tokens each stands for, (tokens).
-    ln_weight: Tensor,
-    /// How many tokens each stands for, (tokens).
-    weight: Tensor,
-    /// Of every token of the vocabulary its place here, or -1, (V).
-    place: Tensor,
-}
-
-impl Tokens {
-    /// The logits of v·P, each plus ln of how many tokens it stands for; and ∂logit/∂(v·P) behind a soft-cap.
-    fn logits(
-        &self,
-        v: &Tensor,
-        p: &Tensor,
-        soft_cap: Option<f64>,
-    ) -> Result<(Tensor, Option<Tensor>), TrainError> {
-        let Some(cap) = soft_cap else {
-            let constant = match &self.shift {
-                Some(shift) => self.ln_weight.f_add(shift)?,
-                None => self.ln_weight.shallow_clone(),
-            };
-            return Ok((constant.f_addmm(v, p)?, None));
-        };
-        let products = match &self.shift {
-            Some(shift) => shift.f_addmm(v, p)?,
-            None => v.f_mm(p)?,
-        };
-        let bent = products.f_div_scalar(cap)?.f_tanh()?;
-        let slope = bent.f_square()?.f_neg()?.f_add_scalar(1.0)?;
-        Ok((bent.f_mul_scalar(cap)?.f_add(&self.ln_weight)?, Some(slope)))
-    }
-}
-
-/// Draws the tokens of a step.
-struct Vocabulary<'a> {
+/// The best jump so far on the samples that are held out.
+struct Best<'a> {
+    held_out: Window,
+    truth: &'a TrueDistributions,
     head: &'a Head,
-    /// The most probable tokens, in every step.
-    always: Vec<i64>,
-    /// The others.
-    rest: Vec<i64>,
-    random: ChaCha8Rng,
+    /// The same each time.
+    tokens: Tokens,
+    curve: Vec<f64>,
+    /// The parameters of the least divergence.
+    parameters: Tensor,
 }
 
-impl<'a> Vocabulary<'a> {
-    fn new(head: &'a Head, mean: &Tensor, seed: u64) -> Result<Self, TrainError> {
-        let vocab = head.vocab_size();
-        let mut always = Vec::<i64>::try_from(mean.f_argsort_stable(true, 0, true)?)?;
-        let rest = if vocab > VOCABULARY { always.split_off(VOCABULARY / 2) } else { Vec::new() };
-        Ok(Self { head, always, rest, random: seed::stream(seed, Purpose::Tokens, 0) })
+impl<'a> Best<'a> {
+    fn new(held_out: &'a HeldOut, descent: &Descent<'a>, start: &JumpParameters) -> Result<Self, TrainError> {
+        let HeldOut { states, samples, truth } = held_out;
+        let Descent { head, options, .. } = descent;
+        let tokens = Vocabulary::new(head, &descent.truth.mean, options.seed, 1)?.draw()?;
+        let held_out = Window { first: 0, samples: *samples, states: states.shallow_clone() };
+        let parameters = start.adam.parameters.copy();
+        let mut best = Self { held_out, truth, head, tokens, curve: Vec::new(), parameters };
+        best.measure(start)?;
+        Ok(best)
     }
 
-    fn draw(&mut self) -> Result<Tokens, TrainError> {
-        let drawn = (VOCABULARY / 2).min(self.rest.len());
-        for index in 0..drawn {
-            let other = index + seed::below(&mut self.random, (self.rest.len() - index) as u64) as usize;
-            self.rest.swap(index, other);
+    fn measure(&mut self, jump: &JumpParameters) -> Result<f64, TrainError> {
+        let count = self.held_out.states.size2()?.0;
+        let mut sum = Tensor::f_zeros([], (Kind::Double, self.held_out.states.device()))?;
+        for start in (0..count).step_by(CHUNK as usize) {
+            let rows: Vec<i64> = (start..count.min(start + CHUNK)).collect();
+            let batch = batch(&rows, &self.held_out, self.truth)?;
+            sum += jump.divergence(&batch, &self.tokens, self.head)?.f_mul_scalar(rows.len() as f64)?;
         }
-        let stands_for = self.rest.len() as f32 / drawn.max(1) as f32;
-        let ids: Vec<i64> = self.always.iter().chain(&self.rest[..drawn]).copied().collect();
-        let mut weight = vec![1f32; self.always.len()];
-        weight.resize(ids.len(), stands_for);
-        let there = |tensor: Tensor| to_device(&tensor, self.head.unembedding.device());
-        let (ids, weight) = (there(Tensor::f_from_slice(&ids)?)?, there(Tensor::f_from_slice(&weight)?)?);
-        let rows = self.head.unembedding.f_index_select(0, &ids)?;
-        let ln_weight = weight.f_log()?;
-        let shift = self.head.norm.bias().map(|bias| rows.f_mv(bias)).transpose()?;
-        let place = Tensor::f_full([self.head.vocab_size() as i64], -1, (Kind::Int64, rows.device()))?;
-        let places = Tensor::f_arange(ids.size1()?, (Kind::Int64, rows.device()))?;
-        Ok(Tokens { rows, shift, ln_weight, weight, place: place.f_scatter(0, &ids, &places)? })
-    }
-}
-
-/// A', B' and the constant in one flat vector, in the coordinates of the descent.
-struct JumpParameters {
-    adam: Adam,
-    parameters: Views,
-    slopes: Views,
-    /// W_in and W_out, (H, H) f32; both are symmetric.
-    input: Tensor,
-    output: Tensor,
-    /// Root mean square of the initial A'.
-    initial_size: f64,
-}
-
-struct Views {
-    /// (H, r).
-    a: Tensor,
-    /// (r, H).
-    b: Tensor,
-    /// (1, r).
-    constant: Tensor,
-}
-
-impl Views {
-    fn of(flat: &Tensor, hidden: i64, rank: i64) -> Result<Self, TrainError> {
-        let matrix = hidden * rank;
-        Ok(Self {
-            a: flat.f_narrow(0, 0, matrix)?.f_view([hidden, rank])?,
-            b: flat.f_narrow(0, matrix, matrix)?.f_view([rank, hidden])?,
-            constant: flat.f_narrow(0, 2 * matrix, rank)?.f_view([1, rank])?,
-        })
-    }
-}
-
-impl JumpParameters {
-    /// The start in these coordinates, with columns of A' and rows of B' of length about 1: the length of
-    /// an approximation does not matter.
-    fn new(coordinates: &Coordinates, start: &(Tensor, Tensor), device: Device) -> Result<Self, TrainError> {
-        let (hidden, rank) = start.0.size2()?;
-        let normalised = |x: Tensor| -> Result<Tensor, TrainError> {
-            let columns = x.f_norm()?.double_value(&[]) / (rank as f64).sqrt();
-            Ok(single(&x.f_div_scalar(columns.max(f64::MIN_POSITIVE))?)?.f_reshape([-1])?)
-        };
-        let a = normalised(coordinates.input.1.f_mm(&start.0)?)?;
-        let b = normalised(start.1.f_mm(&coordinates.output.1)?)?;
-        let constant = a.f_zeros_like()?.f_narrow(0, 0, rank)?;
-        let adam = Adam::new(Tensor::f_cat(&[a, b, constant], 0)?.f_to_device(device)?, BETA_2)?;
-        Ok(Self {
-            parameters: Views::of(&adam.parameters, hidden, rank)?,
-            slopes: Views::of(&adam.gradients, hidden, rank)?,
-            adam,
-            input: single(&coordinates.input.0)?.f_to_device(device)?,
-            output: single(&coordinates.output.0)?.f_to_device(device)?,
-            initial_size: 1.0 / (hidden as f64).sqrt(),
-        })
-    }
-
-    /// Writes the gradients of a batch's mean divergence, and returns it, a f64 on the device.
-    fn gradients(&mut self, batch: &Batch, tokens: &Tokens, head: &Head) -> Result<Tensor, TrainError> {
-        let (samples, hidden) = batch.x.size2()?;
-        let b = head.norm.centred(&self.parameters.b.f_mm(&self.output)?)?; // (r, H)
-        let u = self.parameters.constant.f_addmm(&batch.x, &self.input.f_mm(&self.parameters.a)?)?;
-        let square = u.f_mm(&b)?.f_square_()?.f_mean_dim([1i64].as_slice(), true, None)?;
-        let inverse_scale = square.f_add_scalar(TINY)?.f_rsqrt()?; // 1/s, (n, 1)
-        let v = u.f_mul(&inverse_scale)?; // (n, r)
-        let p = b.f_mul(head.norm.weight())?.f_mm(&tokens.rows.f_transpose(0, 1)?)?; // (r, tokens)
-        let (logits, slope) = tokens.logits(&v, &p, head.soft_cap)?; // (n, tokens)
-        let (loss, mut d) = divergence(&logits, batch, tokens)?;
-        let _ = d.f_div_scalar_(samples as f64)?;
-        if let Some(slope) = slope {
-            let _ = d.f_mul_(&slope)?;
+        let mean = sum.f_double_value(&[])? / count as f64;
+        if self.curve.iter().all(|&earlier| mean < earlier) {
+            self.parameters = jump.adam.parameters.copy();
         }
-
-        let dv = d.f_mm(&p.f_transpose(0, 1)?)?; // (n, r)
-        let dp = v.f_transpose(0, 1)?.f_mm(&d)?; // (r, tokens)
-        let along = dv.f_mul(&v)?.f_sum_dim_intlist([1i64].as_slice(), true, None)?; // (n, 1)
-        let along = along.f_div_scalar(hidden as f64)?;
-        let scaled = v.f_mm(&b)?; // (n, H)
-        let du = dv.f_sub(&scaled.f_mm(&b.f_transpose(0, 1)?)?.f_mul_(&along)?)?.f_mul_(&inverse_scale)?;
-        let through_scale = v.f_mul(&along)?.f_transpose(0, 1)?.f_mm(&scaled)?; // (r, H)
-        let db = dp.f_mm(&tokens.rows)?.f_mul_(head.norm.weight())?.f_sub_(&through_scale)?;
-
-        let slopes = &mut self.slopes;
-        slopes.a.f_copy_(&self.input.f_mm(&batch.x.f_transpose(0, 1)?.f_mm(&du)?)?)?;
-        slopes.b.f_copy_(&head.norm.centred(&db)?.f_mm(&self.output)?)?;
-        slopes.constant.f_copy_(&du.f_sum_dim_intlist([0i64].as_slice(), true, None)?)?;
-        Ok(loss)
+        self.curve.push(mean);
+        Ok(mean)
     }
 
-    fn found(&self, curve: Vec<f64>) -> Result<DescendedJump, TrainError> {
-        let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
-        Ok(DescendedJump {
-            a: double(&self.input)?.f_mm(&double(&self.parameters.a)?)?,
-            b: double(&self.parameters.b)?.f_mm(&double(&self.output)?)?,
-            constant: double(&self.parameters.constant)?.f_squeeze_dim(0)?,
-            curve,
-        })
+    fn stops(&self) -> bool {
+        let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+        let (before, last) = self.curve.split_at(self.curve.len().saturating_sub(PATIENCE));
+        least(last) >= least(before)
     }
-}
 
-/// The mean divergence of a batch, and ∂(sum of the divergences)/∂logits, (n, tokens).
-fn divergence(logits: &Tensor, batch: &Batch, tokens: &Tokens) -> Result<(Tensor, Tensor), TrainError> {
-    let (samples, top) = batch.tokens.size2()?;
-    let places = tokens.place.f_index_select(0, &batch.tokens.f_view([-1])?)?.f_view([samples, top])?;
-    let absent = places.f_lt(0)?;
-    let places = places.f_clamp_min(0)?;
-    let stands_for = tokens.weight.f_index_select(0, &places.f_view([-1])?)?.f_view([samples, top])?;
-    // A token that was drawn stands for those that were not, on both sides of the divergence.
-    let p = batch.probabilities.f_mul(&stands_for)?.f_masked_fill(&absent, 0.0)?; // (n, T)
-    let q = logits.f_log_softmax(-1, None)?; // (n, tokens)
-    let ln_q = q.f_gather(1, &places, false)?.f_sub(&stands_for.f_log()?)?;
-    let ln_p = batch.probabilities.f_clamp_min(f64::from(f32::MIN_POSITIVE))?.f_log()?;
-    let loss = ln_p.f_sub(&ln_q)?.f_mul_(&p)?.f_sum(Kind::Double)?.f_div_scalar(samples as f64)?;
-    let mass = p.f_sum_dim_intlist([1i64].as_slice(), true, None)?;
-    let d = q.f_exp()?.f_mul_(&mass)?.f_scatter_add(1, &places, &p.f_neg()?)?;
-    Ok((loss, d))
+    /// Gives the jump its best parameters back.
+    fn take(self, jump: &mut JumpParameters) -> Result<Vec<f64>, TrainError> {
+        jump.adam.parameters.f_copy_(&self.parameters)?;
+        Ok(self.curve)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onejump_core::observe::Silent;
-    use onejump_models::norm::Norm;
+    use tch::Device;
 
-    /// The gradients and the loss against libtorch's own differentiation of the divergence through the full
-    /// head, for both norms, with and without a soft-cap. f32 sums of a few dozen values of order 1: 1e-4.
-    #[test]
-    fn gradients_are_those_of_the_divergence() {
-        tch::manual_seed(5);
-        let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu));
-        let (samples, hidden, rank, vocab) = (7, 10, 3, 40);
-        let eps = 1e-9;
-        let norms = || {
-            [
-                Norm::Rms { weight: random(&[hidden]), eps },
-                Norm::Layer { weight: random(&[hidden]), bias: random(&[hidden]), eps },
-            ]
+    fn stops(curve: &[f64]) -> bool {
+        let none = || Tensor::zeros([1, 1], (Kind::Float, Device::Cpu));
+        let head = Head {
+            norm: onejump_models::norm::Norm::Rms { weight: none(), eps: 1e-5 },
+            unembedding: none(),
+            soft_cap: None,
         };
-        let cases = [None, Some(1.5)].map(|cap| norms().map(|norm| (norm, cap)));
-        for (norm, soft_cap) in cases.into_iter().flatten() {
-            let head = Head { norm, unembedding: random(&[vocab, hidden]), soft_cap };
-            let truth = TrueDistributions::of(&random(&[samples, hidden]), &head, &Silent).unwrap();
-            let white = |scale: f64| {
-                let matrix = random(&[hidden, hidden]) * scale;
-                let symmetric = &matrix + matrix.transpose(0, 1);
-                (symmetric.to_kind(Kind::Double), Tensor::eye(hidden, (Kind::Double, Device::Cpu)))
-            };
-            let coordinates = Coordinates { input: white(0.5), output: white(0.5) };
-            let start = [&[hidden, rank], &[rank, hidden]].map(|size| random(size).to_kind(Kind::Double));
-            let [a, b] = start;
-            let mut model = JumpParameters::new(&coordinates, &(a, b), Device::Cpu).unwrap();
-            model.adam.parameters.narrow(0, 2 * hidden * rank, rank).copy_(&random(&[rank]));
-            let batch = Batch {
-                x: random(&[samples, hidden]),
-                tokens: truth.tokens.shallow_clone(),
-                probabilities: truth.probabilities.shallow_clone(),
-            };
-            let tokens = Vocabulary::new(&head, &truth.mean, 0).unwrap().draw().unwrap();
-            let loss = model.gradients(&batch, &tokens, &head).unwrap().double_value(&[]);
-
-            let flat = model.adam.parameters.copy().set_requires_grad(true);
-            let views = Views::of(&flat, hidden, rank).unwrap();
-            let u = batch.x.mm(&model.input.mm(&views.a)) + &views.constant;
-            let approximation = u.mm(&views.b.mm(&model.output));
-            let mut q = head.norm.forward(&approximation).unwrap().mm(&head.unembedding.transpose(0, 1));
-            if let Some(cap) = soft_cap {
-                q = (q / cap).tanh() * cap;
-            }
-            let ln_q = q.log_softmax(-1, Kind::Float).gather(1, &batch.tokens, false);
-            let p = &batch.probabilities;
-            let expected = (p * (p.log() - ln_q)).sum(Kind::Float) / samples as f64;
-            expected.backward();
-            assert!((expected.double_value(&[]) - loss).abs() < 1e-4, "{loss} {expected:?}");
-            let difference = (flat.grad() - &model.adam.gradients).abs().max().double_value(&[]);
-            assert!(difference < 1e-4, "{difference}");
-        }
+        let truth = TrueDistributions { tokens: none(), probabilities: none(), mean: none().view([-1]) };
+        let tokens = Vocabulary::new(&head, &truth.mean, 0, 1).unwrap().draw().unwrap();
+        let held_out = Window { first: 0, samples: 1, states: none() };
+        let (curve, parameters) = (curve.to_vec(), none());
+        Best { held_out, truth: &truth, head: &head, tokens, curve, parameters }.stops()
     }
 
-    /// Over many draws the drawn tokens stand for all: Σ weight is V, and every token gets its turn.
+    /// The start counts as an epoch, and one epoch that is no better may be followed by a better one.
     #[test]
-    fn drawn_tokens_stand_for_the_vocabulary() {
-        let vocab = 3 * VOCABULARY as i64;
-        let mean = Tensor::arange(vocab, (Kind::Double, Device::Cpu));
-        let norm = Norm::Rms { weight: Tensor::ones([2], (Kind::Float, Device::Cpu)), eps: 1e-5 };
-        let unembedding = Tensor::zeros([vocab, 2], (Kind::Float, Device::Cpu));
-        let head = Head { norm, unembedding, soft_cap: None };
-        let mut vocabulary = Vocabulary::new(&head, &mean, 3).unwrap();
-        let mut drawn = Tensor::zeros([vocab], (Kind::Int64, Device::Cpu));
-        for _ in 0..100 {
-            let tokens = vocabulary.draw().unwrap();
-            let weight = tokens.weight.sum(Kind::Double).double_value(&[]);
-            assert!((weight - vocab as f64).abs() < 1.0, "{weight}");
-            let present = tokens.place.ge(0);
-            assert_eq!(present.sum(Kind::Int64).int64_value(&[]), VOCABULARY as i64);
-            // The most probable ones have the largest index here.
-            assert_eq!(present.narrow(0, vocab - 4096, 4096).all().int64_value(&[]), 1);
-            drawn += present;
-        }
-        // One in five each time: no token is absent from 100 draws but once in 5e9.
-        assert!(drawn.min().int64_value(&[]) > 0);
+    fn two_epochs_in_a_row_that_are_no_better_end_it() {
+        assert!(!stops(&[3.0, 2.0]));
+        assert!(!stops(&[3.0, 2.0, 2.1]));
+        assert!(!stops(&[3.0, 2.0, 2.1, 1.9]));
+        assert!(stops(&[3.0, 2.0, 2.1, 2.0]));
+        assert!(stops(&[3.0, 3.5, 3.4]));
     }
 }
