@@ -236,12 +236,12 @@ fn blocks_of_gguf_files_stay_blocks() {
         (0, Format::F32),
         (1, Format::F16),
         (2, Format::Bf16),
-        (3, Format::Q4),  // Q4_0
-        (4, Format::Q4),  // Q4_1
-        (5, Format::Q8),  // Q5_0
-        (6, Format::Q8k), // Q5_1
-        (7, Format::Q8),  // Q8_0
-        (9, Format::Q8k), // Q3_K
+        (3, Format::Q4),   // Q4_0
+        (4, Format::Q4),   // Q4_1
+        (5, Format::Q8),   // Q5_0
+        (6, Format::Q8k),  // Q5_1
+        (7, Format::Q8),   // Q8_0
+        (9, Format::Q8k),  // Q3_K
         (12, Format::Q8k), // Q6_K
     ] {
         let tensor = file.tensor(&format!("model.layers.{index}.mlp.up_proj.weight")).unwrap();
