@@ -287,6 +287,12 @@ pub(crate) mod tests {
         finds(dir.path(), &[]);
         let states = HiddenStates::open(dir.path()).unwrap();
         assert_eq!(states.text_ids().unwrap(), [0, 0, 0, 7, 7]);
+        // A text is on one side alone.
+        for (last, fitted) in [(0, 5), (1, 3), (2, 3), (3, 0), (9, 0)] {
+            let (rest, aside) = states.hold_out(last).unwrap();
+            assert_eq!(rest.text_ids().unwrap(), [0, 0, 0, 7, 7][..fitted], "{last}");
+            assert_eq!(aside.text_ids().unwrap(), [0, 0, 0, 7, 7][fitted..], "{last}");
+        }
         let first = Selection { first: Some(4), without_position_0: false };
         assert_eq!(states.select(first).unwrap().text_ids().unwrap(), [0, 0, 0, 7]);
         let wrong = of_texts(|number| [[0, 0], [7, 0], [7, 7]][number]);

@@ -13,8 +13,7 @@
 //!
 //! - ∂L/∂α = (Σ d ⊙ X − a·(y/s)·xᵀ/H)/s.
 //!
-//! X is the one product as large as the full head's, and no gradient needs another: a step of a residual costs about
-//! twice that of a one-jump, not 2·H/r times.
+//! X is the one product as large as the full head's: no gradient needs another.
 //!
 //! Behind a soft-cap c the logits are c·tanh(z/c), with z what they are here, and d is multiplied by 1 − tanh²(z/c).
 

@@ -132,6 +132,13 @@ pub fn fit(
         last => hidden.hold_out(last).map(|(hidden, aside)| (hidden, Some(aside)))?,
     };
     let hidden = &hidden;
+    if hidden.samples() < 2 {
+        return Err(TrainError::Usage(format!(
+            "--held-out {} and the texts that they are of leave {} samples; training needs 2",
+            config.adam.held_out,
+            hidden.samples()
+        )));
+    }
     let targets = inputs::level(hidden, hidden.blocks())?;
     let there = targets.f_to_device(device)?;
     let truth = TrueDistributions::of(&there, head, observer)?;

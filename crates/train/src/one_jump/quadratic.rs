@@ -27,8 +27,7 @@ const INPUT_DAMPING: f64 = 1e-4;
 /// What is added to the metric before its axes are whitened, relative to its mean.
 const METRIC_DAMPING: f64 = 1e-3;
 
-/// How often a residual's A·B and its α are solved for in turn. On SmolLM2 the error changes by 1e-4 of itself in the last
-/// of them.
+/// How often a residual's A·B and its α are solved for in turn; the descent goes on from there.
 pub const ROUNDS: usize = 10;
 
 /// Second moments of directions, and the metric.
