@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::Args;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory};
 use onejump_generate::{Chat, Config, Format, GenerateError, KeyValues, Level, Mode, Sureness};
 use onejump_program::Terminal;
 
@@ -87,7 +87,7 @@ impl Decoding {
     /// compared with that in full.
     pub fn check_usage(&self, check: bool) {
         if let Some(reason) = self.misused(check) {
-            crate::args::Args::command().error(ErrorKind::ArgumentConflict, reason).exit()
+            clap::Error::raw(ErrorKind::ArgumentConflict, format!("{reason}\n")).exit()
         }
     }
 
