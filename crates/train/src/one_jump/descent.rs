@@ -1,5 +1,5 @@
 //! Adam on the divergence from the true distribution: the loss of a sample is Σ p(t)·(ln p(t) − ln q(t)) over its most
-//! likely tokens, through the head ([`super::jump`]) and over some tokens of the vocabulary ([`super::tokens`]).
+//! likely tokens, through the head (`jump.rs`) and over some tokens of the vocabulary ([`super::tokens`]).
 //!
 //! Samples that are held out say when to stop: after every epoch the divergence on them is measured, over the same
 //! tokens each time, and the jump of the epoch with the least is what is found. It stops once [`PATIENCE`] epochs in a

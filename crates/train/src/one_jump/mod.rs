@@ -58,7 +58,7 @@
 //! ĥ = α_k·x + ((x·A) ⊙ s_k + t_k)·B, 2·H·r + K·(2·r + 1) parameters: 69,114 on SmolLM2-135M at rank 57.
 //!
 //! It begins at the minimum of the same squared error ([`quadratic`]), with s = 1 and t = 0, and descends like a one-jump
-//! ([`jump`]). Its approximations have all H dimensions, so no head can be fused with them: a look costs the full head and
+//! (`jump.rs`). Its approximations have all H dimensions, so no head can be fused with them: a look costs the full head and
 //! 2·H·r multiply-adds (28.4 million on SmolLM2-135M at rank 57) where the fused one costs r·(V + H + r) (2.8 million).
 //!
 //! The form was chosen on 300 samples that were held out, after 120 steps on 2,200 others (a PyTorch sketch of the same
