@@ -175,12 +175,12 @@ impl Run<'_> {
     }
 
     fn score(&self, jumps: &SetName) -> Stage {
-        self.score_of(jumps).hidden(&self.hidden())
+        self.score_of(jumps, |stage| stage.hidden(&self.hidden()))
     }
 
-    /// Scores, of states that are still to be named.
-    pub(crate) fn score_of(&self, jumps: &SetName) -> Stage {
-        Stage::new(Program::Score, format!("score-{jumps}"))
+    /// Scores, of the states that `of` names.
+    pub(crate) fn score_of(&self, jumps: &SetName, of: impl FnOnce(Stage) -> Stage) -> Stage {
+        of(Stage::new(Program::Score, format!("score-{jumps}")))
             .input("--shortcuts", &self.layout.shortcuts(jumps))
             .arguments(&self.experiment.switches.score())
             .output("--out", &self.layout.scores(jumps))
@@ -189,7 +189,8 @@ impl Run<'_> {
 
     fn evaluate(&self, shortcuts: &[PathBuf], chosen: &[PathBuf], shards: usize) -> Stage {
         let results = self.layout.results();
-        let whole = self.evaluate_of(shortcuts, chosen).hidden(&self.layout.hidden(Split::Test));
+        let of = |stage: Stage| stage.hidden(&self.layout.hidden(Split::Test));
+        let whole = self.evaluate_of(shortcuts, chosen, of);
         if shards < 2 {
             return whole;
         }
@@ -208,10 +209,14 @@ impl Run<'_> {
         whole.in_units(units)
     }
 
-    /// An evaluation, of states that are still to be named.
-    pub(crate) fn evaluate_of(&self, shortcuts: &[PathBuf], chosen: &[PathBuf]) -> Stage {
-        Stage::new(Program::Evaluate, "evaluate")
-            .option("--model", &self.experiment.model)
+    /// An evaluation, of the states that `of` names.
+    pub(crate) fn evaluate_of(
+        &self,
+        shortcuts: &[PathBuf],
+        chosen: &[PathBuf],
+        of: impl FnOnce(Stage) -> Stage,
+    ) -> Stage {
+        of(Stage::new(Program::Evaluate, "evaluate").option("--model", &self.experiment.model))
             .inputs("--shortcuts", shortcuts)
             .inputs("--ojfa", chosen)
             .output_folder("--out", &self.layout.results(), &[self.layout.summary()])

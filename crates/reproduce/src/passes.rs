@@ -70,23 +70,26 @@ pub fn reproduce_in_passes(
     })?;
     let shards = || (0..count).map(|index| Shard { index, count });
     for jumps in &jumps {
-        let mut join = run.score_of(jumps).option("--hidden", train.display()).option("--join", count);
+        let of = |stage: Stage| stage.option("--hidden", train.display());
+        let mut join = run.score_of(jumps, of).option("--join", count);
         join.inputs.extend(shards().map(|shard| run.score_sums(jumps, shard)));
         stages.run(&join)?;
     }
 
     let shortcuts: Vec<PathBuf> = sets.iter().map(|set| layout.shortcuts(set)).collect();
     let chosen: Vec<PathBuf> = jumps.iter().map(|jumps| layout.ojfa(jumps)).collect();
-    let evaluate = || run.evaluate_of(&shortcuts, &chosen).option("--train-hidden", train.display());
     let results = layout.results();
     let mut passes = Passes { experiment, count, stages: &mut stages };
     passes.run(Split::Test, |shard, folder| {
-        let mut stage = evaluate().hidden(folder).share(shard);
+        let of = |stage: Stage| stage.hidden(folder).option("--train-hidden", train.display());
+        let mut stage = run.evaluate_of(&shortcuts, &chosen, of).share(shard);
         stage.outputs = vec![results.join(shard.folder()).join(SHARD)];
         vec![stage]
     })?;
-    let mut join =
-        evaluate().option("--hidden", layout.hidden(Split::Test).display()).option("--join", count);
+    let test = layout.hidden(Split::Test);
+    let of =
+        |stage: Stage| stage.option("--hidden", test.display()).option("--train-hidden", train.display());
+    let mut join = run.evaluate_of(&shortcuts, &chosen, of).option("--join", count);
     join.inputs.extend(shards().map(|shard| results.join(shard.folder()).join(SHARD)));
     stages.run(&join)?;
     stages.run(&run.report())?;
@@ -179,7 +182,7 @@ fn remove_states(folder: &Path) -> Result<(), FileError> {
 
 impl Run<'_> {
     fn score_shard(&self, jumps: &SetName, shard: Shard, folder: &Path) -> Stage {
-        let mut stage = self.score_of(jumps).hidden(folder).share(shard);
+        let mut stage = self.score_of(jumps, |stage| stage.hidden(folder)).share(shard);
         stage.outputs = vec![self.score_sums(jumps, shard)];
         stage
     }

@@ -180,16 +180,16 @@ fn level_sums(
         let texts = &part.texts.samples;
         let mut of_part =
             LevelSums { cosines: zeros(1), signed_squares: zeros(1), by_text: zeros(texts.len()) };
-        let text_of_sample = (0..).zip(texts).flat_map(|(text, &samples)| (0..samples).map(move |_| text));
-        let mut text_of_sample = text_of_sample;
+        let mut text_of_sample =
+            (0..).zip(texts).flat_map(|(text, &samples)| (0..samples).map(move |_| text));
         for samples in chunks {
             let states = &states[samples.start * hidden_size..samples.end * hidden_size];
             let u = jumps.first.multiply(states, 0..width); // (n, K·r)
             let projected = &targets.projected[samples.start * width..samples.end * width];
             let cosines = cosines(&u, projected, &targets.norms[samples.clone()], jumps.rank); // (n, K)
             for (row, text) in cosines.chunks_exact(count).zip(&mut text_of_sample) {
-                let by_text: usize = text * count;
-                let by_text = &mut of_part.by_text[by_text..by_text + count];
+                let first: usize = text * count;
+                let by_text = &mut of_part.by_text[first..first + count];
                 for (jump, &cosine) in row.iter().enumerate() {
                     let signed_square = cosine * cosine.abs();
                     of_part.cosines[jump] += cosine;
