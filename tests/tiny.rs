@@ -360,7 +360,7 @@ fn a_residual_descends_from_there() {
     };
     let (ours, start) = (surprisal("adam"), surprisal("closed-form"));
     assert!(ours < start - 0.1, "{ours} {start}");
-    run.stage("onejump-evaluate", &inputs, &["--out", "results", "--analyses", "averages"]);
+    run.stage("onejump-evaluate", &inputs, &["--out", "results", "--analyses=averages"]);
     let differences: Vec<Difference> =
         read_rows(Path::new(&run.path("results/differences.parquet"))).unwrap().unwrap();
     for other in [ShortcutKind::NNjtc, ShortcutKind::Jtc] {
