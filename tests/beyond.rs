@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use onejump_core::shortcut::ShortcutKind;
 use onejump_store::analyses::{
-    Difference, Exit, FileAverage, Jump, LookSchedule, LookingHead, Regret, Subset, Transfer, read_rows,
+    Difference, Exit, FileAverage, Jump, LookSchedule, LookingHead, OfClass, Regret, Subset, Transfer,
+    read_rows,
 };
 use onejump_tests::golden;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{K, Run, numbers};
 
@@ -124,6 +125,45 @@ fn exits_are_numpys() {
             assert!(full.looking > fused.looking && full.operations > fused.operations, "{full:?} {fused:?}");
         }
     }
+}
+
+/// Precisions are exact, and the rest f32 arithmetic. NumPy joins what the words of each class say by itself.
+#[test]
+fn classes_are_numpys() {
+    let (run, expected) = (Run::new(), expected());
+    analyse(&run, "classes", &["joint.safetensors", "jtc.safetensors"]);
+    let rows: Vec<OfClass> = table(&run, "classes");
+    let rows: Vec<&OfClass> = rows.iter().filter(|row| row.method == ShortcutKind::Joint).collect();
+    let theirs = expected["classes"].as_array().unwrap();
+    assert_eq!(rows.len(), theirs.len());
+    for (ours, theirs) in rows.into_iter().zip(theirs) {
+        assert_eq!(
+            (&*ours.class, json!(ours.level)),
+            (theirs["class"].as_str().unwrap(), theirs["level"].clone())
+        );
+        assert_eq!(theirs["samples"], ours.samples, "{ours:?}");
+        for (name, ours) in [
+            ("precision_1", ours.precision_1),
+            ("other_precision_1", ours.other_precision_1),
+            ("surprisal", ours.surprisal),
+            ("other_surprisal", ours.other_surprisal),
+        ] {
+            assert!(close(ours, &theirs[name]), "{name}: {ours} {theirs}");
+        }
+        let difference = ours.precision_1 - ours.other_precision_1;
+        assert!((ours.precision_1_difference - difference).abs() < 1e-9, "{ours:?}");
+        assert!(
+            (ours.surprisal_difference - (ours.surprisal - ours.other_surprisal)).abs() < 1e-6,
+            "{ours:?}"
+        );
+        assert!(
+            ours.precision_1_difference_low <= difference && difference <= ours.precision_1_difference_high
+        );
+    }
+    let lone = ["--hidden", "test", "--model", "model", "--shortcuts", "jtc.safetensors", "--out", "results"];
+    let lone = lone.map(|word| if word.starts_with("--") { word.to_owned() } else { run.path(word) });
+    let lone = [&lone.each_ref().map(String::as_str)[..], &["--analyses", "classes"]].concat();
+    assert!(onejump_tests::fail("onejump-evaluate", &lone).contains("give files of both"));
 }
 
 #[test]

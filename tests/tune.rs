@@ -15,11 +15,22 @@ fn auto_drafts_what_pays_by_the_card() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let card = path("card.json");
     fs::write(path("prompts.txt"), "Once upon a time\n\nWater boils").unwrap();
-    let prompts = path("prompts.txt");
+    let (prompts, texts) = (path("prompts.txt"), path("texts.jsonl"));
     let table = succeed(
         "onejump-generate",
-        &["tune", "-m", MODEL, "--levels", "0,28", "--prompts", &prompts, "-n", "12", "--out", &card],
+        &[
+            &["tune", "-m", MODEL, "--levels", "0,28", "--prompts", &prompts, "-n", "12", "--out", &card][..],
+            &["--texts", &texts],
+        ]
+        .concat(),
     );
+    // What the model wrote can be captured.
+    let written = fs::read_to_string(&texts).unwrap();
+    let written: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(written.len(), 2);
+    assert!(written[0]["text"].as_str().unwrap().starts_with("Once upon a time"), "{written:?}");
+    let length = |text: &Value| text["input_ids"].as_array().unwrap().len() as u64;
+    assert!(written.iter().all(|text| Some(length(text)) == text["prompt_tokens"].as_u64().map(|n| n + 12)));
     assert!(table.contains("the model's own head") && table.lines().count() >= 6, "{table}");
     let measured: Value = serde_json::from_slice(&fs::read(&card).unwrap()).unwrap();
     assert_eq!(measured["tokens"], 24);
@@ -61,7 +72,12 @@ fn auto_drafts_what_pays_by_the_card() {
     assert!(drafts["accepted"].as_u64() > Some(5), "{drafts}");
 
     let other = with("other.json", &|card| card["model_sha256"] = json!("0"));
-    for (card, line) in [(other.as_str(), "is about another model"), (prompts.as_str(), "prompts.txt")] {
+    let rounded = with("rounded.json", &|card| card["weights"] = json!("q8"));
+    for (card, line) in [
+        (other.as_str(), "is about another model"),
+        (rounded.as_str(), "is about another rounding of the weights"),
+        (prompts.as_str(), "prompts.txt"),
+    ] {
         let arguments = ["-m", MODEL, "-p", "x", "--mode", "speculative", "--level", "auto", "--card", card];
         let said = fail("onejump-generate", &arguments);
         assert!(said.contains(line), "{said}");

@@ -100,9 +100,15 @@ fn shares_of_the_samples_come_to_the_bytes_of_the_whole() {
     let left = files(&bench.folder.path().join("run/hidden"));
     let manifests = left.iter().filter(|file| file.ends_with("manifest.json")).count();
     assert_eq!((left.len(), manifests), (7, 6), "{left:?}");
-    let again = bench.run("onejump-reproduce", reproduce);
-    assert!(!again.contains("capture-train.0-of-3"), "{again}");
+    let again = bench.run("onejump-reproduce", &format!("{reproduce} --publish @hub"));
+    assert!(!again.contains("pass-train.0-of-3"), "{again}");
     assert!(bench.folder.path().join("run/report.html").is_file());
+    assert!(bench.folder.path().join("hub/config.json").is_file());
+    for (shards, line) in [("1", "give 2 or more"), ("2", "holds shards of 3; give 3")] {
+        let said =
+            bench.refusal("onejump-reproduce", &reproduce.replace("states 3", &format!("states {shards}")));
+        assert!(said.contains(line), "{said}");
+    }
 
     // With a store, from the same shortcuts.
     for (split, _) in TEXTS {
@@ -155,11 +161,11 @@ fn refusals(bench: &Bench, score: &str, evaluate: &dyn Fn(&str, &str) -> String)
     let fewer =
         "--hidden @run/hidden/test --train-hidden @hidden/train --model @model --out @run/results --join 3";
     let said = bench.refusal("onejump-evaluate", fewer);
-    assert!(said.contains("of other states or shortcuts"), "{said}");
+    assert!(said.contains("of other states, shortcuts or options"), "{said}");
     let other =
         "--hidden @run/hidden/test --shortcuts @run/shortcuts/n-njtc.safetensors --out @run/scores.parquet";
     let said = bench.refusal("onejump-score", &format!("{other} --join 3"));
-    assert!(said.contains("of other states or shortcuts"), "{said}");
+    assert!(said.contains("of other states, shortcuts or options"), "{said}");
     // Without the predictions of the training samples there is no constant to compare with.
     let said = bench.refusal(
         "onejump-evaluate",

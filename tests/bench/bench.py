@@ -381,20 +381,22 @@ def picture(bench, path):
             stages.setdefault(row["stage"], []).append(row)
     bars = [(stage, row) for stage, rows in stages.items() for row in rows]
     figure, axes = plt.subplots(figsize=(8, 0.34 * (len(bars) + len(stages)) + 0.6), layout="constrained")
+    least, most = min(row["ratio"] for _, row in bars), max(row["ratio"] for _, row in bars)
+    left = 0.8 * min(1.0, least)
     y, ticks, labels = 0, [], []
     for stage, rows in stages.items():
-        axes.text(0.8, y, stage, weight="bold", va="center", fontsize=9)
+        axes.text(left, y, stage, weight="bold", va="center", fontsize=9)
         y += 1
         for place, row in enumerate(rows):
             axes.barh(y, row["ratio"], color="#1b6e53" if place == 0 else "#b9c2c9", height=0.7)
-            axes.text(row["ratio"] * 1.05, y, f"{row['seconds']:.1f} s", va="center", fontsize=8)
+            axes.text(row["ratio"] * 1.05, y, f"{row['seconds']:.2g} s" if row["seconds"] < 10 else f"{row['seconds']:.0f} s", va="center", fontsize=8)
             ticks.append(y), labels.append(row["contender"])
             y += 1
     axes.set_xscale("log")
-    ticks_at = [1, 2, 5, 10, 20, 50]
+    ticks_at = [0.5, 1, 2, 5, 10, 20, 50]
     axes.set_xticks(ticks_at, [f"{tick}×" for tick in ticks_at], minor=False)
     axes.minorticks_off()
-    axes.set_xlim(0.8, max(row["ratio"] for _, row in bars) * 2)
+    axes.set_xlim(left, most * 2)
     axes.set_yticks(ticks, labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("time, relative to Onejump")
@@ -411,7 +413,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--texts", type=int, default=30)
+    parser.add_argument("--texts", type=int, default=8)
     parser.add_argument("--only", default="capture,train,score,evaluate,store,memory,scaling,generate")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()

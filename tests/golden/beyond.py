@@ -56,6 +56,33 @@ def outcomes(head, shortcut, h, final):
     }
 
 
+def of_classes(t, ours, theirs, train_top, top, vocab):
+    """One method beside another over classes of test samples, at each level and on average."""
+    position = t["test.position"].astype(int)
+    order = sorted(range(vocab), key=lambda token: (-int((train_top == token).sum()), token))
+    rank = np.array([order.index(token) for token in top])
+    # Tiny states' texts are multiples of 7 (tiny.rs).
+    before = np.array([token in [7 * place % vocab for place in range(end + 1)] for token, end in zip(top, position)])
+    band = lambda values, low, high: (values >= low) & (values < high)  # noqa: E731
+    classes = {"all samples": position >= 0}
+    for name, low, high in (("position 0", 0, 1), ("positions 1–3", 1, 4), ("positions 4–7", 4, 8), ("positions 8–15", 8, 16),
+                            ("positions 16–31", 16, 32), ("positions from 32 on", 32, 10**9)):
+        classes[name] = band(position, low, high)
+    for name, low, high in (("the 10 most frequent tokens", 0, 10), ("the next 90", 10, 100), ("the next 900", 100, 1000),
+                            ("all rarer ones", 1000, 10**9)):
+        classes[name] = band(rank, low, high)
+    classes |= {"stands in the text before": before, "is new in the text": ~before}
+    rows = []
+    for name, chosen in classes.items():
+        for level in [*range(len(ours)), None] if chosen.any() else []:
+            at = range(len(ours)) if level is None else [level]
+            mean = lambda levels, key: float(np.mean([levels[k][key][chosen].mean() for k in at]))  # noqa: E731
+            rows.append({"class": name, "level": level, "samples": int(chosen.sum()),
+                         "precision_1": mean(ours, "agrees"), "other_precision_1": mean(theirs, "agrees"),
+                         "surprisal": mean(ours, "surprisal"), "other_surprisal": mean(theirs, "surprisal")})
+    return rows
+
+
 def main():
     golden, t = json.loads((HERE / "tiny.json").read_text()), load_file(HERE / "tiny.safetensors")
     blocks, rank = golden["blocks"], golden["rank"]
@@ -108,6 +135,8 @@ def main():
         "jtc": [outcomes(head, fit_jtc(train[:, k], final), test[:, k], final_test) for k in range(blocks)],
         "n-njtc": [at_test[k][k] for k in range(blocks)],
     }
+    joint = fit_n_njtc([train[:, k] for k in range(blocks)], [final] * blocks, rank)
+    of_joint = [outcomes(head, joint, test[:, k], final_test) for k in range(blocks)]
     scores = {m: {rule: [of(o) for o in levels] for rule, of in rules.items()} for m, levels in methods.items()}
     norms = fit_joint_norms([train[:, k] for k in range(blocks)], final, rank)
     result = {
@@ -119,6 +148,7 @@ def main():
         "subsets": subsets,
         "scores": {m: {r: [s.tolist() for s in levels] for r, levels in of.items()} for m, of in scores.items()},
         "agrees": {m: [o["agrees"].tolist() for o in levels] for m, levels in methods.items()},
+        "classes": of_classes(t, of_joint, methods["jtc"], head(final).argmax(1), head(final_test).argmax(1), len(t["unembedding"])),
         "joint_norms_loss": [loss(s, train[:, k], final) for k, s in enumerate(norms)],
     }
     text = re.sub(r"\[[^\[\]{}]*\]", lambda m: re.sub(r"\s+", " ", m[0]), json.dumps(result, indent=1))

@@ -26,8 +26,8 @@ pub struct Args {
     /// Threads for both sides [default: all processors]
     #[arg(long)]
     threads: Option<usize>,
-    /// How many prompts of each kind go on in the stage generate, 30 at most
-    #[arg(long, default_value_t = 30)]
+    /// How many prompts of each kind go on in the stage generate, of the 30 that there are
+    #[arg(long, default_value_t = 8)]
     texts: usize,
     /// Some of: capture,train,score,evaluate,store,memory,scaling,generate
     #[arg(long, value_name = "STAGES")]

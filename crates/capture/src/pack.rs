@@ -1,6 +1,7 @@
 //! Texts joined into full windows, as models are pretrained on them: one text after another, each behind the end of the
 //! one before it. A token sees everything before it in its window, and so texts before its own.
 
+use onejump_models::bos::Begun;
 use tokenizers::Tokenizer;
 
 use crate::CaptureError;
@@ -40,10 +41,7 @@ pub(crate) fn of_texts(
             continue;
         }
         let (mut tokens, has_bos) = sampling.tokens(&encoding)?;
-        let own = encoding.get_ids().len();
-        // A beginning may have been put before the encoded tokens, or taken from them.
-        let before = tokens.len().saturating_sub(own);
-        let left_out = own.saturating_sub(tokens.len());
+        let Begun { beginning, rest } = sampling.begun(&encoding)?;
         match packing.end {
             Some(end) if tokens.last() != Some(&end) => tokens.push(end),
             None if !has_bos => return Err(CaptureError::NothingBetweenTexts),
@@ -51,9 +49,10 @@ pub(crate) fn of_texts(
         }
         sampling.check_ids(&tokens, tokenizer).map_err(|reason| place.wrong(path, reason))?;
         packer.made.bos |= has_bos && packer.is_empty();
-        let from = |token: usize| match token {
-            0 => 0,
-            token => text_from(text, &encoding, (token + left_out).saturating_sub(before)),
+        // The beginning stands before the text.
+        let from = |token: usize| match token.checked_sub(beginning.len()) {
+            None | Some(0) => 0,
+            Some(place) => text_from(text, &encoding, rest + place),
         };
         let (mut token, mut chunk) = (0, 0);
         while token < tokens.len() {

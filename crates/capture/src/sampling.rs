@@ -74,7 +74,7 @@ impl Sampling {
     }
 
     /// How a text begins, and where the rest of it does.
-    fn begun(&self, encoding: &Encoding) -> Result<Begun, ModelError> {
+    pub(crate) fn begun(&self, encoding: &Encoding) -> Result<Begun, ModelError> {
         self.bos.begun(encoding, self.bos_id)
     }
 

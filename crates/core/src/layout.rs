@@ -8,6 +8,12 @@ use crate::shortcut::ShortcutKind;
 /// The name of the manifest in a folder of hidden states.
 pub const MANIFEST: &str = "manifest.json";
 
+/// The file of an evaluation's sums in the folder of a share of it.
+pub const EVALUATION_SHARE: &str = "evaluation.safetensors";
+
+/// The file with the model's own predictions of the training samples, in the folder of an evaluation or of a share of it.
+pub const TRAIN_TRUTH: &str = "truth-train.parquet";
+
 /// The two sets of sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {

@@ -256,7 +256,12 @@ impl HiddenManifest {
 
     /// How many parts are computed together, and so are in one shard.
     pub fn together(&self) -> usize {
-        self.inputs.batch_parts.unwrap_or(1)
+        self.inputs.batch_parts.unwrap_or(1).max(1)
+    }
+
+    /// The finished parts with their numbers in the whole capture.
+    pub fn numbered_parts(&self) -> impl Iterator<Item = (usize, &Part)> {
+        self.parts.iter().enumerate().map(|(place, part)| (part_number(&part.file).unwrap_or(place), part))
     }
 
     /// A hash that stands for the hidden states: of the inputs and of every part's content.

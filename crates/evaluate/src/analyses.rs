@@ -6,7 +6,7 @@ use onejump_core::words::{UnknownWord, Word};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::config::Config;
-use crate::{EvaluateError, averages, exit, transfer};
+use crate::{EvaluateError, averages, classes, exit, transfer};
 
 /// An analysis of the stored hidden states; each writes its tables into the output folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
@@ -18,6 +18,8 @@ pub enum Analysis {
     /// Every jump of the given n-njtc files at every exit level, what that says of the choice, and sets
     /// of several jumps: `transfer.parquet`, `jumps.parquet`, `regret.parquet`, `subsets.parquet`.
     Transfer,
+    /// Where single jumps lose to jtc, by position, kind of token and exit level: `classes.parquet`.
+    Classes,
     /// Dynamic exit with all given files: `exit.parquet`.
     Exit,
 }
@@ -42,6 +44,7 @@ pub fn analyse(config: &Config, analysis: Analysis, observer: &dyn Observer) -> 
     match analysis {
         Analysis::Averages => averages::averages(config, observer),
         Analysis::Transfer => transfer::transfer(config, observer),
+        Analysis::Classes => classes::classes(config, observer),
         Analysis::Exit => exit::exit(config, observer),
     }
 }

@@ -137,6 +137,16 @@ impl Quality {
     const GET: [fn(&Self) -> f32; 3] =
         [|quality| f32::from(u8::from(quality.precise)), |quality| quality.surprisal, |quality| quality.kl];
 
+    /// 1 where the true token is first, else 0.
+    pub fn precise(&self) -> f64 {
+        f64::from(u8::from(self.precise))
+    }
+
+    /// In nats.
+    pub fn surprisal(&self) -> f64 {
+        f64::from(self.surprisal)
+    }
+
     /// What an outcome says of these measures.
     pub fn of(outcome: &crate::metrics::Outcome) -> Self {
         Self {

@@ -31,6 +31,15 @@ impl Constant {
         self.order.first().copied().unwrap_or(0)
     }
 
+    /// How many tokens come before each, in order of probability.
+    pub fn ranks(&self) -> Vec<u32> {
+        let mut ranks = vec![0; self.order.len()];
+        for (rank, &token) in (0..).zip(&self.order) {
+            ranks[token as usize] = rank;
+        }
+        ranks
+    }
+
     /// How many tokens come before this one, in order of probability.
     pub fn above(&self, token: u32) -> usize {
         self.order.iter().position(|&other| other == token).unwrap_or(self.order.len())

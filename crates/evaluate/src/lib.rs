@@ -25,6 +25,7 @@
 mod analyses;
 mod averages;
 mod bootstrap;
+mod classes;
 mod config;
 mod constant;
 mod error;

@@ -4,7 +4,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
-use onejump_core::layout::MANIFEST;
+use onejump_core::layout::{MANIFEST, TRAIN_TRUTH};
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::observe::Observer;
@@ -129,7 +129,7 @@ pub fn predict(config: &Config, observer: &dyn Observer) -> Result<usize, Evalua
     let out = hidden.shard().map_or(config.out.clone(), |shard| config.out.join(shard.folder()));
     let _lock = lock::folder(&out)?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
-    Ok(truth::truth(&hidden, &head, &out.join(truth::TRAIN), observer)?.tokens.len())
+    Ok(truth::truth(&hidden, &head, &out.join(TRAIN_TRUTH), observer)?.tokens.len())
 }
 
 /// What is done of an evaluation.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use onejump_core::files;
-use onejump_core::layout::part_number;
+use onejump_core::layout::EVALUATION_SHARE;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::results::Method;
 use onejump_core::shard::Shard;
@@ -15,9 +15,6 @@ use crate::EvaluateError;
 use crate::config::Config;
 use crate::metrics::{TALLY, Tally};
 use crate::variation::Variations;
-
-/// The file of a shard's sums.
-const FILE: &str = "evaluation.safetensors";
 
 /// The program, as messages name it.
 const PROGRAM: &str = "onejump-evaluate";
@@ -43,7 +40,7 @@ pub(crate) fn levels(shard: Shard, blocks: usize) -> Vec<usize> {
 
 /// So many shards in a folder.
 pub(crate) fn shards(out: &Path, count: usize) -> Shards<'_> {
-    Shards { dir: out, file: FILE, count, program: PROGRAM }
+    Shards { dir: out, file: EVALUATION_SHARE, count, program: PROGRAM }
 }
 
 /// Adds the sums of all methods over the samples of a part, at one level.
@@ -89,12 +86,7 @@ pub(crate) fn joined(
         let shard = Shard { index: share % shares.shards.count, count: shares.shards.count };
         EvaluateError::from(shares.shards.unusable(shard, &format!("lacks level {level} of part {part}")))
     };
-    let parts: Vec<usize> = manifest
-        .parts
-        .iter()
-        .enumerate()
-        .map(|(place, part)| part_number(&part.file).unwrap_or(place))
-        .collect();
+    let parts: Vec<usize> = manifest.numbered_parts().map(|(number, _)| number).collect();
     let mut variations = Variations::new(manifest.inputs.hidden_size);
     for &part in &parts {
         let count = variations.values().len();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use onejump_core::files;
-use onejump_core::layout::{MANIFEST, part_number};
+use onejump_core::layout::{MANIFEST, TRAIN_TRUTH};
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::observe::{Observer, Task};
 use onejump_core::shard::Shard;
@@ -37,9 +37,6 @@ pub(crate) fn truth(
     Ok(truth)
 }
 
-/// The name of the file with the true distributions of the training samples.
-pub(crate) const TRAIN: &str = "truth-train.parquet";
-
 /// Those of all training samples in the folder `dir`, of which `manifest` is the whole: from the folder `out`, from the
 /// shards in it, or from the states, which need not be there otherwise.
 pub(crate) fn of_training(
@@ -49,7 +46,7 @@ pub(crate) fn of_training(
     out: &Path,
     observer: &dyn Observer,
 ) -> Result<Truth, EvaluateError> {
-    let (cache, fingerprint) = (out.join(TRAIN), key(&manifest.fingerprint(), manifest));
+    let (cache, fingerprint) = (out.join(TRAIN_TRUTH), key(&manifest.fingerprint(), manifest));
     if let Some(truth) = known(&cache, &fingerprint, manifest.inputs.samples, head)? {
         return Ok(truth);
     }
@@ -58,7 +55,7 @@ pub(crate) fn of_training(
     }
     let mut parts = BTreeMap::new();
     for shard in merge::shards(dir)? {
-        let path = out.join(shard.shard.unwrap_or(Shard::WHOLE).folder()).join(TRAIN);
+        let path = out.join(shard.shard.unwrap_or(Shard::WHOLE).folder()).join(TRAIN_TRUTH);
         let samples = shard.parts.iter().map(|part| part.samples).sum();
         let truth = known(&path, &key(&shard.fingerprint(), &shard), samples, head)?;
         let truth = truth.ok_or_else(|| {
@@ -70,14 +67,14 @@ pub(crate) fn of_training(
             ))
         })?;
         let mut start = 0;
-        for (place, part) in shard.parts.iter().enumerate() {
+        for (number, part) in shard.numbered_parts() {
             let rows = start..start + part.samples;
             start = rows.end;
             let own = Truth {
                 tokens: truth.tokens[rows.clone()].to_vec(),
                 logsumexp: truth.logsumexp[rows].to_vec(),
             };
-            parts.insert(part_number(&part.file).unwrap_or(place), own);
+            parts.insert(number, own);
         }
     }
     let mut all = Truth::default();

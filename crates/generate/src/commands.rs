@@ -63,7 +63,7 @@ pub struct TuneArgs {
     /// Say each to the model in a conversation
     #[arg(long)]
     chat: bool,
-    /// Round the model's weights to f32, bf16, f16, q8 or q4; drafts are then for the same --weights
+    /// Round the model's weights as for a text, whose --weights has to be the same then
     #[arg(long, value_name = "FORMAT")]
     weights: Option<Format>,
     /// Write the texts too, a line of JSON each, for onejump-capture --text

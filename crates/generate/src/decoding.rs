@@ -23,7 +23,7 @@ pub struct Decoding {
     /// Threads; 0 is one for each processor
     #[arg(short, long, value_name = "N", default_value_t = 0)]
     threads: usize,
-    /// Round the model's weights to f32, bf16, f16, q8 or q4; without, they are kept exactly, in as few bits as that takes
+    /// Round the model's weights to f32, bf16, f16, q8, q8k (8 bits in blocks of 16) or q4; without, they are kept exactly, in as few bits as that takes
     #[arg(long, value_name = "FORMAT")]
     weights: Option<Format>,
     /// full; speculative: an early level or the text so far drafts tokens, which the model verifies; or exit: a token

@@ -2,7 +2,7 @@
 
 use onejump_core::shortcut::{ShortcutKind, Solver, parameters};
 use onejump_report::analyses::Analyses;
-use onejump_store::analyses::{Criterion, ExitRule, LookSchedule, LookingHead, Measure};
+use onejump_store::analyses::{ClassBy, Criterion, ExitRule, LookSchedule, LookingHead, Measure};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -63,6 +63,7 @@ pub fn analyses(blocks: usize, ranks: &[usize]) -> Analyses {
         differences(&mut tables, rank);
     }
     averages(&mut tables, blocks, ranks);
+    classes(&mut tables, blocks, ranks);
     exits(&mut tables, blocks, ranks);
     tables
 }
@@ -165,6 +166,32 @@ fn averages(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
     }
     for (label, kind) in VARIANTS.into_iter().flat_map(|label| [NNjtc, Ojfa].map(|kind| (label, kind))) {
         add(Some(label), kind, Solver::ClosedForm, ranks.first().copied());
+    }
+}
+
+/// Single jumps beside jtc: below it at the last levels, and where tokens are rare.
+fn classes(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
+    const CLASSES: [(ClassBy, &str, f64); 4] = [
+        (ClassBy::All, "all samples", -0.03),
+        (ClassBy::Frequency, "the 10 most frequent tokens", 0.05),
+        (ClassBy::Frequency, "all rarer ones", -0.1),
+        (ClassBy::Word, "goes on in a word", -0.06),
+    ];
+    for (&rank, (by, class, gain)) in ranks.iter().flat_map(|rank| CLASSES.map(|class| (rank, class))) {
+        for (method, more) in [(ShortcutKind::OneJump, 0.0), (ShortcutKind::Residual, 0.01)] {
+            for level in (0..blocks).map(Some).chain([None]) {
+                let depth = level.map_or(0.0, |level| 0.1 - 0.2 * level as f64 / blocks as f64);
+                let difference = gain + more + depth;
+                let place = json!({
+                    "method": method, "solver": Solver::Adam, "rank": rank, "other_solver": Solver::ClosedForm, "by": by,
+                    "class": class, "level": level, "samples": 700, "precision_1": 0.4 + difference,
+                    "other_precision_1": 0.4, "surprisal": 3.5 - difference, "other_surprisal": 3.5,
+                });
+                let measures =
+                    [("precision_1_difference", difference), ("surprisal_difference", -difference)];
+                tables.classes.push(row(place, &measures));
+            }
+        }
     }
 }
 

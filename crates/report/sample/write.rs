@@ -23,6 +23,7 @@ pub fn write(folder: &Path, blocks: usize, ranks: &[usize]) -> Result<(), Box<dy
     write_rows(&table("jumps"), &analyses.jumps)?;
     write_rows(&table("regret"), &analyses.regret)?;
     write_rows(&table("subsets"), &analyses.subsets)?;
+    write_rows(&table("classes"), &analyses.classes)?;
     write_rows(&table("exit"), &analyses.exit)?;
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use onejump_core::set_name::SetName;
 use onejump_core::shortcut::{ShortcutKind, Solver};
 use onejump_store::StoreError;
-use onejump_store::analyses::{Difference, Exit, FileAverage, Jump, Regret, Subset, Transfer, read_rows};
+use onejump_store::analyses::{
+    Difference, Exit, FileAverage, Jump, OfClass, Regret, Subset, Transfer, read_rows,
+};
 
 use crate::words;
 
@@ -19,6 +21,7 @@ pub struct Analyses {
     pub jumps: Vec<Jump>,
     pub regret: Vec<Regret>,
     pub subsets: Vec<Subset>,
+    pub classes: Vec<OfClass>,
     pub exit: Vec<Exit>,
 }
 
@@ -36,6 +39,7 @@ impl Analyses {
             jumps: read_rows(&path("jumps"))?.unwrap_or_default(),
             regret: read_rows(&path("regret"))?.unwrap_or_default(),
             subsets: read_rows(&path("subsets"))?.unwrap_or_default(),
+            classes: read_rows(&path("classes"))?.unwrap_or_default(),
             exit: read_rows(&path("exit"))?.unwrap_or_default(),
         })
     }

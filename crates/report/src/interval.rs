@@ -1,6 +1,6 @@
 //! Values with their intervals.
 
-use onejump_store::analyses::{Difference, FileAverage, Jump, Subset};
+use onejump_store::analyses::{Difference, FileAverage, Jump, OfClass, Subset};
 
 use crate::words::{number, percent};
 
@@ -62,6 +62,19 @@ macro_rules! measured {
 }
 
 measured!(FileAverage, Difference, Subset, Jump);
+
+/// The differences of a class.
+impl Measured for OfClass {
+    fn precision(&self) -> Interval {
+        let Self { precision_1_difference: value, .. } = *self;
+        Interval::new(value, self.precision_1_difference_low, self.precision_1_difference_high)
+    }
+
+    fn surprisal(&self) -> Interval {
+        let Self { surprisal_difference: value, .. } = *self;
+        Interval::new(value, self.surprisal_difference_low, self.surprisal_difference_high)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -36,7 +36,7 @@
     const row = (method, numbers) => numbers.map((y, x) => ({ method, x, y }));
     if (plot.lines) return plot.lines.series.flatMap(({ label, values }) => row(label, values));
     if (plot.bars) return row('softmax of D', plot.bars.values);
-    if (plot.heat) return plot.heat.values.flatMap((numbers, jump) => row(`jump ${jump}`, numbers).map((value) => ({ ...value, jump })));
+    if (plot.heat) return plot.heat.values.flatMap((numbers, jump) => row(plot.heat.rows?.[jump] ?? `jump ${jump}`, numbers).map((value) => ({ ...value, jump })));
     return plot.curves.curves.flatMap(({ label, points, guide }) =>
       points.map(({ x, y, interval, note }) => ({ method: label, x: guide ? null : x, y, low: interval?.[0], high: interval?.[1], note })));
   }

@@ -12,6 +12,7 @@ use onejump_core::shortcut::{ShortcutKind, Solver};
 
 use crate::aside::{Aside, AsideFiles};
 use crate::error::ReproduceError;
+use crate::order::ON_THE_HEAD;
 use crate::programs::Program;
 use crate::run::Run;
 use crate::sensitivity::sensitivity;
@@ -69,17 +70,20 @@ fn train(run: &Run, stage: &str, set: &SetName, file: &Path) -> Stage {
         .output("--out", file)
 }
 
-/// The three analyses, each of the files that it is about.
-fn analyses(run: &Run, aside: &AsideFiles) -> Result<[Stage; 3], ReproduceError> {
+/// The four analyses, each of the files that it is about.
+fn analyses(run: &Run, aside: &AsideFiles) -> Result<[Stage; 4], ReproduceError> {
     let (all, chosen) = (sets::trained(run.layout)?, sets::chosen(run.layout)?);
     // In closed form, as far as there is one, and without njtc: what n-njtc says of dynamic exit is enough.
     let exits = all.iter().filter(|file| {
-        file.is(ShortcutKind::OneJump)
-            || file.is(ShortcutKind::Residual)
-            || !file.is_adam() && !file.is(ShortcutKind::Njtc)
+        ON_THE_HEAD.iter().any(|&kind| file.is(kind)) || !file.is_adam() && !file.is(ShortcutKind::Njtc)
     });
     let exits_chosen = chosen.iter().filter(|file| !file.is_adam());
     let jumps = sets::jumps(run.layout)?;
+    // The single jumps, and what they are compared with.
+    let singles = all.iter().filter(|file| {
+        ON_THE_HEAD.iter().any(|&kind| file.is(kind))
+            || !file.is_adam() && (file.is(ShortcutKind::Joint) || file.is(ShortcutKind::Jtc))
+    });
     Ok([
         analysis(
             run,
@@ -88,6 +92,7 @@ fn analyses(run: &Run, aside: &AsideFiles) -> Result<[Stage; 3], ReproduceError>
             &[paths(&chosen), aside.chosen.clone()].concat(),
         ),
         analysis(run, "transfer", &paths(&jumps), &[]),
+        analysis(run, "classes", &paths(singles), &paths(exits_chosen.clone())),
         analysis(run, "exit", &paths(exits), &paths(exits_chosen)),
     ])
 }

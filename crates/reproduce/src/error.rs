@@ -85,9 +85,12 @@ pub enum ReproduceError {
     /// Options of a cluster, without one.
     #[error("--shards, --partition, --gres, --time, --sbatch and --status belong to --executor slurm")]
     OnlySlurm,
-    /// What goes beyond the paper reads the states of all samples, many times.
-    #[error("--beyond needs the states of all samples; leave out --no-states, or run it by itself")]
-    BeyondWithoutStates,
+    /// What cannot be done with the states of one shard at a time.
+    #[error("--no-states: {reason}")]
+    NotInPasses {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A command of the cluster's failed.
     #[error("{0}")]
     Cluster(#[source] Box<dyn Error + Send + Sync>),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use onejump_core::files::FileError;
-use onejump_core::layout::Split;
+use onejump_core::layout::{EVALUATION_SHARE, Split};
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::observe::Observer;
@@ -17,7 +17,7 @@ use crate::error::ReproduceError;
 use crate::experiment::Experiment;
 use crate::local::Local;
 use crate::programs::Program;
-use crate::run::{Run, SHARD, States};
+use crate::run::{Run, States};
 use crate::run_toml::RunConfig;
 use crate::stage::Stage;
 use crate::stages::{Stages, Times};
@@ -31,6 +31,9 @@ pub(crate) const CLOSED_FORMS: [ShortcutKind; 4] =
 
 /// Kinds that are trained by gradient descent too, to compare the solvers.
 const BOTH_SOLVERS: [ShortcutKind; 2] = [ShortcutKind::NNjtc, ShortcutKind::Joint];
+
+/// Kinds of our own, one map for all levels, fitted to what the model's head reads.
+pub(crate) const ON_THE_HEAD: [ShortcutKind; 2] = [ShortcutKind::OneJump, ShortcutKind::Residual];
 
 /// The folder of a run in which each stage that has run leaves a stamp.
 pub(crate) const STAMPS: &str = ".stages";
@@ -95,10 +98,11 @@ impl Run<'_> {
             shortcuts.extend(sets.iter().map(|set| self.layout.shortcuts(set)));
         }
         // Not in the paper, and as long as everything before it.
-        for &rank in ranks.iter().filter(|_| self.experiment.beyond) {
-            let name = SetName::new(ShortcutKind::OneJump, Solver::Adam, rank, self.hidden_size);
-            stages.push(self.train_one_jump(&name));
-            shortcuts.push(self.layout.shortcuts(&name));
+        if self.experiment.beyond {
+            for name in self.sets(Solver::Adam, &ON_THE_HEAD, &ranks) {
+                stages.push(self.train_on_the_head(&name));
+                shortcuts.push(self.layout.shortcuts(&name));
+            }
         }
         let mut chosen = Vec::new();
         for &rank in &ranks {
@@ -162,7 +166,7 @@ impl Run<'_> {
         if solver == Solver::Adam { stage.arguments(&switches.adam()) } else { stage }
     }
 
-    fn train_one_jump(&self, name: &SetName) -> Stage {
+    fn train_on_the_head(&self, name: &SetName) -> Stage {
         Stage::new(Program::Train, format!("train-{name}"))
             .option("--kind", name.kind)
             .option("--solver", name.solver)
@@ -198,7 +202,7 @@ impl Run<'_> {
             .map(|index| {
                 let shard = Shard { index, count: shards };
                 let mut unit = whole.clone().option("--shard", shard).share(shard);
-                unit.outputs = vec![results.join(shard.folder()).join(SHARD)];
+                unit.outputs = vec![results.join(shard.folder()).join(EVALUATION_SHARE)];
                 unit
             })
             .collect();

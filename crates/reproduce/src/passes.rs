@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::FileError;
-use onejump_core::layout::{MANIFEST, Split, part_number};
+use onejump_core::layout::{EVALUATION_SHARE, MANIFEST, RunLayout, Split, TRAIN_TRUTH, part_number};
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::observe::Observer;
@@ -21,13 +21,10 @@ use crate::experiment::Experiment;
 use crate::local::Local;
 use crate::order::{CLOSED_FORMS, STAMPS};
 use crate::programs::Program;
-use crate::run::{Run, SHARD, States, planned_hidden_size};
+use crate::run::{Run, States, planned_hidden_size};
 use crate::run_toml::RunConfig;
 use crate::stage::Stage;
 use crate::stages::{Stages, Times};
-
-/// The file of a shard's folder with the model's own predictions of its training samples.
-const TRUTH: &str = "truth-train.parquet";
 
 /// What a capture would need is written to this file among the stamps.
 const PLAN: &str = "plan.json";
@@ -43,16 +40,17 @@ pub fn reproduce_in_passes(
     local: Local,
     observer: &dyn Observer,
 ) -> Result<Times, ReproduceError> {
-    if experiment.beyond {
-        return Err(ReproduceError::BeyondWithoutStates);
-    }
     let layout = experiment.layout();
     let stamps = layout.root().join(STAMPS);
     let _locks = (lock::file(&layout.config())?, lock::folder(&stamps)?);
+    let train = layout.hidden(Split::Train);
+    let capture = capture_sums(experiment, &train);
+    if let Some(reason) = obstacle(experiment, count, &layout, &capture) {
+        return Err(ReproduceError::NotInPasses { reason });
+    }
     RunConfig::of(experiment).keep(&layout)?;
     let mut stages = Stages::new(local, stamps.clone(), observer);
 
-    let capture = capture_sums(experiment, &layout.hidden(Split::Train));
     let hidden_size = hidden_size(&stages, &capture, &stamps.join(PLAN))?;
     stages.run(&capture)?;
     let sums = capture.outputs.first().cloned();
@@ -63,7 +61,6 @@ pub fn reproduce_in_passes(
     let jumps: Vec<SetName> = sets.iter().copied().filter(|set| set.kind == ShortcutKind::NNjtc).collect();
 
     let mut passes = Passes { experiment, count, stages: &mut stages };
-    let train = layout.hidden(Split::Train);
     passes.run(Split::Train, |shard, folder| {
         let scores = jumps.iter().map(|jumps| run.score_shard(jumps, shard, folder));
         scores.chain([run.predict_shard(shard, folder)]).collect()
@@ -79,21 +76,60 @@ pub fn reproduce_in_passes(
     let shortcuts: Vec<PathBuf> = sets.iter().map(|set| layout.shortcuts(set)).collect();
     let chosen: Vec<PathBuf> = jumps.iter().map(|jumps| layout.ojfa(jumps)).collect();
     let results = layout.results();
+    // The tables hold the constant answer, which is that of the training samples' predictions.
+    let truths: Vec<PathBuf> = shards().map(|shard| results.join(shard.folder()).join(TRAIN_TRUTH)).collect();
     let mut passes = Passes { experiment, count, stages: &mut stages };
     passes.run(Split::Test, |shard, folder| {
         let of = |stage: Stage| stage.hidden(folder).option("--train-hidden", train.display());
         let mut stage = run.evaluate_of(&shortcuts, &chosen, of).share(shard);
-        stage.outputs = vec![results.join(shard.folder()).join(SHARD)];
+        stage.inputs.extend(truths.iter().cloned());
+        stage.outputs = vec![results.join(shard.folder()).join(EVALUATION_SHARE)];
         vec![stage]
     })?;
     let test = layout.hidden(Split::Test);
     let of =
         |stage: Stage| stage.option("--hidden", test.display()).option("--train-hidden", train.display());
     let mut join = run.evaluate_of(&shortcuts, &chosen, of).option("--join", count);
-    join.inputs.extend(shards().map(|shard| results.join(shard.folder()).join(SHARD)));
+    join.inputs.extend(shards().map(|shard| results.join(shard.folder()).join(EVALUATION_SHARE)));
+    join.inputs.extend(truths);
     stages.run(&join)?;
     stages.run(&run.report())?;
     Ok(stages.times)
+}
+
+/// What stands in the way of an experiment without a store, and what to do about it.
+fn obstacle(experiment: &Experiment, count: usize, layout: &RunLayout, sums: &Stage) -> Option<String> {
+    if count < 2 {
+        return Some("one shard is all states; give 2 or more, or leave it out".into());
+    }
+    if experiment.beyond {
+        return Some("--beyond needs the states of all samples; leave out one of the two".into());
+    }
+    if experiment.device == "cuda:all" {
+        return Some("a shard is captured on one device; give --device cuda".into());
+    }
+    let summed = sums.outputs.iter().all(|file| file.is_file());
+    for split in [Split::Train, Split::Test] {
+        let folder = layout.hidden(split);
+        let shown = folder.display();
+        if folder.join(MANIFEST).is_file() {
+            return Some(format!("{shown} holds states of all samples; leave it out, or give another --out"));
+        }
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let found = entries.filter_map(|entry| Shard::of_folder(&entry.file_name().to_string_lossy()));
+        for shard in found {
+            if shard.count != count {
+                let there = shard.count;
+                return Some(format!("{shown} holds shards of {there}; give {there}, or another --out"));
+            }
+            if !summed {
+                return Some(format!(
+                    "{shown} holds shards of states, and no sums of all samples; give another --out"
+                ));
+            }
+        }
+    }
+    None
 }
 
 /// The first pass: the sums over all training samples, and no states.
@@ -155,6 +191,8 @@ impl Passes<'_, '_> {
             }
             if !done {
                 let mut capture = states.capture(experiment, &out).option("--shard", shard).share(shard);
+                // A cluster's run in the same folder keeps the states that its own captures left.
+                capture.name = format!("pass-{}", capture.name.trim_start_matches("capture-"));
                 // It always runs: a stamp does not know that the states were removed. What is there is not computed again.
                 capture.outputs = Vec::new();
                 self.stages.run(&capture)?;
@@ -196,7 +234,7 @@ impl Run<'_> {
 
     fn predict_shard(&self, shard: Shard, folder: &Path) -> Stage {
         let results = self.layout.results();
-        let truth = results.join(shard.folder()).join(TRUTH);
+        let truth = results.join(shard.folder()).join(TRAIN_TRUTH);
         Stage::new(Program::Evaluate, "predict")
             .option("--model", &self.experiment.model)
             .arguments(&["--truth".to_owned()])

@@ -45,9 +45,6 @@ impl Run<'_> {
     }
 }
 
-/// The file of a shard's folder with its share of an evaluation.
-pub(crate) const SHARD: &str = "evaluation.safetensors";
-
 /// Hidden states of the sentences of a split.
 pub(crate) struct States<'a> {
     pub split: Split,

@@ -4,6 +4,7 @@ use std::fs;
 
 use onejump_core::files::{self, FileError};
 use onejump_core::layout::{MANIFEST, RunLayout, Split};
+use onejump_core::shard::Shard;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ReproduceError;
@@ -68,7 +69,11 @@ impl RunConfig {
         let is_begun = hidden.join(MANIFEST).is_file()
             || fs::read_dir(&hidden).is_ok_and(|mut files| {
                 files.any(|file| {
-                    file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("moments"))
+                    file.is_ok_and(|file| {
+                        let name = file.file_name();
+                        let name = name.to_string_lossy();
+                        name.starts_with("moments") || Shard::of_folder(&name).is_some()
+                    })
                 })
             });
         if !layout.config().is_file() || !is_begun {

@@ -63,12 +63,12 @@ fn the_papers_experiment_is_these_commands() {
 fn what_has_run_is_not_run_again_unless_its_inputs_change() {
     let bench = Bench::new();
     let experiment = Experiment { beyond: true, ..bench.experiment() };
-    bench.left.set(20);
+    bench.left.set(22);
     let error = bench.reproduce(&experiment).unwrap_err();
     assert!(matches!(error, ReproduceError::Stage(_)) && error.to_string() == "a stage failed", "{error}");
     bench.left.set(usize::MAX);
     let times = bench.reproduce(&experiment).unwrap();
-    assert_eq!(times.0.iter().filter(|time| time.seconds.is_none()).count(), 20);
+    assert_eq!(times.0.iter().filter(|time| time.seconds.is_none()).count(), 22);
     let times = bench.reproduce(&experiment).unwrap();
     assert_eq!(bench.commands.borrow().len(), 1, "{:?}", bench.commands);
     let table = times.to_string();
@@ -99,14 +99,16 @@ fn what_goes_beyond_asks_each_analysis_about_the_files_that_it_is_for() {
     assert_eq!(shortcuts("transfer"), ["shortcuts/n-njtc-r57", "shortcuts/n-njtc"]);
     let exit =
         ["joint-norms-r57", "joint-norms", "joint-r57", "joint", "jtc", "my lens", "n-njtc-r57", "n-njtc"];
-    let one = ["one-jump-adam-r57", "one-jump-adam"];
+    let one = ["one-jump-adam-r57", "one-jump-adam", "residual-adam-r57", "residual-adam"];
     assert_eq!(
         shortcuts("exit"),
         [&exit[..], &one].concat().iter().map(|set| format!("shortcuts/{set}")).collect::<Vec<_>>()
     );
+    let singles = ["joint-r57", "joint", "jtc", one[0], one[1], one[2], one[3]];
+    assert_eq!(shortcuts("classes"), singles.map(|set| format!("shortcuts/{set}")));
     let averages = shortcuts("averages");
-    // 16 of the run, 3 kinds at the ranks 1, 4, 16, 64, 256, 576, and 13 variants.
-    assert_eq!(averages.len(), 16 + 3 * 6 + 13, "{averages:?}");
+    // 18 of the run, 3 kinds at the ranks 1, 4, 16, 64, 256, 576, and 13 variants.
+    assert_eq!(averages.len(), 18 + 3 * 6 + 13, "{averages:?}");
     let variants: Vec<_> = averages.iter().filter_map(|file| file.strip_prefix("sensitivity/")).collect();
     assert_eq!(
         variants,

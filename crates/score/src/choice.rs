@@ -13,8 +13,11 @@ use crate::sums::Sums;
 /// is that of the texts that are drawn again.
 ///
 /// # Errors
-/// [`ScoreError::Jump`] if there are no scores.
+/// [`ScoreError::Jump`] if there are no jumps, or no samples that they were scored on.
 pub fn choose(sums: &Sums, levels: LevelConvention, seed: u64) -> Result<JumpChoice, ScoreError> {
+    if sums.samples() == 0 {
+        return Err(ScoreError::Jump("no samples are left to score the jumps on".into()));
+    }
     let sureness = sums.sureness(levels, seed)?;
     Ok(JumpChoice { sureness: Some(sureness), ..by_scores(&sums.scores(), sums.blocks, levels)? })
 }
@@ -69,6 +72,13 @@ pub fn one_jump(jumps: &ShortcutFile, choice: JumpChoice) -> Result<ShortcutFile
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_chosen_from_no_samples() {
+        let sums = Sums { blocks: 2, parts: Vec::new() };
+        let error = choose(&sums, LevelConvention::Exit, 0).unwrap_err().to_string();
+        assert!(error.contains("no samples are left"), "{error}");
+    }
 
     /// Two jumps, K = 2: jump 0 is better over levels 0..1, jump 1 over levels 1..2.
     #[test]

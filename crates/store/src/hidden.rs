@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files;
-use onejump_core::layout::part_number;
 use onejump_core::levels::Levels;
 use onejump_core::manifest::{HiddenManifest, Part};
 use onejump_core::shard::Shard;
@@ -188,7 +187,7 @@ impl HiddenStates {
     /// Which of the samples that are used each part holds, in the order of the parts.
     pub fn part_ranges(&self) -> Vec<PartRange> {
         let (mut row, mut start) = (0, 0);
-        let ranges = self.manifest.parts.iter().enumerate().map(|(place, part)| {
+        let ranges = self.manifest.numbered_parts().map(|(number, part)| {
             row += part.samples;
             let end = match &self.kept {
                 None => row,
@@ -196,7 +195,7 @@ impl HiddenStates {
             };
             let samples = start..end;
             start = end;
-            PartRange { part: part_number(&part.file).unwrap_or(place), samples }
+            PartRange { part: number, samples }
         });
         ranges.collect()
     }
@@ -245,12 +244,10 @@ impl HiddenStates {
         }
         let numbers: Vec<u64> = self
             .manifest
-            .parts
-            .iter()
-            .enumerate()
-            .flat_map(|(place, part)| {
-                let first = part_number(&part.file).unwrap_or(place) * self.manifest.samples_per_part;
-                (first..first + part.samples).map(|number| number as u64)
+            .numbered_parts()
+            .flat_map(|(number, part)| {
+                let first = number.saturating_mul(self.manifest.samples_per_part);
+                (first..first.saturating_add(part.samples)).map(|number| number as u64)
             })
             .collect();
         Ok(match &self.kept {
@@ -264,14 +261,19 @@ impl HiddenStates {
     /// # Errors
     /// [`StoreError`] if a part is damaged.
     pub fn lengths(&self) -> Result<Vec<u32>, StoreError> {
-        let lengths = |path: &Path| {
-            Ok(part::read_token_ids(path)?.iter().map(|ids| ids.len() as u32).collect::<Vec<_>>())
-        };
-        self.read_rows(0..self.samples(), 1, lengths)
+        Ok(self.token_ids()?.iter().map(|ids| ids.len() as u32).collect())
+    }
+
+    /// The token ids of the text of each sample, in the order of the samples.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a part is damaged.
+    pub fn token_ids(&self) -> Result<Vec<Vec<i32>>, StoreError> {
+        self.read_rows(0..self.samples(), 1, part::read_token_ids)
     }
 
     /// `width` values for each of some samples, which `read` takes from the parts that hold them.
-    fn read_rows<T: Copy + Send>(
+    fn read_rows<T: Clone + Send>(
         &self,
         samples: Range<usize>,
         width: usize,
@@ -303,7 +305,7 @@ impl HiddenStates {
             wanted.extend_from_slice(&values[(rows.start - start) * width..(rows.end - start) * width]);
         }
         let Some(kept) = kept else { return Ok(wanted) };
-        let row = |&row: &usize| wanted[(row - range.start) * width..][..width].iter().copied();
+        let row = |&row: &usize| wanted[(row - range.start) * width..][..width].iter().cloned();
         Ok(kept.iter().flat_map(row).collect())
     }
 

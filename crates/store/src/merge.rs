@@ -179,11 +179,11 @@ impl Source {
         if self.manifest.is_finished() {
             return Ok(());
         }
-        Err(StoreError::UnfinishedShard {
-            dir: self.dir.clone(),
-            parts: self.manifest.parts.len(),
-            expected: self.manifest.parts_expected(),
-            shard: self.manifest.shard.unwrap_or(Shard::WHOLE),
+        let (dir, parts, expected) =
+            (self.dir.clone(), self.manifest.parts.len(), self.manifest.parts_expected());
+        Err(match self.manifest.shard {
+            Some(shard) => StoreError::UnfinishedShard { dir, parts, expected, shard },
+            None => StoreError::Incomplete { dir, parts, total: expected },
         })
     }
 }

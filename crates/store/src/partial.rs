@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use onejump_core::files::{self, FileError};
-use onejump_core::layout::part_number;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::shard::Shard;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -132,7 +131,7 @@ impl Shards<'_> {
             let (card, partial) = Partial::read(&path)?;
             let strange = card.parts.iter().any(|(part, sha256)| known.get(part) != Some(sha256));
             if card.work != work || card.shard != shard || strange {
-                return Err(self.unusable(shard, "is of other states or shortcuts"));
+                return Err(self.unusable(shard, "is of other states, shortcuts or options"));
             }
             joined.arrays.extend(partial.arrays);
         }
@@ -151,10 +150,7 @@ fn key(part: usize, name: &str) -> String {
 }
 
 fn parts(manifest: &HiddenManifest) -> BTreeMap<usize, String> {
-    let numbered = |(place, part): (usize, &onejump_core::manifest::Part)| {
-        (part_number(&part.file).unwrap_or(place), part.sha256.clone())
-    };
-    manifest.parts.iter().enumerate().map(numbered).collect()
+    manifest.numbered_parts().map(|(number, part)| (number, part.sha256.clone())).collect()
 }
 
 #[cfg(test)]
@@ -191,7 +187,11 @@ mod tests {
         }
         assert_eq!(joined.values(0, "sum", 3), None);
         assert!(
-            shards.join("other", &manifest).unwrap_err().to_string().contains("other states or shortcuts")
+            shards
+                .join("other", &manifest)
+                .unwrap_err()
+                .to_string()
+                .contains("other states, shortcuts or options")
         );
         let mut other = manifest.clone();
         other.parts[2].sha256 = "other".into();

@@ -109,7 +109,8 @@ impl Checkpoint {
             Source::Directory(_) => match &self.config["eos_token_id"] {
                 Value::Array(ids) => ids.first().and_then(Value::as_i64),
                 id => id.as_i64(),
-            },
+            }
+            .filter(|&id| id >= 0),
             Source::Gguf(gguf) => gguf.end_ids().first().copied(),
         }
     }

@@ -1,6 +1,7 @@
-//! What comes after the paper's own comparisons: which shortcut the parameters buy, every jump at every level,
-//! dynamic exit, sensitivity. One section each, of those that the run has tables for.
+//! What comes after the paper's own comparisons: which shortcut the parameters buy, where a single jump loses, every jump at
+//! every level, dynamic exit, sensitivity. One section each, of those that the run has tables for.
 
+mod classes;
 mod exit;
 mod frontier;
 mod sensitivity;
@@ -22,6 +23,7 @@ pub fn sections(run: &Run) -> Vec<Section> {
     let constant = constant.map(|average| average.all.precision_1);
     let sections = [
         frontier::section(analyses, &sets),
+        classes::section(&analyses.classes),
         transfer::section(analyses, &sets),
         exit::section(&analyses.exit, constant),
         sensitivity::section(&analyses.averages),

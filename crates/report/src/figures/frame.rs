@@ -34,6 +34,8 @@ pub struct Frame {
     pub y: (f64, f64),
     /// The height above the plot that is kept free, for marks beyond the axis.
     pub strip: f64,
+    /// The left border of the plot, in pixels: [`LEFT`], unless rows have names.
+    pub left: f64,
 }
 
 /// What grows along the horizontal axis; the name is a column's.
@@ -102,7 +104,7 @@ pub fn tick(percent: bool, value: f64, step: f64) -> String {
 impl Frame {
     /// Pixels from the left.
     pub fn px(&self, x: f64) -> f64 {
-        LEFT + (x - self.x.0) / (self.x.1 - self.x.0) * (RIGHT - LEFT)
+        self.left + (x - self.x.0) / (self.x.1 - self.x.0) * (RIGHT - self.left)
     }
 
     /// Pixels from the top.
@@ -117,14 +119,20 @@ impl Frame {
 
     /// Grid, ticks and titles; `x_ticks` are places on the horizontal axis and what is written there.
     pub fn draw(&self, axes: &Axes, x_ticks: &[(f64, String)]) -> Group {
-        let mut group = Group::new().add(rule((LEFT, BOTTOM), (RIGHT, BOTTOM), AXIS));
+        let mut group = self.across(axes, x_ticks);
         let step = step(self.y.1 - self.y.0, TICKS);
         for tick in ticks(self.y, step) {
             let y = self.py(tick);
             let text = self::tick(axes.percent, tick, step);
-            group = group.add(rule((LEFT, y), (RIGHT, y), GRID));
-            group = group.add(write(&text, LEFT - 7.0, y + 4.5, "end", TEXT_SIZE));
+            group = group.add(rule((self.left, y), (RIGHT, y), GRID));
+            group = group.add(write(&text, self.left - 7.0, y + 4.5, "end", TEXT_SIZE));
         }
+        group
+    }
+
+    /// The same without a vertical axis.
+    pub fn across(&self, axes: &Axes, x_ticks: &[(f64, String)]) -> Group {
+        let mut group = Group::new().add(rule((self.left, BOTTOM), (RIGHT, BOTTOM), AXIS));
         for (tick, text) in x_ticks {
             let x = self.px(*tick);
             group = group.add(rule((x, BOTTOM), (x, BOTTOM + 5.0), AXIS));
@@ -134,7 +142,7 @@ impl Frame {
         }
         let title = write(axes.title, 2.0, 18.0, "start", TITLE_SIZE).set("font-weight", 600);
         let unit = write(axes.unit, 2.0, 36.0, "start", TEXT_SIZE).set("opacity", 0.8);
-        let middle = (LEFT + RIGHT) / 2.0;
+        let middle = (self.left + RIGHT) / 2.0;
         group.add(title).add(unit).add(write(axes.across.title(), middle, HEIGHT - 6.0, "middle", TEXT_SIZE))
     }
 }

@@ -1,4 +1,4 @@
-//! A value for every jump and level, as colours.
+//! A value for every jump and level, or for every class of samples and level, as colours.
 
 use serde::Serialize;
 use svg::node::element::path::Data;
@@ -9,6 +9,10 @@ use super::style::{INK, tenth};
 
 /// Colours from worst to best: viridis, which keeps its order in grey and for colour-blind readers.
 const COLORS: [(u8, u8, u8); 5] = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)];
+
+/// Colours of differences: below 0, 0, above it.
+const DIFFERENCES: [(u8, u8, u8); 5] =
+    [(158, 52, 0), (235, 151, 95), (240, 240, 240), (110, 178, 219), (0, 84, 140)];
 
 /// Steps of colour.
 const STEPS: usize = 24;
@@ -22,6 +26,8 @@ const CLIPPED: f64 = 0.1;
 pub struct Heat {
     /// By jump, then by level.
     pub values: Vec<Vec<f64>>,
+    /// What the rows are, where they are no jumps: their values are then differences, whose colours tell the sign.
+    pub rows: Option<Vec<String>>,
     /// Whether more is better.
     #[serde(skip)]
     pub more_is_better: bool,
@@ -38,6 +44,10 @@ impl Heat {
             values.reverse();
         }
         let at = |share: f64| values.get((share * values.len() as f64) as usize).copied().unwrap_or(0.0);
+        if self.rows.is_some() {
+            let most = at(CLIPPED).abs().max(at(1.0 - CLIPPED).abs());
+            return if self.more_is_better { (-most, most) } else { (most, -most) };
+        }
         (at(CLIPPED), values.last().copied().unwrap_or(1.0))
     }
 
@@ -55,6 +65,12 @@ impl Heat {
     /// The exit levels.
     pub fn levels(&self) -> usize {
         self.values.first().map_or(0, Vec::len)
+    }
+
+    /// The left border of the plot: names of rows need room.
+    pub fn left(&self) -> f64 {
+        let width = |name: &String| frame::text_width(name, TEXT_SIZE - 1.0);
+        self.rows.iter().flatten().map(width).fold(frame::LEFT, |left, width| left.max(width + 9.0))
     }
 
     /// The panel in its frame.
@@ -78,7 +94,16 @@ impl Heat {
             }
         }
         for (step, data) in paths.into_iter().enumerate().filter(|(_, data)| !data.is_empty()) {
-            cells = cells.add(Path::new().set("d", data).set("stroke", color(step)));
+            cells = cells.add(Path::new().set("d", data).set("stroke", self.color(step)));
+        }
+        let ticks = frame::whole_ticks(levels);
+        if let Some(rows) = &self.rows {
+            let name = |(row, name): (usize, &String)| {
+                write(name, frame.left - 6.0, frame.py(row as f64) + 4.0, "end", TEXT_SIZE - 1.0)
+            };
+            let names = rows.iter().enumerate().map(name).fold(Group::new(), Group::add);
+            let group = Group::new().add(cells).add(names).add(frame.across(axes, &ticks));
+            return self.scale().into_iter().fold(group, Group::add);
         }
         let mut dots = Data::new();
         for (level, jump) in self.best().into_iter().enumerate() {
@@ -86,7 +111,7 @@ impl Heat {
             dots = dots.move_to((tenth(x - 1.7), tenth(y))).line_to((tenth(x + 1.7), tenth(y)));
         }
         let dots = Path::new().set("d", dots).set("stroke", INK).set("stroke-width", 3.4);
-        let group = Group::new().add(cells).add(dots).add(frame.draw(axes, &frame::whole_ticks(levels)));
+        let group = Group::new().add(cells).add(dots).add(frame.draw(axes, &ticks));
         self.scale().into_iter().fold(group, Group::add)
     }
 
@@ -98,7 +123,7 @@ impl Heat {
         let bar = |step: usize| {
             let x = left + width * step as f64;
             let data = Data::new().move_to((tenth(x), top)).horizontal_line_by(width).vertical_line_by(9.0);
-            Path::new().set("d", data.horizontal_line_by(-width).close()).set("fill", color(step))
+            Path::new().set("d", data.horizontal_line_by(-width).close()).set("fill", self.color(step))
         };
         let bars = (0..STEPS).map(bar).fold(Group::new(), Group::add);
         let step = (best - worst).abs() / 10.0;
@@ -106,6 +131,10 @@ impl Heat {
         let low = write(&text(worst), left, top + 24.0, "start", TEXT_SIZE - 1.0);
         let high = write(&text(best), frame::RIGHT, top + 24.0, "end", TEXT_SIZE - 1.0);
         vec![bars, Group::new().add(low).add(high)]
+    }
+
+    fn color(&self, step: usize) -> String {
+        color(if self.rows.is_some() { &DIFFERENCES } else { &COLORS }, step)
     }
 
     /// The colour of a value, from 0 for the worst.
@@ -118,11 +147,12 @@ impl Heat {
     }
 }
 
-fn color(step: usize) -> String {
-    let place = step as f64 / (STEPS - 1) as f64 * (COLORS.len() - 1) as f64;
-    let (index, part) = ((place as usize).min(COLORS.len() - 2), place.fract());
+/// A colour between those of a scale, from the first to the last.
+fn color(scale: &[(u8, u8, u8)], step: usize) -> String {
+    let place = step as f64 / (STEPS - 1) as f64 * (scale.len() - 1) as f64;
+    let (index, part) = ((place as usize).min(scale.len() - 2), place.fract());
     let part = if place as usize > index { 1.0 } else { part };
-    let (from, to) = (COLORS[index], COLORS[index + 1]);
+    let (from, to) = (scale[index], scale[index + 1]);
     let mix = |from: u8, to: u8| (f64::from(from) + part * (f64::from(to) - f64::from(from))).round() as u8;
     format!("#{:02x}{:02x}{:02x}", mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
 }
@@ -133,12 +163,24 @@ mod tests {
 
     #[test]
     fn bright_is_better_either_way() {
-        assert_eq!((color(0), color(STEPS - 1)), ("#440154".to_owned(), "#fde725".to_owned()));
+        assert_eq!(
+            (color(&COLORS, 0), color(&COLORS, STEPS - 1)),
+            ("#440154".to_owned(), "#fde725".to_owned())
+        );
         let values = vec![vec![1.0, 2.0], vec![3.0, 0.5]];
-        let more = Heat { values: values.clone(), more_is_better: true, percent: false };
-        let less = Heat { values, more_is_better: false, percent: false };
+        let more = Heat { values: values.clone(), rows: None, more_is_better: true, percent: false };
+        let less = Heat { values, more_is_better: false, ..more.clone() };
         assert_eq!((more.best(), less.best()), (vec![1, 0], vec![0, 1]));
         assert_eq!((more.step(3.0), less.step(0.5)), (STEPS - 1, STEPS - 1));
         assert_eq!((more.step(0.5), less.step(3.0)), (0, 0));
+    }
+
+    #[test]
+    fn differences_have_the_middle_colour_at_0() {
+        let values = vec![(0..20).map(|value| f64::from(value) / 10.0 - 0.5).collect()];
+        let heat = Heat { values, rows: Some(vec!["a class".into()]), more_is_better: true, percent: true };
+        let (worst, best) = heat.range();
+        assert_eq!(worst, -best);
+        assert_eq!(heat.step(-1e-9) + heat.step(1e-9), STEPS - 1);
     }
 }

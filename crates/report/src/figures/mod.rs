@@ -1,6 +1,7 @@
 //! The paper's Figures 2, 3 and 4 for one setting each, and the figures of the further analyses.
 
 pub mod by_level;
+pub mod classes;
 pub mod exit;
 pub mod figure;
 mod frame;

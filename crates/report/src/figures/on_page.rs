@@ -6,7 +6,7 @@ use serde_json::{Value, json, to_value};
 use svg::Document;
 
 use super::figure::{Figure, LEGEND_LINE};
-use super::frame::{BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH};
+use super::frame::{BOTTOM, HEIGHT, RIGHT, WIDTH};
 use super::panel::{self, Medium, Panel};
 use super::style::Style;
 
@@ -51,7 +51,7 @@ fn part(panel: &Panel) -> Result<Value, serde_json::Error> {
         .add(panel.draw(Medium::Page));
     let frame = panel.frame();
     let mut numbers = to_value(&panel.axes)?;
-    let places = json!({ "x": frame.x, "y": frame.y, "plot": [LEFT, RIGHT, frame.top(), BOTTOM] });
+    let places = json!({ "x": frame.x, "y": frame.y, "plot": [frame.left, RIGHT, frame.top(), BOTTOM] });
     for more in [places, to_value(&panel.content)?] {
         let all = numbers.as_object_mut().zip(more.as_object());
         all.into_iter().for_each(|(all, more)| all.extend(more.clone()));

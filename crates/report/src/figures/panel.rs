@@ -145,14 +145,21 @@ impl Panel {
                 let strips = series.iter().filter(|series| self.leaves(series)).count();
                 let strip =
                     if strips == 0 { 0.0 } else { (STRIP_ROW * strips as f64 + 8.0).max(STRIP_LEAST) };
-                Frame { x: (0.0, length(series).saturating_sub(1).max(1) as f64), y, strip }
+                Frame {
+                    x: (0.0, length(series).saturating_sub(1).max(1) as f64),
+                    y,
+                    strip,
+                    left: frame::LEFT,
+                }
             }
             // The strip has room for the text over a bar that is as high as the plot.
             Content::Bars { values, .. } => {
-                Frame { x: (-0.6, values.len() as f64 - 0.4), y, strip: STRIP_LEAST }
+                Frame { x: (-0.6, values.len() as f64 - 0.4), y, strip: STRIP_LEAST, left: frame::LEFT }
             }
-            Content::Curves { x, .. } => Frame { x: *x, y, strip: 0.0 },
-            Content::Heat(heat) => Frame { x: (-0.5, heat.levels() as f64 - 0.5), y, strip: 0.0 },
+            Content::Curves { x, .. } => Frame { x: *x, y, strip: 0.0, left: frame::LEFT },
+            Content::Heat(heat) => {
+                Frame { x: (-0.5, heat.levels() as f64 - 0.5), y, strip: 0.0, left: heat.left() }
+            }
         }
     }
 
@@ -302,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_line_is_cut_at_the_border_and_broken_at_gaps() {
-        let frame = Frame { x: (0.0, 4.0), y: (0.0, 10.0), strip: 0.0 };
+        let frame = Frame { x: (0.0, 4.0), y: (0.0, 10.0), strip: 0.0, left: frame::LEFT };
         let values = [Some(5.0), Some(15.0), Some(20.0), Some(0.0), None, Some(1.0)];
         let data = svg::node::Value::from(path(&frame, &values)).to_string();
         // Down at 0, cut at 0.5; down again at 2.5 on the border; nothing around the gap.

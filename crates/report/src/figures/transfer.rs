@@ -38,7 +38,7 @@ impl Map {
                 *cell = value(row);
             }
         }
-        let heat = Heat { values, more_is_better, percent };
+        let heat = Heat { values, rows: None, more_is_better, percent };
         let (worst, best) = heat.range();
         let own = heat.best().into_iter().enumerate().filter(|(level, jump)| level == jump).count();
         let alt = format!(

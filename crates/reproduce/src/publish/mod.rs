@@ -12,14 +12,16 @@ mod files;
 mod folder;
 mod origin;
 
+use std::fs;
 use std::path::PathBuf;
 
-use onejump_core::files::{read_json, write_bytes, write_json};
-use onejump_core::layout::{RunLayout, Split};
+use onejump_core::files::{FileError, read_json, write_bytes, write_json};
+use onejump_core::layout::{MANIFEST, RunLayout, Split};
 use onejump_core::lock;
 use onejump_core::manifest::HiddenManifest;
 use onejump_core::published::{CONFIG, LIBRARY, Published};
 use onejump_core::results::Summary;
+use onejump_core::shard::Shard;
 
 use crate::error::ReproduceError;
 use crate::run_toml::RunConfig;
@@ -42,6 +44,19 @@ pub struct PublishOptions {
     pub repository: Option<String>,
     /// The licence of the shortcuts, as the hub abbreviates it; the model's where none is given.
     pub license: Option<String>,
+}
+
+/// The manifest of the training states; of a run that never had them all, that of one of their shards.
+fn training_states(run: &RunLayout) -> Result<HiddenManifest, FileError> {
+    let folder = run.hidden(Split::Train);
+    let shard = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        Shard::of_folder(&name.to_string_lossy()).is_some() && path.join(MANIFEST).is_file()
+    };
+    let shards = || fs::read_dir(&folder).into_iter().flatten().filter_map(|file| Some(file.ok()?.path()));
+    let whole = folder.join(MANIFEST).is_file();
+    let shard = (!whole).then(|| shards().filter(shard).min()).flatten();
+    HiddenManifest::read(&shard.unwrap_or(folder))
 }
 
 /// What was published.
@@ -67,7 +82,7 @@ pub fn publish(run: &RunLayout, options: &PublishOptions) -> Result<Publication,
     let _lock = lock::file(&run.config())?;
     let config = RunConfig::read(run)?;
     let summary: Summary = read_json(&run.summary())?;
-    let inputs = HiddenManifest::read(&run.hidden(Split::Train))?.inputs;
+    let inputs = training_states(run)?.inputs;
     let origin = Origin::of(&config.model, options.license.as_deref())?;
     let sets = Sets::of(run, &summary)?;
     let staging = Staging::begin(&options.folder)?;

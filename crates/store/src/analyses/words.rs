@@ -67,6 +67,23 @@ pub enum LookSchedule {
     Best,
 }
 
+/// What a class of samples has in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, VariantArray)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum ClassBy {
+    /// Nothing: all samples.
+    All,
+    /// The position in the text.
+    Position,
+    /// How often the model predicts the token that it predicts here, in the training samples.
+    Frequency,
+    /// Whether that token begins a word.
+    Word,
+    /// Whether that token stands in the text before.
+    Context,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +103,6 @@ mod tests {
         assert_eq!(words::<ExitRule>(), "gap probability");
         assert_eq!(words::<LookingHead>(), "fused full");
         assert_eq!(words::<LookSchedule>(), "every best");
+        assert_eq!(words::<ClassBy>(), "all position frequency word context");
     }
 }

@@ -1,0 +1,107 @@
+//! Where the best single jump loses to a full matrix per level, and on which tokens.
+
+use onejump_core::shortcut::Solver;
+use onejump_store::analyses::{ClassBy, OfClass};
+
+use crate::figures::classes::figure;
+use crate::interval::{Interval, Measured};
+use crate::shown::{Section, Shown};
+use crate::table::Table;
+use crate::words;
+
+/// The most precise single jump beside jtc, in closed form where it is there.
+pub fn section(rows: &[OfClass]) -> Option<Section> {
+    let closed = Some(Solver::ClosedForm);
+    let other =
+        if rows.iter().any(|row| row.other_solver == closed) { closed } else { rows.first()?.other_solver };
+    let key = |row: &OfClass| (row.method, row.solver, row.rank);
+    let best = rows
+        .iter()
+        .filter(|row| (row.by, row.level, row.other_solver) == (ClassBy::All, None, other))
+        .max_by(|a, b| a.precision_1.total_cmp(&b.precision_1))?;
+    let of_best: Vec<&OfClass> =
+        rows.iter().filter(|row| key(row) == key(best) && row.other_solver == other).collect();
+    let name = best.rank.map_or(best.method.to_string(), |rank| format!("{}, rank {rank}", best.method));
+    let means: Vec<&OfClass> = of_best.iter().copied().filter(|row| row.level.is_none()).collect();
+    Some(Section {
+        id: "classes",
+        open: false,
+        title: "Where does the best single jump lose to a full matrix per level?",
+        paragraphs: vec![Shown::always(sentences(&of_best, best, &name))],
+        figures: figure(&of_best, &name).map(Shown::always).into_iter().collect(),
+        tables: vec![Shown::always(table(&means, &name))],
+    })
+}
+
+/// How far apart they are; at which levels; on which tokens.
+fn sentences(rows: &[&OfClass], all: &OfClass, name: &str) -> String {
+    let precision = all.precision();
+    let side = |interval: Interval| match interval.certain_sign() {
+        Some(true) => "above",
+        Some(false) => "below",
+        None => "not certainly apart from",
+    };
+    let mut text = format!(
+        "Over all levels {name} is {} jtc in precision: {} points.",
+        side(precision),
+        precision.percent().replace('%', "")
+    );
+    let with_sign = |sign: bool| -> Vec<usize> {
+        let at_level = rows.iter().filter(|row| row.by == ClassBy::All);
+        let certain = at_level.filter(|row| row.precision().certain_sign() == Some(sign));
+        certain.filter_map(|row| row.level).map(|level| level as usize).collect()
+    };
+    let said =
+        |levels: Vec<usize>| if levels.is_empty() { "no level".to_owned() } else { words::levels(&levels) };
+    text +=
+        &format!(" It is above it at {}, and below it at {}.", said(with_sign(true)), said(with_sign(false)));
+    let classes = rows.iter().filter(|row| row.level.is_none() && row.by != ClassBy::All);
+    let difference = |row: &&&OfClass| row.precision_1_difference;
+    let most = classes.clone().max_by(|a, b| difference(a).total_cmp(&difference(b)));
+    let least = classes.min_by(|a, b| difference(a).total_cmp(&difference(b)));
+    if let Some((least, most)) = least.zip(most) {
+        let class =
+            |row: &OfClass| format!("“{}” ({})", row.class, row.precision().percent().replace('%', ""));
+        text += &format!(
+            " Of the classes of samples it does worst on {}, and best on {}.",
+            class(least),
+            class(most)
+        );
+    }
+    text
+}
+
+fn table(rows: &[&OfClass], name: &str) -> Table {
+    Table::new(
+        format!("{name} minus jtc, means over the exit levels"),
+        rows.iter().copied(),
+        &[
+            ("class", &|row: &&OfClass| row.class.clone()),
+            ("samples", &|row| words::thousands(row.samples.into())),
+            ("precision@1", &|row| words::percent(row.precision_1)),
+            ("difference ↑ (points)", &|row| row.precision().percent()),
+            ("surprisal", &|row| words::number(row.surprisal, 2, "")),
+            ("difference ↓ (nats)", &|row| row.surprisal().plain()),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn the_most_precise_single_jump_is_the_one_shown() {
+        let mut rows = sample::analyses(12, &[5]).classes;
+        let section = section(&rows).unwrap();
+        let text = serde_json::to_value(&section.paragraphs[0]).unwrap()["what"].to_string();
+        assert!(
+            text.contains("residual, rank 5 is below jtc") && text.contains("“all rarer ones”"),
+            "{text}"
+        );
+        assert_eq!(section.tables[0].what.rows().count(), 4);
+        rows.clear();
+        assert!(super::section(&rows).is_none());
+    }
+}
