@@ -231,7 +231,6 @@ fn same(one: &Path, other: &Path) {
 }
 
 #[test]
-#[ignore = "takes minutes, installs Slurm, and waits for what a busy cluster does in its own time"]
 fn an_experiment_on_slurm_survives_its_nodes() {
     let base = tempfile::tempdir().unwrap();
     let Some(cluster) = Cluster::start(base.path().join("cluster")) else { return };
