@@ -162,6 +162,10 @@ impl<'a> Run<'a> {
     /// The units of which the status says that they are in this state.
     fn units(&self, state: &str) -> Vec<String> {
         let status = self.on_slurm(&["--status"]);
+        self.units_of(&status, state)
+    }
+
+    fn units_of(&self, status: &str, state: &str) -> Vec<String> {
         let words = |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
         let lines =
             status.lines().map(words).filter(|words| words.get(1).is_some_and(|found| found == state));
@@ -170,9 +174,10 @@ impl<'a> Run<'a> {
 
     fn wait_for(&self, unit: &str) {
         self.cluster.wait_for(unit, || {
-            let failed = self.units("failed");
-            assert!(failed.is_empty(), "{failed:?} failed: {}", self.log(&failed[0]));
-            self.units("done").contains(&unit.to_owned())
+            let status = self.on_slurm(&["--status"]);
+            let failed = self.units_of(&status, "failed");
+            assert!(failed.is_empty(), "{status}\n{}", self.log(&failed[0]));
+            self.units_of(&status, "done").contains(&unit.to_owned())
         });
     }
 

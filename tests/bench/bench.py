@@ -375,6 +375,7 @@ def picture(bench, path):
     import matplotlib
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
+    plt.rcParams.update({"svg.fonttype": "none", "font.family": "sans-serif"})
     stages = {}
     for row in bench.rows:
         if row["ratio"]:
@@ -388,7 +389,8 @@ def picture(bench, path):
         axes.text(left, y, stage, weight="bold", va="center", fontsize=9)
         y += 1
         for place, row in enumerate(rows):
-            axes.barh(y, row["ratio"], color="#1b6e53" if place == 0 else "#b9c2c9", height=0.7)
+            ours = "#1b6e53" if place == 0 else "#8fbfae" if row["contender"].startswith("onejump") else None
+            axes.barh(y, row["ratio"], color=ours or "#b9c2c9", height=0.7)
             axes.text(row["ratio"] * 1.05, y, f"{row['seconds']:.2g} s" if row["seconds"] < 10 else f"{row['seconds']:.0f} s", va="center", fontsize=8)
             ticks.append(y), labels.append(row["contender"])
             y += 1

@@ -68,8 +68,8 @@ def of_classes(t, ours, theirs, train_top, top, vocab):
     for name, low, high in (("position 0", 0, 1), ("positions 1–3", 1, 4), ("positions 4–7", 4, 8), ("positions 8–15", 8, 16),
                             ("positions 16–31", 16, 32), ("positions from 32 on", 32, 10**9)):
         classes[name] = band(position, low, high)
-    for name, low, high in (("the 10 most frequent tokens", 0, 10), ("the next 90", 10, 100), ("the next 900", 100, 1000),
-                            ("all rarer ones", 1000, 10**9)):
+    for name, low, high in (("the 10 commonest tokens", 0, 10), ("tokens 11 to 100", 10, 100), ("tokens 101 to 1,000", 100, 1000),
+                            ("rarer tokens", 1000, 10**9)):
         classes[name] = band(rank, low, high)
     classes |= {"stands in the text before": before, "is new in the text": ~before}
     rows = []

@@ -28,10 +28,30 @@ fn workspace(start: &Path) -> Option<PathBuf> {
     start.ancestors().find(is_ours).map(Path::to_owned)
 }
 
-/// Cargo, run in the root.
+/// What Cargo tells a program that it runs, beside what begins with `CARGO_PKG_`: the last is from `.cargo/config.toml`.
+const TOLD: [&str; 6] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_BIN_NAME",
+    "CARGO_CRATE_NAME",
+    "LIBTORCH",
+];
+
+/// Cargo, run in the root, as from a shell: a build script that asks for what Cargo told this program would run again, and
+/// all that depends on it would be compiled again.
 pub fn cargo() -> Result<Command> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()?);
+    let root = root()?;
+    let own_libtorch =
+        env::var_os("LIBTORCH").is_none_or(|found| Path::new(&found) == root.join(".libtorch"));
+    for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+        let told = TOLD.contains(&name.as_str()) || name.starts_with("CARGO_PKG_");
+        if told && (name != "LIBTORCH" || own_libtorch) {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(root);
     Ok(command)
 }
 

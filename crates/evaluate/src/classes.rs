@@ -32,10 +32,10 @@ const POSITIONS: [(u32, &str); 6] = [
 
 /// How many tokens the model predicts more often in the training samples, and the name of the class from there on.
 const FREQUENCIES: [(u32, &str); 4] = [
-    (0, "the 10 most frequent tokens"),
-    (10, "the next 90"),
-    (100, "the next 900"),
-    (1000, "all rarer ones"),
+    (0, "the 10 commonest tokens"),
+    (10, "tokens 11 to 100"),
+    (100, "tokens 101 to 1,000"),
+    (1000, "rarer tokens"),
 ];
 
 const WORDS: [&str; 3] = ["begins a word", "goes on in a word", "without letters and digits"];

@@ -173,8 +173,8 @@ fn averages(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
 fn classes(tables: &mut Analyses, blocks: usize, ranks: &[usize]) {
     const CLASSES: [(ClassBy, &str, f64); 4] = [
         (ClassBy::All, "all samples", -0.03),
-        (ClassBy::Frequency, "the 10 most frequent tokens", 0.05),
-        (ClassBy::Frequency, "all rarer ones", -0.1),
+        (ClassBy::Frequency, "the 10 commonest tokens", 0.05),
+        (ClassBy::Frequency, "rarer tokens", -0.1),
         (ClassBy::Word, "goes on in a word", -0.06),
     ];
     for (&rank, (by, class, gain)) in ranks.iter().flat_map(|rank| CLASSES.map(|class| (rank, class))) {

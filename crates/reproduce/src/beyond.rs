@@ -12,9 +12,8 @@ use onejump_core::shortcut::{ShortcutKind, Solver};
 
 use crate::aside::{Aside, AsideFiles};
 use crate::error::ReproduceError;
-use crate::order::ON_THE_HEAD;
 use crate::programs::Program;
-use crate::run::Run;
+use crate::run::{ON_THE_HEAD, Run};
 use crate::sensitivity::sensitivity;
 use crate::sets::{self, paths};
 use crate::stage::Stage;

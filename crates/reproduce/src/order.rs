@@ -17,7 +17,7 @@ use crate::error::ReproduceError;
 use crate::experiment::Experiment;
 use crate::local::Local;
 use crate::programs::Program;
-use crate::run::{Run, States};
+use crate::run::{ON_THE_HEAD, Run, States};
 use crate::run_toml::RunConfig;
 use crate::stage::Stage;
 use crate::stages::{Stages, Times};
@@ -31,9 +31,6 @@ pub(crate) const CLOSED_FORMS: [ShortcutKind; 4] =
 
 /// Kinds that are trained by gradient descent too, to compare the solvers.
 const BOTH_SOLVERS: [ShortcutKind; 2] = [ShortcutKind::NNjtc, ShortcutKind::Joint];
-
-/// Kinds of our own, one map for all levels, fitted to what the model's head reads.
-pub(crate) const ON_THE_HEAD: [ShortcutKind; 2] = [ShortcutKind::OneJump, ShortcutKind::Residual];
 
 /// The folder of a run in which each stage that has run leaves a stamp.
 pub(crate) const STAMPS: &str = ".stages";

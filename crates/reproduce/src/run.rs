@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use onejump_core::layout::{MANIFEST, RunLayout, Split};
 use onejump_core::shard::Shard;
+use onejump_core::shortcut::ShortcutKind;
 
 use crate::experiment::Experiment;
 use crate::programs::Program;
 use crate::stage::Stage;
 use crate::switches::Switches;
+
+/// Kinds of our own, one map for all levels, fitted to what the model's head reads.
+pub(crate) const ON_THE_HEAD: [ShortcutKind; 2] = [ShortcutKind::OneJump, ShortcutKind::Residual];
 
 /// An experiment with states.
 pub(crate) struct Run<'a> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -60,13 +61,23 @@ impl<'a> Stages<'a> {
         self.local.run_into(stage, file)
     }
 
-    /// Whether a stage would not be run again. What it reads may not be there yet.
+    /// Whether a stage would not be run again. What it reads may not be there yet, or not any more.
     pub fn is_done(&self, stage: &Stage) -> Result<bool, ReproduceError> {
-        if !stage.inputs.iter().all(|input| input.is_file()) {
+        let stamp = self.stamp_of(&stage.name);
+        if !stage.inputs.iter().chain(&stage.outputs).chain([&stamp]).all(|file| file.is_file()) {
             return Ok(false);
         }
-        let key = stage.key(self.local.program(stage.program))?;
-        Ok(self.has_run(stage, &key))
+        match stage.key(self.local.program(stage.program)) {
+            Ok(key) => Ok(self.has_run(stage, &key)),
+            Err(FileError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same of a unit of a stage: it has run, or the stage has. Asked in this order, nothing is missed while another
+    /// process joins the units' files and removes them, since it leaves the stage's stamp before.
+    pub fn is_unit_done(&self, unit: &Stage, stage: &Stage) -> Result<bool, ReproduceError> {
+        Ok(self.is_done(unit)? || self.is_done(stage)?)
     }
 
     /// Remembers that a stage has run, as its units have.

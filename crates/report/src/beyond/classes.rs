@@ -35,37 +35,36 @@ pub fn section(rows: &[OfClass]) -> Option<Section> {
 
 /// How far apart they are; at which levels; on which tokens.
 fn sentences(rows: &[&OfClass], all: &OfClass, name: &str) -> String {
+    let said = |interval: Interval| interval.percent().replace('%', "");
     let precision = all.precision();
-    let side = |interval: Interval| match interval.certain_sign() {
-        Some(true) => "above",
-        Some(false) => "below",
-        None => "not certainly apart from",
+    let mut text = match precision.certain_sign() {
+        Some(true) => format!("Over all levels {name} is {} points above jtc in precision.", said(precision)),
+        Some(false) => {
+            let Interval { value, low, high } = precision;
+            let below = Interval::new(-value, -high, -low);
+            format!("Over all levels {name} is {} points below jtc in precision.", said(below))
+        }
+        None => format!("Over all levels {name} is as precise as jtc: {} points apart.", said(precision)),
     };
-    let mut text = format!(
-        "Over all levels {name} is {} jtc in precision: {} points.",
-        side(precision),
-        precision.percent().replace('%', "")
-    );
     let with_sign = |sign: bool| -> Vec<usize> {
         let at_level = rows.iter().filter(|row| row.by == ClassBy::All);
         let certain = at_level.filter(|row| row.precision().certain_sign() == Some(sign));
         certain.filter_map(|row| row.level).map(|level| level as usize).collect()
     };
-    let said =
+    let at =
         |levels: Vec<usize>| if levels.is_empty() { "no level".to_owned() } else { words::levels(&levels) };
     text +=
-        &format!(" It is above it at {}, and below it at {}.", said(with_sign(true)), said(with_sign(false)));
+        &format!(" It is certainly above at {}, and below at {}.", at(with_sign(true)), at(with_sign(false)));
     let classes = rows.iter().filter(|row| row.level.is_none() && row.by != ClassBy::All);
     let difference = |row: &&&OfClass| row.precision_1_difference;
     let most = classes.clone().max_by(|a, b| difference(a).total_cmp(&difference(b)));
     let least = classes.min_by(|a, b| difference(a).total_cmp(&difference(b)));
     if let Some((least, most)) = least.zip(most) {
-        let class =
-            |row: &OfClass| format!("“{}” ({})", row.class, row.precision().percent().replace('%', ""));
+        let class = |row: &OfClass| format!("“{}” ({} points)", row.class, said(row.precision()));
         text += &format!(
-            " Of the classes of samples it does worst on {}, and best on {}.",
-            class(least),
-            class(most)
+            " Of the classes of samples it does best on {}, and worst on {}.",
+            class(most),
+            class(least)
         );
     }
     text
@@ -96,10 +95,7 @@ mod tests {
         let mut rows = sample::analyses(12, &[5]).classes;
         let section = section(&rows).unwrap();
         let text = serde_json::to_value(&section.paragraphs[0]).unwrap()["what"].to_string();
-        assert!(
-            text.contains("residual, rank 5 is below jtc") && text.contains("“all rarer ones”"),
-            "{text}"
-        );
+        assert!(text.contains("points below jtc in precision.") && text.contains("“rarer tokens”"), "{text}");
         assert_eq!(section.tables[0].what.rows().count(), 4);
         rows.clear();
         assert!(super::section(&rows).is_none());

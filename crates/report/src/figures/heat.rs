@@ -69,7 +69,7 @@ impl Heat {
 
     /// The left border of the plot: names of rows need room.
     pub fn left(&self) -> f64 {
-        let width = |name: &String| frame::text_width(name, TEXT_SIZE - 1.0);
+        let width = |name: &String| frame::text_width(name, TEXT_SIZE);
         self.rows.iter().flatten().map(width).fold(frame::LEFT, |left, width| left.max(width + 9.0))
     }
 

@@ -41,12 +41,11 @@ impl Slurm<'_> {
         );
         let mut units: Vec<Unit> = Vec::new();
         for stage in &stages {
-            let stage_done = stamps.is_done(stage)?;
             for unit in stage.work() {
                 let writes =
                     |other: &Unit| other.stage.outputs.iter().any(|output| unit.inputs.contains(output));
                 let after = (0..units.len()).filter(|&place| writes(&units[place])).collect();
-                let done = stage_done || stamps.is_done(unit)?;
+                let done = stamps.is_unit_done(unit, stage)?;
                 units.push(Unit { stage: unit.clone(), done, after });
             }
         }
