@@ -199,24 +199,42 @@ impl<'a> Run<'a> {
         HiddenManifest::read(&self.shard(index)).map_or(0, |manifest| manifest.parts.len())
     }
 
-    /// Stops the process that captures each of these shards once it has written the first of its two parts.
-    fn freeze<const N: usize>(&self, shards: [usize; N]) -> [Pid; N] {
-        let mut frozen = [None; N];
+    /// Stops the process that captures each of these shards once it has written the first of its two parts; none where one
+    /// has written both by then.
+    fn freeze<const N: usize>(&self, shards: [usize; N]) -> Option<[Pid; N]> {
+        let (mut frozen, mut late) = ([None; N], false);
         self.cluster.wait_for("first part", || {
             for (place, shard) in frozen.iter_mut().zip(shards).filter(|(place, _)| place.is_none()) {
                 if self.parts(shard) > 0 {
                     let lock = fs::read_to_string(self.shard(shard).join(".onejump.lock"));
-                    let process = lock.ok().and_then(|number| Pid::from_raw(number.parse().ok()?));
-                    let process = process.expect("the shard was captured before it could be interrupted");
-                    kill_process(process, Signal::STOP).unwrap();
-                    assert_eq!(self.parts(shard), 1, "the shard was captured before it could be interrupted");
-                    *place = Some(process);
+                    *place = lock.ok().and_then(|number| Pid::from_raw(number.parse().ok()?));
+                    late |= !place.is_some_and(|process| kill_process(process, Signal::STOP).is_ok());
+                    late |= self.parts(shard) != 1;
                 }
             }
-            frozen.iter().all(Option::is_some)
+            late || frozen.iter().all(Option::is_some)
         });
-        frozen.map(Option::unwrap)
+        frozen.iter().copied().collect::<Option<Vec<_>>>().filter(|_| !late)?.try_into().ok()
     }
+}
+
+/// A run that was submitted, in the middle of the capture of these shards. What is too late begins again.
+fn interrupted<'a, const N: usize>(
+    cluster: &'a Cluster,
+    base: &'a Path,
+    name: &str,
+    shards: [usize; N],
+) -> (Run<'a>, [Pid; N]) {
+    for attempt in 0..5 {
+        let run = Run::new(cluster, base, &format!("{name}-{attempt}"));
+        assert!(run.on_slurm(&[]).contains("\n22 jobs submitted; "));
+        if let Some(frozen) = run.freeze(shards) {
+            return (run, frozen);
+        }
+        cluster.ask("scancel", &["--me"]);
+        cluster.wait_for("empty queue", || cluster.ask("squeue", &["-h"]).is_empty());
+    }
+    panic!("the shards were captured before they could be interrupted, five times");
 }
 
 /// The files that an experiment is about, without those that say how it was run.
@@ -257,10 +275,10 @@ fn an_experiment_on_slurm_survives_its_nodes() {
 
 /// The step goes on; the task that Slurm starts again elsewhere waits for it, and has nothing left to do.
 fn a_daemon_is_lost_alone(cluster: &Cluster, base: &Path, expected: &Path) {
-    let (run, unit) = (Run::new(cluster, base, "alone"), "capture-train.0-of-2");
-    assert!(run.on_slurm(&["--dry-run"]).contains("#SBATCH --array=0,1\n") && !run.out.exists());
-    assert!(run.on_slurm(&[]).contains("\n22 jobs submitted; "));
-    let [process] = run.freeze([0]);
+    let dry = Run::new(cluster, base, "dry");
+    assert!(dry.on_slurm(&["--dry-run"]).contains("#SBATCH --array=0,1\n") && !dry.out.exists());
+    let (run, [process]) = interrupted(cluster, base, "alone", [0]);
+    let unit = "capture-train.0-of-2";
     let (job, units) = (run.job(unit), run.units("running"));
     assert!(units.contains(&unit.to_owned()), "{units:?}");
     // What runs or waits is not submitted again.
@@ -285,10 +303,8 @@ fn a_daemon_is_lost_alone(cluster: &Cluster, base: &Path, expected: &Path) {
 }
 
 fn a_node_is_lost_with_its_steps(cluster: &Cluster, base: &Path, expected: &Path) {
-    let run = Run::new(cluster, base, "steps");
-    run.on_slurm(&[]);
+    let (run, [_, stopped]) = interrupted(cluster, base, "steps", [0, 1]);
     // Near the end of a job's time Slurm sends SIGTERM to its script, as here.
-    let [_, stopped] = run.freeze([0, 1]);
     let job = run.job("capture-train.1-of-2");
     cluster.ask("scancel", &["--signal=TERM", "--batch", &job]);
     kill_process(stopped, Signal::CONT).unwrap();
