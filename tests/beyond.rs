@@ -127,7 +127,7 @@ fn exits_are_numpys() {
     }
 }
 
-/// Precisions are exact, and the rest f32 arithmetic. NumPy joins what the words of each class say by itself.
+/// Precisions are exact, and the rest f32 arithmetic. NumPy sorts the samples into the classes by rules of its own.
 #[test]
 fn classes_are_numpys() {
     let (run, expected) = (Run::new(), expected());

@@ -104,7 +104,7 @@ fn shares_of_the_samples_come_to_the_bytes_of_the_whole() {
     assert!(!again.contains("pass-train.0-of-3"), "{again}");
     assert!(bench.folder.path().join("run/report.html").is_file());
     assert!(bench.folder.path().join("hub/config.json").is_file());
-    for (shards, line) in [("1", "give 2 or more"), ("2", "holds shards of 3; give 3")] {
+    for (shards, line) in [("1", "give 2 or more"), ("2", "holds 3 shards; give 3")] {
         let said =
             bench.refusal("onejump-reproduce", &reproduce.replace("states 3", &format!("states {shards}")));
         assert!(said.contains(line), "{said}");

@@ -50,7 +50,10 @@ pub(crate) fn classes(config: &Config, observer: &dyn Observer) -> Result<usize,
     let states = States::read(hidden, "test", &head, &config.out, observer)?;
     let training = truth::truth(&train, &head, &config.out.join(TRAIN_TRUTH), observer)?;
     let ranks = Constant::new(&training.tokens, head.head().vocab_size()).ranks();
-    let classes = of_samples(&states, &ranks, checkpoint.tokenizer().ok().as_ref())?;
+    let tokenizer = checkpoint
+        .tokenizer()
+        .inspect_err(|error| tracing::warn!("without classes by word, since tokens have no text: {error}"));
+    let classes = of_samples(&states, &ranks, tokenizer.ok().as_ref())?;
     let levels = states.exit_levels();
     let swept = sweep("classes", &states, &methods, &levels, observer, |outcomes| {
         outcomes.iter().map(Quality::of).collect::<Vec<_>>()

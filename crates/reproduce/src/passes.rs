@@ -100,7 +100,7 @@ pub fn reproduce_in_passes(
 /// What stands in the way of an experiment without a store, and what to do about it.
 fn obstacle(experiment: &Experiment, count: usize, layout: &RunLayout, sums: &Stage) -> Option<String> {
     if count < 2 {
-        return Some("one shard is all states; give 2 or more, or leave it out".into());
+        return Some("one shard is all states; give 2 or more, or leave out --no-states".into());
     }
     if experiment.beyond {
         return Some("--beyond needs the states of all samples; leave out one of the two".into());
@@ -113,14 +113,16 @@ fn obstacle(experiment: &Experiment, count: usize, layout: &RunLayout, sums: &St
         let folder = layout.hidden(split);
         let shown = folder.display();
         if folder.join(MANIFEST).is_file() {
-            return Some(format!("{shown} holds states of all samples; leave it out, or give another --out"));
+            return Some(format!(
+                "{shown} holds states of all samples; leave out --no-states, or give another --out"
+            ));
         }
         let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
         let found = entries.filter_map(|entry| Shard::of_folder(&entry.file_name().to_string_lossy()));
         for shard in found {
             if shard.count != count {
                 let there = shard.count;
-                return Some(format!("{shown} holds shards of {there}; give {there}, or another --out"));
+                return Some(format!("{shown} holds {there} shards; give {there}, or another --out"));
             }
             if !summed {
                 return Some(format!(

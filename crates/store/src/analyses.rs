@@ -18,8 +18,10 @@ use serde_arrow::schema::{SchemaLike, TracingOptions};
 use crate::StoreError;
 use crate::table;
 
+mod classes;
 mod words;
 
+pub use classes::OfClass;
 pub use words::{ClassBy, Criterion, ExitRule, LookSchedule, LookingHead, Measure};
 
 /// `transfer.parquet`: one jump at one exit level, over the test samples.
@@ -245,44 +247,6 @@ pub struct Exit {
     pub looking: f64,
 }
 
-/// `classes.parquet`: a single jump beside a full matrix per level (jtc), over the test samples of a class.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct OfClass {
-    /// Kind of the single jump.
-    pub method: ShortcutKind,
-    /// How it was trained.
-    pub solver: Option<Solver>,
-    /// Its rank.
-    pub rank: Option<u32>,
-    /// How jtc was trained.
-    pub other_solver: Option<Solver>,
-    /// What the samples have in common.
-    pub by: ClassBy,
-    /// The class, in words.
-    pub class: String,
-    /// The exit level; none for the mean over all of them.
-    pub level: Option<u32>,
-    /// Samples of the class.
-    pub samples: u32,
-    /// Precision@1 of the single jump.
-    pub precision_1: f64,
-    /// Of jtc.
-    pub other_precision_1: f64,
-    /// The first minus the second.
-    pub precision_1_difference: f64,
-    pub precision_1_difference_low: f64,
-    pub precision_1_difference_high: f64,
-    /// Surprisal of the single jump.
-    pub surprisal: f64,
-    /// Of jtc.
-    pub other_surprisal: f64,
-    /// The first minus the second: below 0 is better.
-    pub surprisal_difference: f64,
-    pub surprisal_difference_low: f64,
-    pub surprisal_difference_high: f64,
-}
-
 /// Writes a table.
 ///
 /// # Errors
@@ -373,6 +337,7 @@ mod tests {
             ),
             (columns::<FileAverage>(), "label:Utf8? method:Utf8 solver:Utf8? rank:UInt32? jump:UInt32?"),
             (columns::<Difference>(), "solver:Utf8? rank:UInt32? method:Utf8 other:Utf8 precision_1:Float64"),
+            (columns::<OfClass>(), "other_solver:Utf8? by:Utf8 class:Utf8 level:UInt32? samples:UInt32"),
             (columns::<Exit>(), "schedule:Utf8 from:UInt32 every:UInt32 wanted:Float64 threshold:Float64"),
         ] {
             assert!(columns.contains(expected), "{columns}");

@@ -44,9 +44,9 @@ pub fn figure(rows: &[&OfClass], method: &str) -> Option<Figure> {
         stem: "classes".to_owned(),
         title: format!("{method} minus jtc"),
         caption: "Each row is a class of test samples, each column an exit level. Blue: the single jump is better than a full \
-                  matrix per level; brown: worse. Tokens are those that the model itself predicts; how frequent one is, it \
-                  is among the predictions of the training samples. Most of the tenth of the values that are furthest from 0 \
-                  have the strongest colour."
+                  matrix per level; brown: worse. Tokens are those that the model itself predicts; how common one is \
+                  was counted in its predictions of the training samples. Differences beyond the ends of the scale have its \
+                  last colours."
             .to_owned(),
         legend: Vec::new(),
         panels: vec![
