@@ -74,11 +74,11 @@ def tuned_lens(folder, blocks, hidden, _missing):
     if found != (blocks, hidden):
         sys.exit(f"{folder}: for {found[0]} blocks and H = {found[1]}; --like is for {blocks} and {hidden}")
     state = load(folder / "params.pt", weights)
-    tensors = {}
+    tensors, card = {}, {"rank": str(config["rank"])} if "rank" in config else {}
     for k in range(blocks):
         tensors[f"level.{k}.w"] = torch.eye(hidden) + state[f"{k}.weight"].float().T
         tensors[f"level.{k}.bias"] = state.get(f"{k}.bias", torch.zeros(hidden)).float()
-    return tensors
+    return tensors, card
 
 
 def jacobian_lens(path, blocks, hidden, missing):
@@ -106,7 +106,7 @@ def jacobian_lens(path, blocks, hidden, missing):
     for k in [0, *others]:
         tensors[f"level.{k}.w"] = torch.eye(hidden)
     print(f"{path}: fitted to {lens.get('n_prompts', 'unknown')} prompts; the state itself at level {', '.join(map(str, [0, *others]))}")
-    return tensors
+    return tensors, {}
 
 
 def jtc(folder, blocks, hidden, _missing):
@@ -117,7 +117,7 @@ def jtc(folder, blocks, hidden, _missing):
         if tuple(w.shape) != (hidden, hidden):
             sys.exit(f"{path}: of shape {tuple(w.shape)}; --like is for H = {hidden}")
         tensors[f"level.{k}.w"] = w.float().T
-    return tensors
+    return tensors, {}
 
 
 def read_shortcuts(path):
@@ -174,8 +174,8 @@ def from_peer(args):
     _, card = read_shortcuts(args.like)
     card = {key: value for key, value in card.items() if key in FROM_RUN}
     read = {"tuned-lens": tuned_lens, "jacobian-lens": jacobian_lens, "jtc": jtc}[args.kind]
-    tensors = read(args.source, int(card["blocks"]), int(card["hidden_size"]), getattr(args, "missing", None))
-    card |= {"kind": args.kind, "solver": SOLVERS[args.kind], "seed": "0", "ridge": "0", "training_loss": "[]"}
+    tensors, more = read(args.source, int(card["blocks"]), int(card["hidden_size"]), getattr(args, "missing", None))
+    card |= more | {"kind": args.kind, "solver": SOLVERS[args.kind], "seed": "0", "ridge": "0", "training_loss": "[]"}
     # What a peer maps to is the final state as it is, whatever --like was trained on.
     card["target"] = "pre-norm"
     if args.label:

@@ -2,6 +2,7 @@
 """Trains a tuned lens (Belrose et al. 2023) on the stored hidden states of a run, to stand beside ours.
 
     python data/tuned_lens.py --hidden RUN/hidden/train --model MODEL --out LENS_DIR [--levels 0-9]
+                              [--rank R] [--start RUN/shortcuts/jtc.safetensors]
     python data/peers.py tuned-lens LENS_DIR --like RUN/shortcuts/jtc.safetensors --out RUN/shortcuts/tuned-lens.safetensors
 
 What the package `tuned-lens` 0.2.0 does in its `train_loop.py`, on samples that are already there: a translator
@@ -16,8 +17,11 @@ all tokens, logits in bfloat16; its optimisers with their settings and its linea
   LENS_DIR has.
 - Samples are held out, and the divergence on them is printed as training goes on.
 
+--rank R gives each level's translator the rank R, h + (h·A)·B + bias: a low-rank residual map per level, trained by
+Adam.  --start begins at the full matrices of a file of shortcuts, or their best approximation of rank R, instead of 0.
+
 MODEL is a Hugging Face directory or a .gguf file.  LENS_DIR gets config.json and params.pt as the package
-writes them.  Needs torch, transformers and pyarrow, and gguf for a .gguf file.
+writes them.  Needs torch, transformers, safetensors and pyarrow, and gguf for a .gguf file.
 """
 
 import argparse
@@ -27,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 # The package's defaults. PyTorch's momentum multiplies the step by 1/(1 - 0.9), so that SGD's rate is 1.
@@ -83,19 +88,41 @@ class Head:
         return (truth.exp() * (truth - ln_q)).sum(-1).mean().item()
 
 
+def reduced(matrix, h, rank):
+    """The A·B of this rank for which h·A·B is closest to h·matrix, both factors of one size: reduced-rank regression."""
+    mapped = h.double() @ matrix.double()
+    directions = torch.linalg.eigh(mapped.T @ mapped)[1][:, -rank:]  # (H, r), orthonormal
+    a = matrix.double() @ directions
+    size = (a.norm() / directions.norm()).sqrt()
+    return (a / size).float(), (directions.T * size).float()
+
+
 class Translator:
     """A level's states and what is trained on them."""
 
-    def __init__(self, h, args):
+    def __init__(self, h, args, start=None):
         hidden = h.shape[1]
-        self.h, self.layer = h, torch.nn.Linear(hidden, hidden)
-        for parameter in self.layer.parameters():
+        self.h, last = h, torch.nn.Linear(args.rank or hidden, hidden)
+        for parameter in last.parameters():
             parameter.data.zero_()
+        self.layer = torch.nn.Sequential(torch.nn.Linear(hidden, args.rank, bias=False), last) if args.rank else last
+        if start is not None:  # Rows times a matrix, the state itself in it.
+            matrix = start - torch.eye(hidden)
+            if args.rank:
+                a, b = reduced(matrix, h, args.rank)
+                self.layer[0].weight.data, matrix = a.T.contiguous(), b
+            last.weight.data = matrix.T.contiguous()
         self.optimiser = OPTIMISERS[args.optimiser](self.layer.parameters(), args.scale)
         warm = int(WARM_UP[args.optimiser] * args.steps)
         rate = lambda step: (step + 1) / warm if step < warm else (args.steps - step) / (args.steps - warm)  # noqa: E731
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, rate)
         self.curve = []
+
+    def tensors(self):
+        """The translator as the package has it, one matrix whatever its rank."""
+        last = self.layer[-1] if isinstance(self.layer, torch.nn.Sequential) else self.layer
+        weight = last.weight @ self.layer[0].weight if last is not self.layer else last.weight
+        return {"weight": weight.detach().contiguous(), "bias": last.bias.detach()}
 
     def normed(self, rows, head):
         return head.norm(self.h[rows] + self.layer(self.h[rows]))
@@ -117,7 +144,7 @@ def save(folder, translators, config):
     path = folder / "params.pt"
     tensors = torch.load(path, weights_only=True) if path.is_file() else {}
     for k, translator in translators.items():
-        tensors |= {f"{k}.{name}": value for name, value in translator.layer.state_dict().items()}
+        tensors |= {f"{k}.{name}": value for name, value in translator.tensors().items()}
     torch.save(tensors, path)
     (folder / "config.json").write_text(json.dumps(config, indent=1))
 
@@ -127,19 +154,24 @@ def main():
     parser.add_argument("--hidden", required=True, type=Path)
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--levels", help="such as 0-9 [default: all exit levels]")
-    parser.add_argument("--optimiser", choices=OPTIMISERS, default="sgd")
+    parser.add_argument("--levels", help="such as 0-9 or 0,5,10 [default: all exit levels]")
+    parser.add_argument("--rank", type=int, default=0, help="of every translator [default: full]")
+    parser.add_argument("--start", type=Path, help="a file of shortcuts with a full matrix per level")
+    parser.add_argument("--optimiser", choices=OPTIMISERS, help="[default: sgd; adam with --rank]")
     parser.add_argument("--scale", type=float, default=2.0, help="times the optimiser's own rate")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--held-out", type=int, default=500, help="samples, the last of the folder")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    args.optimiser = args.optimiser or ("adam" if args.rank else "sgd")
+    torch.manual_seed(args.seed)
     schema = pq.read_schema(next(args.hidden.glob("part-*.parquet")))
     blocks = sum(name.startswith("level_") for name in schema.names) - 1
-    first, last = map(int, args.levels.split("-")) if args.levels else (0, blocks - 1)
+    levels = [k for part in (args.levels or f"0-{blocks - 1}").split(",") for k in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
     head, final = Head(args.model), states(args.hidden, blocks)
-    translators = {k: Translator(states(args.hidden, k), args) for k in range(first, last + 1)}
+    start = load_file(args.start) if args.start else {}
+    translators = {k: Translator(states(args.hidden, k), args, start.get(f"level.{k}.w")) for k in levels}
     count = len(final) - args.held_out
     held_out = torch.arange(count, len(final))
     truth_held_out = head.truth(final[held_out])
@@ -151,7 +183,7 @@ def main():
                 translator.curve.append(head.divergence(translator.normed(held_out, head), truth_held_out))
         print(f"step {step:4}: " + " ".join(f"{t.curve[-1]:.3f}" for t in translators.values()), flush=True)
 
-    print(f"KL on {args.held_out} held-out samples, levels {first} to {last}")
+    print(f"KL on {args.held_out} held-out samples, levels {', '.join(map(str, levels))}")
     order = torch.empty(0, dtype=torch.long)
     for step in range(args.steps):
         if step % max(args.steps // 10, 1) == 0:
@@ -164,6 +196,8 @@ def main():
             translator.step(rows, truth, head)
     measure(args.steps)
     config = {"base_model_name_or_path": str(args.model), "d_model": final.shape[1], "num_hidden_layers": blocks, "bias": True}
+    if args.rank:
+        config["rank"] = args.rank
     save(args.out, translators, config)
     print(args.out)
 

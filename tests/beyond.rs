@@ -62,13 +62,15 @@ fn the_transfer_matrix_and_what_follows_are_numpys() {
         }
     }
     let jumps: Vec<Jump> = table(&run, "jumps");
-    for (jump, (kl, mse)) in
-        jumps.iter().zip(numbers(&expected["train_kl"]).into_iter().zip(numbers(&expected["train_mse"])))
-    {
-        assert!(
-            close(jump.train_kl, &kl.into()) && close(jump.train_mse, &mse.into()),
-            "{jump:?} {kl} {mse}"
-        );
+    for (index, jump) in jumps.iter().enumerate() {
+        for (name, ours) in [
+            ("train_kl", jump.train_kl),
+            ("train_mse", jump.train_mse),
+            ("train_signed_square_by_tokens", jump.train_signed_square_by_tokens),
+            ("train_precision_1", jump.train_precision_1),
+        ] {
+            assert!(close(ours, &expected[name][index]), "{name} {jump:?}: {}", expected[name][index]);
+        }
         assert!(jump.kl_low <= jump.kl && jump.kl <= jump.kl_high, "{jump:?}");
     }
     let regret: Vec<Regret> = table(&run, "regret");

@@ -103,11 +103,15 @@ def main():
     transfer = {name: average(at_test, lambda o: o[name]) for name in ("surprisal", "mat_surprisal", "kl", "cosine")}
     transfer |= {"precision_1": average(at_test, lambda o: o["agrees"]), "signed_square": average(at_test, signed)}
     square, kl = average(at_train, signed), average(at_train, lambda o: o["kl"])
+    # Tiny states have no sentences: a sample's position is the last token.
+    tokens = t["train.position"].astype(np.float64) + 1
     criteria = {
         "signed-square": square.mean(1),
         "cosine": average(at_train, lambda o: o["cosine"]).mean(1),
         "mse": -average(at_train, lambda o: o["squared_error"]).mean(1),
         "kl": -kl.mean(1),
+        "signed-square-by-tokens": average(at_train, lambda o: signed(o) * tokens / tokens.mean()).mean(1),
+        "precision_1": average(at_train, lambda o: o["agrees"]).mean(1),
     }
     regret = []
     for criterion, score in criteria.items():
@@ -123,7 +127,6 @@ def main():
             quality = {m: float(np.mean([transfer[m][at[k], k] for k in range(blocks)])) for m in ("precision_1", "surprisal", "kl")}
             subsets.append({"criterion": criterion, "size": size, "jumps": list(best)} | quality)
 
-    # Tiny states have no sentences: a sample's position is the last token, so t/N = position / (position + 1).
     position = t["test.position"].astype(np.float64)
     place = position / (position + 1)
     rules = {
@@ -144,6 +147,8 @@ def main():
         "transfer": {name: values.tolist() for name, values in transfer.items()},
         "train_kl": kl.mean(1).tolist(),
         "train_mse": (-criteria["mse"]).tolist(),
+        "train_signed_square_by_tokens": criteria["signed-square-by-tokens"].tolist(),
+        "train_precision_1": criteria["precision_1"].tolist(),
         "regret": regret,
         "subsets": subsets,
         "scores": {m: {r: [s.tolist() for s in levels] for r, levels in of.items()} for m, of in scores.items()},

@@ -58,7 +58,8 @@ pub enum ShortcutKind {
     /// α·x + ((x·A) ⊙ s + t)·B of the state at length 1, x = h/‖h‖: one A·B for all exit levels, with a number α and two
     /// rows of r numbers for each, fitted to what the model's head reads (not in the paper).
     Residual,
-    /// A full H×H matrix with a bias, one per level: a translator of a tuned lens (Belrose et al. 2023).
+    /// A full H×H matrix with a bias, one per level: a translator of a tuned lens (Belrose et al. 2023). Of a rank r it is the
+    /// state beside a product of rank r.
     TunedLens,
     /// A full H×H matrix without bias, one per level: the mean Jacobian of the final hidden state, transposed for rows. It
     /// has none for level 0, where the state itself is read.
@@ -157,6 +158,7 @@ pub fn parameters(kind: ShortcutKind, hidden_size: usize, rank: usize, blocks: u
     match kind {
         ShortcutKind::Identity => 0,
         ShortcutKind::Jtc => k * h * h,
+        ShortcutKind::TunedLens if r > 0 => k * (2 * h * r + h),
         ShortcutKind::TunedLens => k * (h * h + h),
         ShortcutKind::JacobianLens => k.saturating_sub(1) * h * h,
         ShortcutKind::Njtc => k * 2 * h * r,
@@ -229,6 +231,7 @@ mod tests {
         assert_eq!(parameters(ShortcutKind::OneJump, 576, 57, 30), 67_968);
         // Of peers: 12 blocks with H = 768.
         assert_eq!(parameters(ShortcutKind::TunedLens, 768, 0, 12), 12 * (768 * 768 + 768));
+        assert_eq!(parameters(ShortcutKind::TunedLens, 768, 7, 12), 12 * (2 * 768 * 7 + 768));
         assert_eq!(parameters(ShortcutKind::JacobianLens, 768, 0, 12), 11 * 768 * 768);
     }
 

@@ -41,14 +41,18 @@ pub(crate) struct Pair {
     pub kl: f64,
     pub cosine: f64,
     pub signed_square: f64,
+    /// The same with each sample weighted by the tokens of its text.
+    pub signed_square_by_tokens: f64,
     pub mse: f64,
 }
 
 impl Pair {
-    pub fn of(outcomes: &[Outcome]) -> Self {
+    /// Of the samples of texts with so many tokens.
+    pub fn of(outcomes: &[Outcome], lengths: &[u32]) -> Self {
         let n = outcomes.len() as f64;
+        let tokens: f64 = lengths.iter().copied().map(f64::from).sum();
         let mut sum = Self::default();
-        for outcome in outcomes {
+        for (outcome, &length) in outcomes.iter().zip(lengths) {
             let Distance { cosine, squared_error } = outcome.approximation.unwrap_or_default();
             sum.precision_1 += f64::from(u8::from(outcome.agrees())) / n;
             sum.surprisal += outcome.surprisal / n;
@@ -56,6 +60,7 @@ impl Pair {
             sum.kl += outcome.kl.unwrap_or(f64::NAN) / n;
             sum.cosine += cosine / n;
             sum.signed_square += cosine * cosine.abs() / n;
+            sum.signed_square_by_tokens += cosine * cosine.abs() * f64::from(length) / tokens;
             sum.mse += squared_error / n;
         }
         sum
@@ -68,6 +73,8 @@ impl Pair {
             Criterion::Cosine => self.cosine,
             Criterion::Mse => -self.mse,
             Criterion::Kl => -self.kl,
+            Criterion::SignedSquareByTokens => self.signed_square_by_tokens,
+            Criterion::Precision1 => self.precision_1,
         }
     }
 }

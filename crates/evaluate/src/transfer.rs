@@ -7,6 +7,7 @@ use onejump_models::device::Place;
 use onejump_models::head::Head;
 use onejump_store::analyses::{Criterion, Jump, Measure, Regret, Transfer, write_rows};
 use onejump_store::hidden::Selection;
+use strum::VariantArray;
 
 use crate::EvaluateError;
 use crate::bootstrap::{Bootstrap, PerSample, Quality, minus};
@@ -28,6 +29,7 @@ pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize
     let test = States::read_with_expected(hidden, "test", &head, &config.out, observer)?;
     let train =
         States::read_with_expected(train, &format!("train-first-{first}"), &head, &config.out, observer)?;
+    let (train_lengths, test_lengths) = (train.hidden.lengths()?, test.hidden.lengths()?);
     let bootstrap = Bootstrap::new(&test.hidden.text_ids()?, config.seed)?;
     let (mut transfers, mut jumps, mut regrets, mut sets) = (vec![], vec![], vec![], vec![]);
     for path in &config.shortcuts {
@@ -35,11 +37,11 @@ pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize
         let set = JumpSet::of(&methods)?;
         let criteria =
             sweep("training pairs", &train, &methods, &train.exit_levels(), observer, |outcomes| {
-                Pair::of(&outcomes)
+                Pair::of(&outcomes, &train_lengths)
             })?;
         let swept = sweep("test pairs", &test, &methods, &test.exit_levels(), observer, |outcomes| {
             let quality: Vec<Quality> = outcomes.iter().map(Quality::of).collect();
-            (Pair::of(&outcomes), quality)
+            (Pair::of(&outcomes, &test_lengths), quality)
         })?;
         let (pairs, qualities): (Vec<Vec<Pair>>, Vec<Vec<Vec<Quality>>>) =
             swept.into_iter().map(|levels| levels.into_iter().unzip()).unzip();
@@ -55,9 +57,6 @@ pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize
     write_rows(&config.out.join("subsets.parquet"), &sets)?;
     Ok(transfers.len())
 }
-
-/// The criteria on training samples that are compared: the paper's first.
-const CRITERIA: [Criterion; 4] = [Criterion::SignedSquare, Criterion::Cosine, Criterion::Mse, Criterion::Kl];
 
 /// The measures on test samples, and whether more of it is better.
 const MEASURES: [(Measure, bool); 3] =
@@ -106,6 +105,8 @@ fn jump_rows(
             train_cosine: mean(levels, |pair| pair.cosine),
             train_mse: mean(levels, |pair| pair.mse),
             train_kl: mean(levels, |pair| pair.kl),
+            train_signed_square_by_tokens: mean(levels, |pair| pair.signed_square_by_tokens),
+            train_precision_1: mean(levels, |pair| pair.precision_1),
             precision_1: precision.mean,
             precision_1_low: precision.low,
             precision_1_high: precision.high,
@@ -127,7 +128,7 @@ fn regret_rows(
     bootstrap: &Bootstrap,
 ) -> Result<Vec<Regret>, EvaluateError> {
     let mut rows = Vec::new();
-    for criterion in CRITERIA {
+    for &criterion in Criterion::VARIANTS {
         let scores: Vec<f64> =
             criteria.iter().map(|levels| mean(levels, |pair| pair.by(criterion))).collect();
         let jump = argmax(&scores);

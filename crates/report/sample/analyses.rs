@@ -5,6 +5,7 @@ use onejump_report::analyses::Analyses;
 use onejump_store::analyses::{ClassBy, Criterion, ExitRule, LookSchedule, LookingHead, Measure};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use super::run::{BEST_JUMP, HIDDEN_SIZE};
 
@@ -95,6 +96,7 @@ fn set(tables: &mut Analyses, blocks: usize, rank: usize) {
         let criteria = json!({
             "solver": solver, "rank": rank, "jump": jump, "train_samples": 3000, "train_signed_square": mean,
             "train_cosine": 0.3 + mean, "train_mse": 1e5 * (1.0 - mean), "train_kl": 4.9 - 4.5 * mean,
+            "train_signed_square_by_tokens": mean, "train_precision_1": mean,
         });
         tables.jumps.push(row(criteria, &measures(mean)));
         for criterion in [Criterion::SignedSquare, Criterion::Kl] {
@@ -106,8 +108,7 @@ fn set(tables: &mut Analyses, blocks: usize, rank: usize) {
             tables.subsets.push(row(subset, &measures(mean + 0.002 * jump as f64)));
         }
     }
-    let criteria = [Criterion::SignedSquare, Criterion::Cosine, Criterion::Mse, Criterion::Kl];
-    for (index, criterion) in criteria.into_iter().enumerate() {
+    for (index, &criterion) in Criterion::VARIANTS.iter().enumerate() {
         for metric in [Measure::Precision1, Measure::Surprisal, Measure::Kl] {
             let regret = 0.01 * index as f64;
             let choice = json!({

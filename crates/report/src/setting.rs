@@ -185,7 +185,10 @@ pub struct Setting<'a> {
 impl<'a> Setting<'a> {
     /// The settings of a run: the paper's rank first, then by rank, closed form before Adam.
     pub fn all(run: &'a Run) -> Vec<Self> {
-        let trained = run.summary.averages.iter().map(|average| (average.method.solver, average.method.rank));
+        // A peer's is of no setting, whatever its rank.
+        let ours = |average: &&Average| average.method.name != MethodName::Kind(ShortcutKind::TunedLens);
+        let trained = run.summary.averages.iter().filter(ours);
+        let trained = trained.map(|average| (average.method.solver, average.method.rank));
         let chosen = run.summary.choices.iter().map(|choice| (Some(choice.solver), Some(choice.rank)));
         let mut keys: Vec<(bool, usize, Solver)> = trained
             .chain(chosen)

@@ -34,7 +34,7 @@ pub struct Card {
     pub hidden_size: usize,
     /// K.
     pub blocks: usize,
-    /// r; none for a full map.
+    /// r; none for a full map. A tuned lens can have one, though its matrices are stored whole.
     pub rank: Option<usize>,
     /// How the matrices were found.
     pub solver: Solver,
@@ -186,7 +186,11 @@ impl Card {
             label: metadata.get("label").cloned(),
             hidden_size: fields.parse("hidden_size")?,
             blocks: fields.parse("blocks")?,
-            rank: if kind.low_rank() { Some(fields.parse("rank")?) } else { None },
+            rank: match kind {
+                ShortcutKind::TunedLens if !metadata.contains_key("rank") => None,
+                kind if kind.low_rank() || kind == ShortcutKind::TunedLens => Some(fields.parse("rank")?),
+                _ => None,
+            },
             solver: fields.parse("solver")?,
             seed: fields.parse("seed")?,
             ridge: fields.parse("ridge")?,

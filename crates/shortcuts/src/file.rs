@@ -153,10 +153,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Tensors may agree with an impossible rank.
+    fn check_rank(&self) -> Result<(), ShortcutError> {
+        let Card { hidden_size: hidden, kind, .. } = *self.card;
+        match self.card.rank {
+            Some(rank) if rank == 0 || rank > hidden => {
+                let what = format!("says rank {rank}; a '{kind}' has rank 1 to H = {hidden}: train it again");
+                Err(ShortcutError::content(self.path, what))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn map(&self, prefix: &str) -> Result<Map, ShortcutError> {
         let hidden = self.card.hidden_size;
         let vector = |name: &str| self.tensor(&format!("{prefix}{name}"), &[hidden]);
         let matrix = || self.tensor(&format!("{prefix}w"), &[hidden, hidden]);
+        self.check_rank()?;
         match self.card.kind {
             ShortcutKind::Jtc | ShortcutKind::JacobianLens => {
                 return Ok(Map::Full { w: matrix()?, bias: None });
@@ -165,15 +178,6 @@ impl Reader<'_> {
             _ => {}
         }
         let rank = self.card.rank.unwrap_or(0);
-        if rank == 0 || rank > hidden {
-            return Err(ShortcutError::content(
-                self.path,
-                format!(
-                    "says rank {rank}; a '{}' has rank 1 to H = {hidden}: train it again",
-                    self.card.kind
-                ),
-            ));
-        }
         let matrices = if self.card.kind.shares_matrices() { "" } else { prefix };
         let norm = if self.card.kind.has_norm() {
             Some(BatchNorm {
@@ -358,6 +362,24 @@ mod tests {
             let error = ShortcutFile::read(&path).unwrap_err().to_string();
             assert!(error.contains(&format!("says rank {size}; a 'n-njtc' has rank 1 to H = 4")), "{error}");
         }
+    }
+
+    /// The rank of a tuned lens is how it was made, and what it counts as; its matrices are whole.
+    #[test]
+    fn a_tuned_lens_may_have_a_rank() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let mut file = file(ShortcutKind::TunedLens);
+        assert_eq!(file.card.parameters(), 3 * (4 * 4 + 4));
+        file.card.rank = Some(1);
+        file.write(&path).unwrap();
+        let read = ShortcutFile::read(&path).unwrap();
+        assert_eq!((read.card.rank, read.card.parameters()), (Some(1), 3 * (2 * 4 + 4)));
+        assert_eq!(read.map_at(0).unwrap().hidden_size(), H);
+        file.card.rank = Some(H + 1);
+        file.write(&path).unwrap();
+        let error = ShortcutFile::read(&path).unwrap_err().to_string();
+        assert!(error.contains("says rank 5; a 'tuned-lens' has rank 1 to H = 4"), "{error}");
     }
 
     /// The names and metadata that scripts rely on.

@@ -72,6 +72,10 @@ pub struct Jump {
     pub train_mse: f64,
     /// The mean KL divergence from the true distribution.
     pub train_kl: f64,
+    /// D with each sample weighted by the tokens of its text.
+    pub train_signed_square_by_tokens: f64,
+    /// Average precision@1 on the training samples.
+    pub train_precision_1: f64,
     /// Average precision@1 on the test samples.
     pub precision_1: f64,
     pub precision_1_low: f64,

@@ -11,11 +11,13 @@ use crate::table::Table;
 use crate::words::{self, nats, number, points};
 
 /// The criteria in the order of the table, with their names.
-const CRITERIA: [(Criterion, &str); 4] = [
+const CRITERIA: [(Criterion, &str); 6] = [
     (Criterion::SignedSquare, "D, the signed square"),
+    (Criterion::SignedSquareByTokens, "D, each token alike"),
     (Criterion::Cosine, "the plain cosine"),
     (Criterion::Mse, "the MSE"),
     (Criterion::Kl, "the KL divergence"),
+    (Criterion::Precision1, "precision"),
 ];
 
 /// The measures in the order of the table, with their names.
@@ -76,14 +78,16 @@ impl<'a> Choices<'a> {
         let chosen = |criterion| Some(self.regret(criterion, Measure::Precision1)?.jump);
         Some(format!(
             "Of all {} jumps at {}, jump {}, which D chose, is {}, {} and {}. The lowest KL on training samples, which \
-             needs the head, would choose jump {}.",
+             needs the head, would choose jump {}, the highest precision jump {}, and D with each token alike jump {}.",
             self.jumps.len(),
             self.name,
             chosen(Criterion::SignedSquare)?,
             precision?,
             surprisal?,
             kl?,
-            chosen(Criterion::Kl)?
+            chosen(Criterion::Kl)?,
+            chosen(Criterion::Precision1)?,
+            chosen(Criterion::SignedSquareByTokens)?
         ))
     }
 

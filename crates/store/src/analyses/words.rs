@@ -16,6 +16,13 @@ pub enum Criterion {
     Mse,
     /// The lowest mean KL divergence from the true distribution.
     Kl,
+    /// D with each sample weighted by how many tokens its text has: so all tokens count alike, where one sample of each
+    /// text makes those of short texts, and position 0, count more.
+    SignedSquareByTokens,
+    /// The highest precision@1 on these samples, which needs the head as [`Criterion::Kl`] does.
+    #[serde(rename = "precision_1")]
+    #[strum(serialize = "precision_1")]
+    Precision1,
 }
 
 /// What a chosen jump is measured by, on test samples.
@@ -98,7 +105,7 @@ mod tests {
             };
             W::VARIANTS.iter().map(word).collect::<Vec<_>>().join(" ")
         }
-        assert_eq!(words::<Criterion>(), "signed-square cosine mse kl");
+        assert_eq!(words::<Criterion>(), "signed-square cosine mse kl signed-square-by-tokens precision_1");
         assert_eq!(words::<Measure>(), "precision_1 surprisal kl");
         assert_eq!(words::<ExitRule>(), "gap probability");
         assert_eq!(words::<LookingHead>(), "fused full");
