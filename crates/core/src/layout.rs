@@ -95,6 +95,11 @@ impl RunLayout {
         self.results().join("summary.json")
     }
 
+    /// `results/drafting.json`: what `onejump-generate tune` measured.
+    pub fn drafting(&self) -> PathBuf {
+        self.results().join("drafting.json")
+    }
+
     /// The folder of the figures.
     pub fn figures(&self) -> PathBuf {
         self.root.join("figures")

@@ -12,6 +12,7 @@
 //! | describe a folder of hidden states | [`manifest::HiddenManifest`] |
 //! | share a capture among machines | [`shard::Shard`] |
 //! | write or read `results/summary.json` | [`results::Summary`] |
+//! | say what drafting pays on a machine | [`drafting::Card`] |
 //! | write or read the `config.json` of published shortcuts | [`published::Published`] |
 //! | draw something from the seed | [`seed`] |
 //! | draw texts again, as a bootstrap does | [`bootstrap`] |
@@ -35,6 +36,7 @@
 
 pub mod bootstrap;
 pub mod cache;
+pub mod drafting;
 mod file_error;
 pub mod files;
 pub mod guard;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use onejump_core::levels::Levels;
 use onejump_generate::{
-    Bench, Card, Config, Format, GenerateError, Rate, Shape, Tuning, WithoutLooks, read_prompts, tune,
+    Bench, Card, Config, Format, GenerateError, Rate, Tuning, WithoutLooks, read_prompts, tune,
 };
 use onejump_program::{Terminal, say};
 
@@ -117,14 +117,6 @@ impl BenchArgs {
     }
 }
 
-/// Drafts in a word.
-fn drafts(shape: Shape) -> String {
-    match shape {
-        Shape::Chain(drafts) => format!("{drafts}"),
-        Shape::Siblings(count) => format!("{count} siblings"),
-    }
-}
-
 impl TuneArgs {
     fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
         let Self { model, jumps, levels, prompts, chat, weights, texts, tokens, threads, out } = self;
@@ -155,18 +147,15 @@ impl TuneArgs {
                 reading.acceptance.first().unwrap_or(&0.0) * 100.0,
                 reading.acceptance.last().unwrap_or(&0.0) * 100.0,
                 reading.look_share,
-                drafts(reading.shape),
+                reading.shape,
                 reading.speedup,
                 reading.jump.as_deref().unwrap_or("the model's own head")
             );
         }
         match best {
-            Some(best) => say!(
-                "best: level {} with drafts: {}; {:.2} times as fast",
-                best.level,
-                drafts(best.shape),
-                best.speedup
-            ),
+            Some(best) => {
+                say!("best: {} at level {}, {:.2} times as fast", best.shape, best.level, best.speedup)
+            }
             None => say!("nothing is faster than full: --level auto drafts nothing"),
         }
         say!("{}", out.display());

@@ -30,7 +30,6 @@
 //! This crate knows nothing of stored states or of how a jump was trained.
 
 mod bench;
-mod card;
 mod check;
 mod config;
 mod conversation;
@@ -49,14 +48,14 @@ mod tune;
 mod way;
 
 pub use bench::{Bench, Rate, Rates, bench};
-pub use card::{Card, Costs, Reading, WithoutLooks};
 pub use check::Check;
 pub use config::{Chat, Config, Level, Mode, Sureness};
 pub use conversation::converse;
 pub use decoder::{Decoder, Drafts, Move, Step, Way};
-pub use drafter::{Drafter, Jump, Ngram, Shape};
+pub use drafter::{Drafter, Jump, Ngram};
 pub use early::{Amount, Calibration, Effect, Exits, Gate, KeyValues, Seen};
 pub use error::GenerateError;
+pub use onejump_core::drafting::{Card, Costs, Reading, Shape, WithoutLooks};
 pub use onejump_models::session::Format;
 pub use outcome::{End, Outcome, Times};
 pub use pace::Pace;

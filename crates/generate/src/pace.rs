@@ -1,6 +1,6 @@
 //! Whether drafts pay while a text is written: a moving mean decides.
 
-use crate::card::Reading;
+use onejump_core::drafting::Reading;
 
 /// Over how many steps with drafts the mean goes.
 const WINDOW: f64 = 32.0;
@@ -46,7 +46,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drafter::Shape;
+    use onejump_core::drafting::Shape;
 
     #[test]
     fn drafts_pause_where_they_do_not_pay() {

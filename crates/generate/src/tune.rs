@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use onejump_core::drafting::{Card, Costs, Reading, Shape, WithoutLooks};
 use onejump_core::files;
 use onejump_core::levels::Levels;
 use onejump_core::observe::Observer;
@@ -12,9 +13,8 @@ use onejump_models::session::{Format, Session};
 use serde::Serialize;
 
 use crate::GenerateError;
-use crate::card::{Card, Costs, Reading, WithoutLooks};
 use crate::config::Chat;
-use crate::drafter::{Ngram, Shape};
+use crate::drafter::Ngram;
 use crate::early::{Amount, Calibration, Gate};
 use crate::loaded::{Loaded, Opened};
 use crate::prompts;

@@ -1,14 +1,14 @@
 //! How a configuration wants its tokens found.
 
+use onejump_core::drafting::{Card, Reading, Shape};
 use onejump_core::files;
 use onejump_core::levels::Levels;
 use onejump_core::observe::Observer;
 
 use crate::GenerateError;
-use crate::card::{Card, Reading};
 use crate::config::{Config, Level, Mode, Sureness};
 use crate::decoder::Way;
-use crate::drafter::{Drafter, Jump, Ngram, Shape};
+use crate::drafter::{Drafter, Jump, Ngram};
 use crate::early::{Amount, Calibration, Exits};
 use crate::loaded::{Loaded, Opened};
 use crate::pace::Pace;

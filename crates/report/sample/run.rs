@@ -70,6 +70,7 @@ pub fn run(blocks: usize, ranks: &[usize]) -> Run {
         summary,
         levels: made.levels,
         analyses: Analyses::default(),
+        drafting: None,
         config: Some("model = \"smollm2-135m\"\nseed = 0\n".into()),
     }
 }

@@ -16,6 +16,7 @@ pub fn write(folder: &Path, blocks: usize, ranks: &[usize]) -> Result<(), Box<dy
     let layout = RunLayout::new(folder);
     files::write_json(&layout.summary(), &invented.summary)?;
     tables::write_per_level(&layout.per_level(), &invented.levels)?;
+    super::drafting(blocks).write(&layout.drafting())?;
     let table = |name: &str| layout.results().join(format!("{name}.parquet"));
     write_rows(&table("averages"), &analyses.averages)?;
     write_rows(&table("differences"), &analyses.differences)?;

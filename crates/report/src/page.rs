@@ -120,7 +120,11 @@ mod tests {
 
     /// A run of 30 blocks at two ranks, with every further section.
     fn whole() -> Run {
-        Run { analyses: sample::analyses(30, &[5, 57]), ..sample::run(30, &[5, 57]) }
+        Run {
+            analyses: sample::analyses(30, &[5, 57]),
+            drafting: Some(sample::drafting(30)),
+            ..sample::run(30, &[5, 57])
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use onejump_core::drafting::Card;
 use onejump_core::files::{self, FileError};
 use onejump_core::layout::RunLayout;
 use onejump_core::results::{Average, Summary};
@@ -20,6 +21,8 @@ pub struct Run {
     pub levels: Vec<PerLevel>,
     /// The tables of further analyses, where they were run.
     pub analyses: Analyses,
+    /// `results/drafting.json`, where it was measured.
+    pub drafting: Option<Card>,
     /// The text of `run.toml`, where there is one.
     pub config: Option<String>,
 }
@@ -43,6 +46,10 @@ impl Run {
             summary: files::read_json(&layout.summary())?,
             levels: tables::read_per_level(&layout.per_level())?,
             analyses: Analyses::read(&layout.results())?,
+            drafting: match layout.drafting() {
+                path if path.exists() => Some(Card::read(&path)?),
+                _ => None,
+            },
             config: read_optional(&layout.config())?,
         };
         match run.contradiction() {

@@ -1,9 +1,9 @@
 //! What an early level would say next.
 
+use onejump_core::drafting::Shape;
 use onejump_exit::{Best, Candidate};
 use onejump_models::ModelError;
 use onejump_models::session::{Head, Session};
-use serde::{Deserialize, Serialize};
 
 use super::{Draft, Drafted};
 use crate::early::Gate;
@@ -12,24 +12,6 @@ use crate::early::Gate;
 pub struct Jump {
     gate: Gate,
     shape: Shape,
-}
-
-/// How drafts stand to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shape {
-    /// At most so many, one behind the other.
-    Chain(usize),
-    /// So many of the best tokens of one look, which all may come next.
-    Siblings(usize),
-}
-
-impl Shape {
-    /// How many drafts there are at most.
-    pub fn drafts(self) -> usize {
-        let (Self::Chain(drafts) | Self::Siblings(drafts)) = self;
-        drafts
-    }
 }
 
 impl Jump {

@@ -6,7 +6,7 @@ mod ngram;
 use onejump_models::ModelError;
 use onejump_models::session::{Head, Session};
 
-pub use jump::{Jump, Shape};
+pub use jump::Jump;
 pub use ngram::Ngram;
 
 /// Something that drafts tokens behind a text.

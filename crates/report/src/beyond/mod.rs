@@ -1,7 +1,8 @@
 //! What comes after the paper's own comparisons: which shortcut the parameters buy, where a single jump loses, every jump at
-//! every level, dynamic exit, sensitivity. One section each, of those that the run has tables for.
+//! every level, dynamic exit, drafts, sensitivity. One section each, of those that the run has tables for.
 
 mod classes;
+mod drafting;
 mod exit;
 mod frontier;
 mod sensitivity;
@@ -26,6 +27,7 @@ pub fn sections(run: &Run) -> Vec<Section> {
         classes::section(&analyses.classes),
         transfer::section(analyses, &sets),
         exit::section(&analyses.exit, constant),
+        run.drafting.as_ref().and_then(drafting::section),
         sensitivity::section(&analyses.averages),
     ];
     sections.into_iter().flatten().collect()

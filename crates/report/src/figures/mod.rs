@@ -2,6 +2,7 @@
 
 pub mod by_level;
 pub mod classes;
+pub mod drafting;
 pub mod exit;
 pub mod figure;
 mod frame;

@@ -1,14 +1,40 @@
 //! What drafting pays on a machine: a model's costs, and how often each shortcut is right.
 
+use std::fmt;
 use std::path::Path;
 
-use onejump_core::files;
 use serde::{Deserialize, Serialize};
 
-use crate::GenerateError;
-use crate::drafter::Shape;
+use crate::files::{self, FileError};
 
-/// What `onejump-generate tune` measures of a model and some shortcuts on a machine.
+/// How drafts stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// At most so many, one behind the other.
+    Chain(usize),
+    /// So many of the best tokens of one look, which all may come next.
+    Siblings(usize),
+}
+
+impl Shape {
+    /// How many drafts there are at most.
+    pub fn drafts(self) -> usize {
+        let (Self::Chain(drafts) | Self::Siblings(drafts)) = self;
+        drafts
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chain(drafts) => to.pad(&format!("a chain of {drafts}")),
+            Self::Siblings(count) => to.pad(&format!("{count} siblings")),
+        }
+    }
+}
+
+/// What `onejump-generate tune` measures of a model and some shortcuts on a machine, a small JSON file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// SHA-256 of the checkpoint.
@@ -44,7 +70,7 @@ pub struct Costs {
 /// The share of tokens that drafters without a look have right; a jump is worth something above these alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct WithoutLooks {
-    /// What came behind the last [`Ngram::LENGTH`](crate::Ngram::LENGTH) tokens before.
+    /// What came behind the last few tokens before.
     pub ngram: f64,
     /// What comes most often behind the last token in the other texts.
     pub bigram: f64,
@@ -70,12 +96,16 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// α_m: the share of tokens that are among the m best of a look, from m = 1 on; 0 where it was not measured.
+    pub fn right(&self, best: usize) -> f64 {
+        best.checked_sub(1).and_then(|place| self.acceptance.get(place)).copied().unwrap_or(0.0)
+    }
+
     /// How many tokens a step adds: a chain all up to the first that is wrong, siblings two if one of them is right.
     pub fn tokens(&self) -> f64 {
-        let share = |best: usize| self.acceptance.get(best - 1).copied().unwrap_or(0.0);
         match self.shape {
-            Shape::Chain(drafts) => (0..=drafts).map(|power| share(1).powi(power as i32)).sum(),
-            Shape::Siblings(count) => 1.0 + share(count.max(1)),
+            Shape::Chain(drafts) => (0..=drafts).map(|power| self.right(1).powi(power as i32)).sum(),
+            Shape::Siblings(count) => 1.0 + self.right(count.max(1)),
         }
     }
 }
@@ -93,7 +123,7 @@ impl Costs {
     ///
     /// m siblings: c + v(m)·kb/T + v(m+1)·(1 − kb/T). The token that they follow goes through k blocks alone, they do
     /// together, and all go through the others.
-    fn step(&self, reading: &Reading) -> f64 {
+    pub fn step(&self, reading: &Reading) -> f64 {
         let early = reading.level as f64 * self.block_share;
         let rows = |count: usize| self.rows.get(count - 1).or(self.rows.last()).copied().unwrap_or(1.0);
         let look = early + reading.look_share;
@@ -120,17 +150,17 @@ impl Card {
     /// Reads a card.
     ///
     /// # Errors
-    /// [`GenerateError::File`] if it cannot be read or is none.
-    pub fn read(path: &Path) -> Result<Self, GenerateError> {
-        Ok(files::read_json(path)?)
+    /// [`FileError`] if it cannot be read or is none.
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        files::read_json(path)
     }
 
     /// Writes it, atomically.
     ///
     /// # Errors
-    /// [`GenerateError::File`] if it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), GenerateError> {
-        Ok(files::write_json(path, self)?)
+    /// [`FileError`] if it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        files::write_json(path, self)
     }
 
     /// What pays most with a shortcut, or with the model's own head.
