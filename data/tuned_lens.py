@@ -26,6 +26,7 @@ writes them.  Needs torch, transformers, safetensors and pyarrow, and gguf for a
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,16 @@ class Head:
         return (truth.exp() * (truth - ln_q)).sum(-1).mean().item()
 
 
+def beginning(path, tensors, k):
+    """The matrix, with the state itself in it, and the bias of a level in a file of shortcuts; none without a file."""
+    if path is None:
+        return None
+    if f"level.{k}.w" not in tensors:
+        sys.exit(f"{path}: has no full matrix for level {k}, as a jtc or a tuned lens has; it has {', '.join(sorted(tensors)[:4])}, …")
+    matrix = tensors[f"level.{k}.w"]
+    return matrix, tensors.get(f"level.{k}.bias", torch.zeros(len(matrix)))
+
+
 def reduced(matrix, h, rank):
     """The A·B of this rank for which h·A·B is closest to h·matrix, both factors of one size: reduced-rank regression."""
     mapped = h.double() @ matrix.double()
@@ -107,11 +118,11 @@ class Translator:
             parameter.data.zero_()
         self.layer = torch.nn.Sequential(torch.nn.Linear(hidden, args.rank, bias=False), last) if args.rank else last
         if start is not None:  # Rows times a matrix, the state itself in it.
-            matrix = start - torch.eye(hidden)
+            matrix, bias = start[0] - torch.eye(hidden), start[1]
             if args.rank:
                 a, b = reduced(matrix, h, args.rank)
                 self.layer[0].weight.data, matrix = a.T.contiguous(), b
-            last.weight.data = matrix.T.contiguous()
+            last.weight.data, last.bias.data = matrix.T.contiguous(), bias.clone()
         self.optimiser = OPTIMISERS[args.optimiser](self.layer.parameters(), args.scale)
         warm = int(WARM_UP[args.optimiser] * args.steps)
         rate = lambda step: (step + 1) / warm if step < warm else (args.steps - step) / (args.steps - warm)  # noqa: E731
@@ -170,8 +181,15 @@ def main():
     blocks = sum(name.startswith("level_") for name in schema.names) - 1
     levels = [k for part in (args.levels or f"0-{blocks - 1}").split(",") for k in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
     head, final = Head(args.model), states(args.hidden, blocks)
+    if args.rank > final.shape[1]:
+        parser.error(f"--rank {args.rank}: the states have H = {final.shape[1]}")
+    config = {"base_model_name_or_path": str(args.model), "d_model": final.shape[1], "num_hidden_layers": blocks, "bias": True}
+    config |= {"rank": args.rank} if args.rank else {}
+    there = args.out / "config.json"
+    if there.is_file() and (found := json.loads(there.read_text())).get("rank") != config.get("rank"):
+        parser.error(f"{args.out} has a lens of rank {found.get('rank', 'H')}; --levels adds levels of one rank alone")
     start = load_file(args.start) if args.start else {}
-    translators = {k: Translator(states(args.hidden, k), args, start.get(f"level.{k}.w")) for k in levels}
+    translators = {k: Translator(states(args.hidden, k), args, beginning(args.start, start, k)) for k in levels}
     count = len(final) - args.held_out
     held_out = torch.arange(count, len(final))
     truth_held_out = head.truth(final[held_out])
@@ -195,9 +213,6 @@ def main():
         for translator in translators.values():
             translator.step(rows, truth, head)
     measure(args.steps)
-    config = {"base_model_name_or_path": str(args.model), "d_model": final.shape[1], "num_hidden_layers": blocks, "bias": True}
-    if args.rank:
-        config["rank"] = args.rank
     save(args.out, translators, config)
     print(args.out)
 

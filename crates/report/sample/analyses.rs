@@ -5,7 +5,6 @@ use onejump_report::analyses::Analyses;
 use onejump_store::analyses::{ClassBy, Criterion, ExitRule, LookSchedule, LookingHead, Measure};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use strum::VariantArray;
 
 use super::run::{BEST_JUMP, HIDDEN_SIZE};
 
@@ -32,6 +31,16 @@ const OTHERS: [ShortcutKind; 6] = [
     ShortcutKind::NNjtc,
     ShortcutKind::Joint,
     ShortcutKind::JointNorms,
+];
+
+/// What a jump is chosen by.
+const CRITERIA: [Criterion; 6] = [
+    Criterion::SignedSquare,
+    Criterion::Cosine,
+    Criterion::Mse,
+    Criterion::Kl,
+    Criterion::SignedSquareByTokens,
+    Criterion::Precision1,
 ];
 
 /// Half the width of every invented interval.
@@ -108,7 +117,7 @@ fn set(tables: &mut Analyses, blocks: usize, rank: usize) {
             tables.subsets.push(row(subset, &measures(mean + 0.002 * jump as f64)));
         }
     }
-    for (index, &criterion) in Criterion::VARIANTS.iter().enumerate() {
+    for (index, criterion) in CRITERIA.into_iter().enumerate() {
         for metric in [Measure::Precision1, Measure::Surprisal, Measure::Kl] {
             let regret = 0.01 * index as f64;
             let choice = json!({

@@ -11,7 +11,7 @@ use onejump_report::{ReportError, report, terminal};
 /// Makes the paper's figures and tables for a run, and judges the paper's claims on it.
 ///
 /// In:  RUN/results/summary.json and RUN/results/per_level.parquet from onejump-evaluate; RUN/run.toml
-///      if there is one.
+///      and RUN/results/drafting.json, from onejump-generate tune, if there are any.
 /// Out: RUN/report.html, which opens from disk; for a paper RUN/figures/*.svg, RUN/tables.tex and
 ///      RUN/tables.md; a short table on stdout.
 #[derive(Parser)]
