@@ -179,10 +179,16 @@ def main():
     torch.manual_seed(args.seed)
     schema = pq.read_schema(next(args.hidden.glob("part-*.parquet")))
     blocks = sum(name.startswith("level_") for name in schema.names) - 1
-    levels = [k for part in (args.levels or f"0-{blocks - 1}").split(",") for k in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
+    try:
+        ends = [[int(end) for end in part.split("-")] for part in (args.levels or f"0-{blocks - 1}").split(",")]
+        levels = [k for part in ends for k in range(part[0], part[-1] + 1)]
+    except ValueError:
+        levels = []
+    if not levels or max(levels) >= blocks:
+        parser.error(f"--levels {args.levels}: give exit levels from 0 to {blocks - 1}, such as 0-9 or 0,5,10")
     head, final = Head(args.model), states(args.hidden, blocks)
-    if args.rank > final.shape[1]:
-        parser.error(f"--rank {args.rank}: the states have H = {final.shape[1]}")
+    if not 0 <= args.rank <= final.shape[1]:
+        parser.error(f"--rank {args.rank}: give 1 to H = {final.shape[1]}")
     config = {"base_model_name_or_path": str(args.model), "d_model": final.shape[1], "num_hidden_layers": blocks, "bias": True}
     config |= {"rank": args.rank} if args.rank else {}
     there = args.out / "config.json"
