@@ -26,6 +26,9 @@ pub enum ReportError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The card of drafts is of another model than the run.
+    #[error("{} was measured of another model than this run's; measure it again with onejump-generate tune, or remove it", .0.display())]
+    OtherDrafting(PathBuf),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),

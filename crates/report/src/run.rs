@@ -5,7 +5,8 @@ use std::path::Path;
 
 use onejump_core::drafting::Card;
 use onejump_core::files::{self, FileError};
-use onejump_core::layout::RunLayout;
+use onejump_core::layout::{MANIFEST, RunLayout, Split};
+use onejump_core::manifest::HiddenManifest;
 use onejump_core::results::{Average, Summary};
 use onejump_store::tables::{self, PerLevel};
 
@@ -42,14 +43,12 @@ impl Run {
                 return Err(ReportError::NotEvaluated(path));
             }
         }
+        let summary: Summary = files::read_json(&layout.summary())?;
         let run = Self {
-            summary: files::read_json(&layout.summary())?,
+            drafting: read_drafting(&layout, summary.blocks)?,
+            summary,
             levels: tables::read_per_level(&layout.per_level())?,
             analyses: Analyses::read(&layout.results())?,
-            drafting: match layout.drafting() {
-                path if path.exists() => Some(Card::read(&path)?),
-                _ => None,
-            },
             config: read_optional(&layout.config())?,
         };
         match run.contradiction() {
@@ -73,6 +72,21 @@ impl Run {
         let rank = method.rank.map(|rank| format!(" of rank {rank}")).unwrap_or_default();
         Some(format!("has no row of {}{rank}, which summary.json averages", method.name))
     }
+}
+
+/// What was measured of drafts, where it was: of the model whose states lie beside the results, if they do.
+fn read_drafting(layout: &RunLayout, blocks: usize) -> Result<Option<Card>, ReportError> {
+    let (path, hidden) = (layout.drafting(), layout.hidden(Split::Test));
+    if !path.exists() {
+        return Ok(None);
+    }
+    let card = Card::read(&path)?;
+    let other_states = hidden.join(MANIFEST).is_file()
+        && HiddenManifest::read(&hidden)?.inputs.model_sha256 != card.model_sha256;
+    if other_states || card.readings.iter().any(|reading| reading.level >= blocks) {
+        return Err(ReportError::OtherDrafting(path));
+    }
+    Ok(Some(card))
 }
 
 fn read_optional(path: &Path) -> Result<Option<String>, ReportError> {
@@ -105,6 +119,16 @@ mod tests {
         sample::write(folder.path(), 12, &[5]).unwrap();
         let (read, written) = (Run::read(folder.path()).unwrap(), sample::analyses(12, &[5]));
         assert_eq!((read.levels, read.analyses.exit), (sample::run(12, &[5]).levels, written.exit));
+    }
+
+    #[test]
+    fn drafts_of_another_model_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        sample::write(folder.path(), 12, &[5]).unwrap();
+        assert_eq!(Run::read(folder.path()).unwrap().drafting, Some(sample::drafting(12)));
+        sample::drafting(30).write(&RunLayout::new(folder.path()).drafting()).unwrap();
+        let error = Run::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("drafting.json was measured of another model"), "{error}");
     }
 
     #[test]

@@ -153,23 +153,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Tensors may agree with an impossible rank.
-    fn check_rank(&self) -> Result<(), ShortcutError> {
-        let Card { hidden_size: hidden, kind, .. } = *self.card;
-        match self.card.rank {
-            Some(rank) if rank == 0 || rank > hidden => {
-                let what = format!("says rank {rank}; a '{kind}' has rank 1 to H = {hidden}: train it again");
-                Err(ShortcutError::content(self.path, what))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn map(&self, prefix: &str) -> Result<Map, ShortcutError> {
         let hidden = self.card.hidden_size;
         let vector = |name: &str| self.tensor(&format!("{prefix}{name}"), &[hidden]);
         let matrix = || self.tensor(&format!("{prefix}w"), &[hidden, hidden]);
-        self.check_rank()?;
+        if let Some(rank) = self.card.rank.filter(|rank| !(1..=hidden).contains(rank)) {
+            let kind = self.card.kind;
+            let what = format!("says rank {rank}; a '{kind}' has rank 1 to H = {hidden}: train it again");
+            return Err(ShortcutError::content(self.path, what));
+        }
         match self.card.kind {
             ShortcutKind::Jtc | ShortcutKind::JacobianLens => {
                 return Ok(Map::Full { w: matrix()?, bias: None });
