@@ -35,7 +35,7 @@ fn cases() -> Vec<Case> {
             let mut checkpoint = Checkpoint::open(&name).unwrap();
             let model = Arc::new(Model::load(&mut checkpoint).unwrap());
             let loaded = head::Head::load(&mut checkpoint, Place::CPU).unwrap();
-            let identity = Arc::new(SessionHead::new(None, &loaded).unwrap());
+            let identity = Arc::new(SessionHead::new(None, &loaded, None).unwrap());
             let gates =
                 (0..model.blocks()).map(|level| Gate { level, head: Arc::clone(&identity) }).collect();
             Case { name, head: Head::new(&loaded, &model).unwrap(), model, gates }

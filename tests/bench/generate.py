@@ -85,9 +85,10 @@ class Generate:
                 f"jump at level {tree['level']}, 4 siblings": (
                     [*early, tree["level"], "--siblings", 4], speedup(measured["costs"], tree, siblings=4)),
                 "level auto": ([*early, "auto", "--card", card], max(1.0, max(r["speedup"] for r in measured["readings"]))),
+                "n-gram, else level auto": ([*early, "auto", "--card", card, "--ngram"], None),
             }
             if kind != "prose":
-                del ours["level auto"]
+                ours = {label: mode for label, mode in ours.items() if "auto" not in label}
             else:
                 late = self.blocks * 5 // 6
                 ours[f"own head at level {late}: blocks skipped"] = (["--mode", "speculative", "--level", late], None)

@@ -3,7 +3,7 @@
 
 use onejump_models::head;
 use onejump_models::norm::Norm;
-use onejump_models::session::{Head, Layer, Session};
+use onejump_models::session::{Format, Head, Layer, Session};
 use onejump_shortcuts::map::Map;
 use onejump_simd::soft_cap;
 use onejump_tensor::rows::values;
@@ -40,11 +40,12 @@ pub struct Fused {
 }
 
 impl SessionHead {
-    /// The head of a model behind a map; `None` is the identity.
+    /// The head of a model behind a map; `None` is the identity. P, a fused head's matrix of the vocabulary, is rounded to
+    /// a format or kept exactly: a look reads little else.
     ///
     /// # Errors
-    /// [`ExitError::HiddenSize`] if map and head are of different models.
-    pub fn new(map: Option<&Map>, head: &head::Head) -> Result<Self, ExitError> {
+    /// [`ExitError::HiddenSize`] if map and head are of different models, [`ExitError::Model`] if the format cannot hold P.
+    pub fn new(map: Option<&Map>, head: &head::Head, rounding: Option<Format>) -> Result<Self, ExitError> {
         let Some(map) = map else { return Ok(Self::Identity) };
         if map.hidden_size() != head.hidden_size() {
             return Err(ExitError::HiddenSize { shortcut: map.hidden_size(), head: head.hidden_size() });
@@ -57,9 +58,13 @@ impl SessionHead {
                 let constant = norm.bias().map(|bias| head.unembedding.f_mv(bias)).transpose()?;
                 let (Norm::Rms { eps, .. } | Norm::Layer { eps, .. }) = norm;
                 Ok(Self::LowRank(Box::new(Fused {
-                    projection: Layer::new(&projection.matrix, Some(&projection.constant.f_view([-1])?))?,
-                    back: Layer::new(&centred, None)?,
-                    logits: Layer::new(&fused, None)?,
+                    projection: Layer::new(
+                        &projection.matrix,
+                        Some(&projection.constant.f_view([-1])?),
+                        None,
+                    )?,
+                    back: Layer::new(&centred, None, None)?,
+                    logits: Layer::new(&fused, None, rounding)?,
                     constant: constant.map(|constant| values(&constant)).transpose()?,
                     eps: *eps,
                     soft_cap: head.soft_cap.map(|cap| cap as f32),
@@ -67,10 +72,10 @@ impl SessionHead {
             }
             (Map::Residual { alpha, b, .. }, Some(projection)) => Ok(Self::Residual(Box::new(Residual {
                 alpha: alpha.f_double_value(&[0])? as f32,
-                projection: Layer::new(&projection.matrix, Some(&projection.constant.f_view([-1])?))?,
-                back: Layer::new(b, None)?,
+                projection: Layer::new(&projection.matrix, Some(&projection.constant.f_view([-1])?), None)?,
+                back: Layer::new(b, None, None)?,
             }))),
-            (Map::Full { w, bias }, _) => Ok(Self::Full(Layer::new(w, bias.as_ref())?)),
+            (Map::Full { w, bias }, _) => Ok(Self::Full(Layer::new(w, bias.as_ref(), None)?)),
             (Map::LowRank { .. } | Map::Residual { .. }, None) => Ok(Self::Identity),
         }
     }

@@ -20,7 +20,7 @@ pub struct Decoder<'a> {
     /// The whole text. Its last token is not in the session yet.
     text: Vec<i64>,
     drafts: Drafts,
-    /// Leaves drafts out while they do not pay.
+    /// Leaves looks out while they do not pay.
     pace: Option<Pace>,
     /// Of each token that was added.
     moves: Vec<Move>,
@@ -86,7 +86,7 @@ impl<'a> Decoder<'a> {
         Ok(decoder)
     }
 
-    /// Drafts only while that pays.
+    /// Looks for drafts only while that pays.
     pub fn paced(mut self, pace: Option<Pace>) -> Self {
         self.pace = pace;
         self
@@ -147,12 +147,11 @@ impl<'a> Decoder<'a> {
         self.session.push(&self.text[self.session.len()..])?;
         match self.way {
             Way::Verify(drafters) => {
-                let drafts = self.pace.as_mut().is_none_or(Pace::drafts);
-                let made = self.drafts.drafted;
-                self.verify(if drafts { drafters } else { &[] }, step.most - 1)?;
-                // A step at the end, which had no room for drafts, says nothing about them.
-                if let Some(pace) = &mut self.pace
-                    && self.drafts.drafted > made
+                let looks = self.pace.as_mut().is_none_or(Pace::drafts);
+                let drafted = self.verify(drafters, looks, step.most - 1)?;
+                // What came without a look, or a step at the end that had no room for drafts, says nothing about looks.
+                if let (Some(pace), Some(Draft { confidence: Some(_), .. })) =
+                    (&mut self.pace, drafted.drafts().first())
                 {
                     pace.take(self.text.len() - known);
                 }
@@ -169,10 +168,10 @@ impl<'a> Decoder<'a> {
     }
 
     /// The last token and the drafts behind it go through the blocks together. The model's own choice is made behind each
-    /// of them, until it is not the draft; what was computed for further drafts is taken back.
-    fn verify(&mut self, drafters: &[Drafter], most: usize) -> Result<(), GenerateError> {
+    /// of them, until it is not the draft; what was computed for further drafts is taken back. Returns the drafts.
+    fn verify(&mut self, drafters: &[Drafter], looks: bool, most: usize) -> Result<Drafted, GenerateError> {
         let known = self.text.len();
-        let drafted = self.draft(drafters, most)?;
+        let drafted = self.draft(drafters, looks, most)?;
         self.session.advance(self.blocks, self.session.len())?;
         match &drafted {
             Drafted::Chain(drafts) => {
@@ -184,19 +183,23 @@ impl<'a> Decoder<'a> {
                 }
             }
             Drafted::Siblings(drafts) => {
-                let mut logits = self.session.logits(self.head, known - 1..known);
-                let accepted = self.choose(&mut logits, drafts)?;
+                // All together, though one of them at most counts: a head that is read once more costs most of a token
+                // where the vocabulary is large.
+                let mut logits = self.session.logits(self.head, known - 1..self.session.len());
+                let (first, behind) = logits.split_at_mut(self.head.vocab_size());
+                let accepted = self.choose(first, drafts)?;
                 let right = drafts.iter().position(|draft| Some(&draft.token) == self.text.last());
                 self.session.choose(right);
-                if accepted {
-                    let mut logits = self.session.logits(self.head, known..known + 1);
-                    self.choose(&mut logits, &[])?;
+                if let (true, Some(index)) = (accepted, right)
+                    && let Some(logits) = behind.chunks_exact_mut(self.head.vocab_size()).nth(index)
+                {
+                    self.choose(logits, &[])?;
                 }
             }
         }
         self.session.truncate(self.text.len() - 1);
         self.drafts.drafted += drafted.drafts().len();
-        Ok(())
+        Ok(drafted)
     }
 
     /// Adds the model's own choice, in whose place these tokens were drafted. Whether one of them is it, and the text goes
@@ -213,9 +216,9 @@ impl<'a> Decoder<'a> {
         Ok(right.is_some() && !self.ends.contains(&token))
     }
 
-    /// Drafts some tokens with the first drafter that has any.
-    fn draft(&mut self, drafters: &[Drafter], most: usize) -> Result<Drafted, GenerateError> {
-        for drafter in drafters {
+    /// Drafts some tokens with the first drafter that has any; with or without those that look.
+    fn draft(&mut self, drafters: &[Drafter], looks: bool, most: usize) -> Result<Drafted, GenerateError> {
+        for drafter in drafters.iter().filter(|drafter| looks || !matches!(drafter, Drafter::Jump(_))) {
             let drafted = drafter.draft(&mut self.session, self.head, &self.text, most)?;
             if !drafted.drafts().is_empty() {
                 return Ok(drafted);

@@ -10,8 +10,7 @@ use onejump_models::chat::{Ending, Message, Role};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head;
-use onejump_models::session::Format;
-use onejump_models::session::{Head, Model};
+use onejump_models::session::{Format, Head, Model};
 use onejump_models::transformer::Outline;
 use onejump_shortcuts::file::{Maps, ShortcutFile};
 use tokenizers::Tokenizer;
@@ -19,6 +18,9 @@ use tokenizers::Tokenizer;
 use crate::GenerateError;
 use crate::config::{Chat, Config};
 use crate::early::Gate;
+
+/// How a fused head's matrix is rounded. A look says what may come; nothing that the model itself says is rounded.
+const LOOK: Option<Format> = Some(Format::Q8);
 
 /// A checkpoint before its weights are read.
 pub(crate) struct Opened {
@@ -104,20 +106,20 @@ impl Loaded {
     pub fn gates(&self, jump: Option<&Path>, levels: &[usize]) -> Result<Vec<Gate>, GenerateError> {
         let gate = |&level: &usize, head: &Arc<SessionHead>| Gate { level, head: Arc::clone(head) };
         let Some(path) = jump else {
-            let head = Arc::new(SessionHead::new(None, &self.own)?);
+            let head = Arc::new(SessionHead::new(None, &self.own, None)?);
             return Ok(levels.iter().map(|level| gate(level, &head)).collect());
         };
         let file = ShortcutFile::read(path)?;
         let sha256 = self.opened.checkpoint.sha256()?;
         file.check_model(path, &sha256, self.model.hidden_size(), self.model.blocks())?;
         if let Maps::One(map) = &file.maps {
-            let head = Arc::new(SessionHead::new(Some(map), &self.own)?);
+            let head = Arc::new(SessionHead::new(Some(map), &self.own, LOOK)?);
             return Ok(levels.iter().map(|level| gate(level, &head)).collect());
         }
         levels
             .iter()
             .map(|level| {
-                let head = Arc::new(SessionHead::new(Some(file.map_at(*level)?), &self.own)?);
+                let head = Arc::new(SessionHead::new(Some(file.map_at(*level)?), &self.own, LOOK)?);
                 Ok(gate(level, &head))
             })
             .collect()

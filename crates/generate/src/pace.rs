@@ -1,4 +1,5 @@
-//! Whether drafts pay while a text is written: a moving mean decides.
+//! Whether looks for drafts pay while a text is written: a moving mean decides. What stood in the text before costs nothing
+//! to look up, and is drafted all the same.
 
 use onejump_core::drafting::Reading;
 

@@ -1,5 +1,6 @@
 //! Layers beside a model's own, computed by a session's threads.
 
+use onejump_simd::Format;
 use tch::Tensor;
 
 use super::threads::Threads;
@@ -10,12 +11,12 @@ use crate::linear::Few;
 pub struct Layer(Few);
 
 impl Layer {
-    /// A layer of W (in, out) and b (out).
+    /// A layer of W (in, out), rounded to a format or kept exactly, and b (out).
     ///
     /// # Errors
-    /// [`ModelError::Torch`] if libtorch cannot give the values.
-    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self, ModelError> {
-        Ok(Self(Few::new(&weight.f_transpose(0, 1)?, bias.map(Tensor::shallow_clone), None)?))
+    /// [`ModelError::Torch`] if libtorch cannot give the values, [`ModelError::TooLargeFor`] if the format cannot hold one.
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>, format: Option<Format>) -> Result<Self, ModelError> {
+        Ok(Self(Few::new(&weight.f_transpose(0, 1)?, bias.map(Tensor::shallow_clone), format)?))
     }
 
     /// (n, in) -> (n, out).
