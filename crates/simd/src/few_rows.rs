@@ -28,9 +28,15 @@ impl<C: Chunk> WithSimd for FewRows<'_, C> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // So many rows of weights at a time that the sums fill the registers: a sum waits for its own last addition.
+        // A sum waits for its own last addition, so there are several at a time. Wide weights wait for memory, which comes
+        // sooner as one stream than as several: few rows go through them one row of weights at a time.
+        let wide = size_of::<C>() > C::VALUES;
         match self.x.len() / (self.chunks * C::VALUES) {
             0 => {}
+            1 if wide => self.tiles::<S, 1, 1>(simd),
+            2 if wide => self.tiles::<S, 2, 1>(simd),
+            3 if wide => self.tiles::<S, 3, 1>(simd),
+            4 if wide => self.tiles::<S, 4, 1>(simd),
             1 => self.tiles::<S, 1, 4>(simd),
             2 => self.tiles::<S, 2, 2>(simd),
             3 => self.tiles::<S, 3, 2>(simd),
