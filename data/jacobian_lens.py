@@ -24,14 +24,17 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
+def of(path):
+    """What transformers wants to be told of a directory or a .gguf file."""
+    more = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
+    return {"pretrained_model_name_or_path": path.parent if more else path} | more
+
+
 class Model:
     """A model whose blocks' outputs are kept as they are computed."""
 
-    def __init__(self, path):
-        more = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
-        where = path.parent if more else path
-        self.tokenizer = AutoTokenizer.from_pretrained(where, **more)
-        loaded = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **more).requires_grad_(False).eval()
+    def __init__(self, path, dtype=torch.float32):
+        loaded = AutoModelForCausalLM.from_pretrained(**of(path), dtype=dtype).requires_grad_(False).eval()
         self.decoder, self.hidden = loaded.get_decoder(), loaded.config.get_text_config().hidden_size
         children = dict(self.decoder.named_children())
         self.blocks = children["layers"] if "layers" in children else children["h"]
@@ -39,10 +42,10 @@ class Model:
         for block in self.blocks:
             block.register_forward_hook(lambda _block, _inputs, output: self.outputs.append(output[0] if isinstance(output, tuple) else output))
 
-    def run(self, ids):
+    def run(self, ids, slopes=True):
         """The outputs of all blocks for token ids (n, T), each (n, T, H), with what derivatives need."""
         self.outputs.clear()
-        embedded = self.decoder.get_input_embeddings()(ids).requires_grad_(True)
+        embedded = self.decoder.get_input_embeddings()(ids).requires_grad_(slopes)
         self.decoder(inputs_embeds=embedded, use_cache=False)
         return list(self.outputs)
 
@@ -51,7 +54,7 @@ def jacobians(model, ids, first, batch):
     """The mean derivatives of the last block's output by each earlier one's, (K − 1, H, H), for a text's ids (T)."""
     *sources, target = model.run(ids.expand(batch, -1))
     counted = torch.arange(first, len(ids) - 1)
-    means = torch.empty(len(sources), model.hidden, model.hidden)
+    means = target.new_empty(len(sources), model.hidden, model.hidden)
     for start in range(0, model.hidden, batch):
         dimensions = torch.arange(start, min(start + batch, model.hidden))
         chosen = torch.zeros_like(target)
@@ -77,9 +80,9 @@ def main():
             parser.error(f"--{name} {getattr(args, name)}: give 1 or more")
     if args.skip_first < 0:
         parser.error(f"--skip-first {args.skip_first}: give 0 or more")
-    model = Model(args.model)
+    model, tokenizer = Model(args.model), AutoTokenizer.from_pretrained(**of(args.model))
     texts = [line for line in args.texts.read_text().splitlines() if line.strip()][: args.count]
-    ids = [torch.tensor(model.tokenizer(text).input_ids[: args.longest]) for text in texts]
+    ids = [torch.tensor(tokenizer(text).input_ids[: args.longest]) for text in texts]
     ids = [text for text in ids if len(text) > args.skip_first + 1]
     if not ids:
         parser.error(f"{args.texts}: none of its first {len(texts)} texts has more than {args.skip_first + 1} tokens; see --skip-first")

@@ -46,12 +46,12 @@ fn auto_drafts_what_pays_by_the_card() {
         "two blocks before the end more is known: {readings:?}"
     );
 
-    let auto = |card: &str| -> Value {
-        let arguments =
-            ["-m", MODEL, "-p", "The University of Oxford is", "-n", "24", "--mode", "speculative"];
-        let more = ["--level", "auto", "--card", card, "--check", "--json"];
-        serde_json::from_str(&succeed("onejump-generate", &[&arguments[..], &more].concat())).unwrap()
+    let text = |prompt: &str, card: &str, more: &[&str]| -> Value {
+        let arguments = ["-m", MODEL, "-p", prompt, "-n", "24", "--mode", "speculative", "--check", "--json"];
+        let auto = ["--level", "auto", "--card", card];
+        serde_json::from_str(&succeed("onejump-generate", &[&arguments[..], &auto, more].concat())).unwrap()
     };
+    let auto = |card: &str| text("The University of Oxford is", card, &[]);
     let with = |name: &str, change: &dyn Fn(&mut Value)| {
         let mut changed = measured.clone();
         change(&mut changed);
@@ -63,6 +63,9 @@ fn auto_drafts_what_pays_by_the_card() {
         card["readings"][1]["speedup"] = json!(0.5);
     });
     assert_eq!(auto(&slow)["drafts"]["drafted"], 0);
+    // What stood in the text before is drafted all the same.
+    let drafts = text("one two one two one", &slow, &["--ngram"])["drafts"].clone();
+    assert!(drafts["accepted"].as_u64() > Some(5), "{drafts}");
     let fast = with("fast.json", &|card| {
         card["readings"][1]["acceptance"] = json!([0.99]);
         card["readings"][1]["speedup"] = json!(1.9);

@@ -7,7 +7,8 @@ Random lenses and matrices, written as the packages `tuned-lens` and `jlens` and
 converted and evaluated.  Our own shortcuts become tuned lenses, which say the same when they come back, and to the package
 `tuned-lens` itself where it is installed.  What onejump-lens shows at every position is compared with the same.  Files that
 would run code are refused.  The PyTorch lines of the guide are run
-on a chosen jump, and data/tuned_lens.py reads states of every type.
+on a chosen jump, data/tuned_lens.py reads states of every type, and what data/jacobian_lens.py differentiates is beside
+finite differences.
 """
 
 import importlib.util
@@ -24,10 +25,17 @@ import torch
 from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
-# data/tuned_lens.py has the name of the package, and is not it.
-SCRIPT = importlib.util.spec_from_file_location("tuned_lens_script", ROOT / "data/tuned_lens.py")
-tuned_lens_script = importlib.util.module_from_spec(SCRIPT)
-SCRIPT.loader.exec_module(tuned_lens_script)
+
+
+def script(name):
+    """A script of data/ as a module. It has the name of a package, and is not it."""
+    found = importlib.util.spec_from_file_location(f"{name}_script", ROOT / f"data/{name}.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+jacobian_lens_script, tuned_lens_script = script("jacobian_lens"), script("tuned_lens")
 
 CASES = ["llama-grouped-tied", "gpt2"]  # RMSNorm, and LayerNorm with a bias
 SAMPLES = {"train": 64, "test": 48}
@@ -323,6 +331,47 @@ def reads_every_type(case, binaries, folder, states):
             assert (np.abs(found - expected) <= np.abs(expected) * rounding + 3e-8 * (dtype == "f16")).all(), (case.name, dtype, k)
 
 
+def keeps_the_rank(case, binaries, folder):
+    """A lens of rank 2 is counted as one: 2·H·r + H parameters a level."""
+    config = json.loads((folder / "lens/config.json").read_text())
+    (folder / "lens/config.json").write_text(json.dumps(config | {"rank": 2}))
+    out, done = convert(folder, "tuned-lens", folder / "lens")
+    assert done.returncode == 0, done.stderr
+    run(binaries / "onejump-evaluate", "--hidden", folder / "hidden/test", "--model", case, "--shortcuts", out, "--out", folder / "results-rank")
+    summary = json.loads((folder / "results-rank/summary.json").read_text())
+    found = [(row["rank"], row["parameters"]) for row in summary["averages"] if row["method"] == "tuned-lens"]
+    expected = config["num_hidden_layers"] * (2 * config["d_model"] * 2 + config["d_model"])
+    assert found == [(2, expected)], (case.name, found, expected)
+
+
+def beside_finite_differences(case):
+    """data/jacobian_lens.py on a text, beside a step of a state's dimension at each position to either side, in float64."""
+    model, first, step = jacobian_lens_script.Model(case, torch.float64), 3, 1e-4
+    ids = torch.tensor(np.random.default_rng(9).integers(0, 96, 11))
+    found = jacobian_lens_script.jacobians(model, ids, first, 5)
+    counted, worst = range(first, len(ids) - 1), 0.0
+    for layer in range(len(found)):
+        for dimension in (0, model.hidden // 2, model.hidden - 1):
+            mean = torch.zeros(model.hidden, dtype=torch.float64)
+            for position in counted:
+                for sign in (1, -1):
+
+                    def move(_block, _inputs, output):
+                        states = output[0] if isinstance(output, tuple) else output
+                        states[0, position, dimension] += sign * step
+
+                    # In front of the model's own: what is recorded is what went on.
+                    hook = model.blocks[layer].register_forward_hook(move, prepend=True)
+                    with torch.no_grad():
+                        last = model.run(ids[None], slopes=False)[-1]
+                    hook.remove()
+                    mean += sign * last[0, counted].sum(0) / (2 * step * len(counted))
+            worst = max(worst, (found[layer][:, dimension] - mean).abs().max().item())
+    # A step errs by its square times a third derivative.
+    assert worst < 1e-5, (case.name, worst)
+    return f"jacobians beside finite differences {worst:.1e}"
+
+
 def check(case, binaries):
     config = json.loads((case / "config.json").read_text())
     folder = make_run(case, binaries)
@@ -359,7 +408,9 @@ def check(case, binaries):
     lens = check_lens(case, folder, binaries, applied, files, ids)
     tuned = check_tuned_lenses(case, folder, binaries, states, own)
     lens += lens_beside_the_package(case, folder, binaries, ids)
+    lens += f"; {beside_finite_differences(case)}"
     refuses_other_jacobians(folder, blocks, hidden)
+    keeps_the_rank(case, binaries, folder)
     refuses_code(folder, blocks)
     reads_every_type(case, binaries, folder, states)
     print(f"{case.name + ', peers':<28} {3 * blocks} levels, worst relative error of a surprisal {worst:.1e}; {lens}; {tuned}; code in files refused")

@@ -240,6 +240,9 @@ impl Sureness {
 pub struct Summary {
     /// The model, as the user named it.
     pub model: String,
+    /// SHA-256 of its checkpoint; older results have none.
+    #[serde(default)]
+    pub model_sha256: Option<String>,
     /// `model_type` of its configuration.
     pub architecture: String,
     /// H.

@@ -88,6 +88,7 @@ pub fn evaluate(config: &Config, observer: &dyn Observer) -> Result<Summary, Eva
     let averages = averages(&rows);
     let summary = Summary {
         model: inputs.model,
+        model_sha256: Some(inputs.model_sha256),
         architecture: inputs.architecture,
         hidden_size: inputs.hidden_size,
         blocks,

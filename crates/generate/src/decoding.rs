@@ -47,7 +47,7 @@ pub struct Decoding {
     #[arg(long, value_name = "N")]
     draft_max: Option<usize>,
     /// Draft the M best tokens of one look at --level, which the model verifies together, in place of one behind the other
-    #[arg(long, value_name = "M", conflicts_with_all = ["draft_max", "ngram"])]
+    #[arg(long, value_name = "M", conflicts_with = "draft_max")]
     siblings: Option<NonZeroUsize>,
     /// For exit: leave where the most likely token is more probable than this; nowhere if it is 1 or more
     #[arg(long, value_name = "P", conflicts_with = "agreement")]
@@ -93,7 +93,8 @@ impl Decoding {
 
     fn misused(&self, check: bool) -> Option<&'static str> {
         let early = self.jump.is_some() || self.level.is_some() || check || self.card.is_some();
-        let drafts = self.ngram.is_some() || self.draft_max.is_some() || self.siblings.is_some();
+        let shape = self.draft_max.is_some() || self.siblings.is_some();
+        let drafts = self.ngram.is_some() || shape;
         let exits = self.threshold.is_some() || self.agreement.is_some() || self.kv.is_some();
         let drafter = self.level.is_some() || self.ngram.is_some();
         Some(match self.mode {
@@ -107,8 +108,8 @@ impl Decoding {
             Mode::Speculative if !drafter => {
                 "--mode speculative needs --level K, the level that drafts, or --ngram"
             }
-            Mode::Speculative if self.level == Some(Level::Auto) && drafts => {
-                "--level auto says how to draft; leave --ngram, --draft-max and --siblings out, or give the level"
+            Mode::Speculative if self.level == Some(Level::Auto) && shape => {
+                "--level auto says how to draft; leave --draft-max and --siblings out, or give the level"
             }
             Mode::Speculative if self.jump.is_some() && self.level.is_none() => {
                 "--jump needs --level K: the level that drafts"

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use onejump_core::drafting::Card;
 use onejump_core::files::{self, FileError};
-use onejump_core::layout::{MANIFEST, RunLayout, Split};
-use onejump_core::manifest::HiddenManifest;
+use onejump_core::layout::RunLayout;
 use onejump_core::results::{Average, Summary};
 use onejump_store::tables::{self, PerLevel};
 
@@ -45,7 +44,7 @@ impl Run {
         }
         let summary: Summary = files::read_json(&layout.summary())?;
         let run = Self {
-            drafting: read_drafting(&layout, summary.blocks)?,
+            drafting: read_drafting(&layout, &summary)?,
             summary,
             levels: tables::read_per_level(&layout.per_level())?,
             analyses: Analyses::read(&layout.results())?,
@@ -74,16 +73,16 @@ impl Run {
     }
 }
 
-/// What was measured of drafts, where it was: of the model whose states lie beside the results, if they do.
-fn read_drafting(layout: &RunLayout, blocks: usize) -> Result<Option<Card>, ReportError> {
-    let (path, hidden) = (layout.drafting(), layout.hidden(Split::Test));
+/// What was measured of drafts, where it was: of the model that was evaluated.
+fn read_drafting(layout: &RunLayout, summary: &Summary) -> Result<Option<Card>, ReportError> {
+    let path = layout.drafting();
     if !path.exists() {
         return Ok(None);
     }
     let card = Card::read(&path)?;
-    let other_states = hidden.join(MANIFEST).is_file()
-        && HiddenManifest::read(&hidden)?.inputs.model_sha256 != card.model_sha256;
-    if other_states || card.readings.iter().any(|reading| reading.level >= blocks) {
+    // Older results have no checksum; their levels say something.
+    let other = summary.model_sha256.as_ref().is_some_and(|sha256| *sha256 != card.model_sha256);
+    if other || card.readings.iter().any(|reading| reading.level >= summary.blocks) {
         return Err(ReportError::OtherDrafting(path));
     }
     Ok(Some(card))
@@ -127,9 +126,12 @@ mod tests {
         sample::write(folder.path(), 12, &[5]).unwrap();
         let read = Run::read(folder.path()).unwrap().drafting.map(|card| card.readings.len());
         assert_eq!(read, Some(sample::drafting(12).readings.len()));
-        sample::drafting(30).write(&RunLayout::new(folder.path()).drafting()).unwrap();
-        let error = Run::read(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("drafting.json was measured of another model"), "{error}");
+        let other = Card { model_sha256: "1".repeat(64), ..sample::drafting(12) };
+        for other in [sample::drafting(30), other] {
+            other.write(&RunLayout::new(folder.path()).drafting()).unwrap();
+            let error = Run::read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("drafting.json was measured of another model"), "{error}");
+        }
     }
 
     #[test]

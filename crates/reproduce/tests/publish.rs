@@ -50,6 +50,7 @@ impl Finished {
         }
         let summary = Summary {
             model: model.into(),
+            model_sha256: None,
             architecture: "llama".into(),
             hidden_size: H,
             blocks: BLOCKS,

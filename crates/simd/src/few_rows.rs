@@ -29,7 +29,8 @@ impl<C: Chunk> WithSimd for FewRows<'_, C> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         // A sum waits for its own last addition, so there are several at a time. Wide weights wait for memory, which comes
-        // sooner as one stream than as several: few rows go through them one row of weights at a time.
+        // sooner as one stream than as several (25 and 32 GB/s in f32, 18 and 31 in finer blocks, on two cores with vectors
+        // of 512 bits or 256): up to four rows go through them one row of weights at a time.
         let wide = size_of::<C>() > C::VALUES;
         match self.x.len() / (self.chunks * C::VALUES) {
             0 => {}
