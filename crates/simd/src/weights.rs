@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use crate::few_rows::{FewRows, MOST_ROWS};
+use crate::few_rows::{FewRows, MOST_ROWS, interleaved};
 use crate::format::{Bf16Chunk, Chunk, F16Chunk, F32Chunk, Format, Q4Chunk, Q8Chunk, Q8kChunk};
 
 /// A matrix W (out, in), for x·Wᵀ with one row x or a few.
@@ -188,17 +188,21 @@ fn in_chunks(x: &[f32], inputs: usize, size: usize) -> Cow<'_, [f32]> {
 fn multiply<C: Chunk>(x: &[f32], inputs: usize, weights: &[C], rows: usize, products: &mut [f32]) {
     let (arch, chunks) = (Arch::new(), inputs.div_ceil(C::VALUES));
     let x = &in_chunks(x, inputs, C::VALUES)[..];
-    if rows <= MOST_ROWS {
+    if rows == 1 {
+        return arch.dispatch(FewRows { x, weights, chunks, products });
+    }
+    let width = chunks * C::VALUES;
+    let groups: Vec<_> = x.chunks(MOST_ROWS * width).map(|x| interleaved(x, width)).collect();
+    if let [x] = &groups[..] {
         return arch.dispatch(FewRows { x, weights, chunks, products });
     }
     /// Weights that stay in the nearest cache while all rows are multiplied with them.
     const SPAN_VALUES: usize = 1 << 12;
-    let width = chunks * C::VALUES;
     let span = (SPAN_VALUES / width).max(1);
     let mut part = vec![0.0; span * MOST_ROWS];
     for (weights, products) in weights.chunks(span * chunks).zip(products.chunks_mut(span * rows)) {
         let outputs = weights.len() / chunks;
-        for (group, x) in x.chunks(MOST_ROWS * width).enumerate() {
+        for (group, x) in groups.iter().enumerate() {
             let count = x.len() / width;
             let part = &mut part[..outputs * count];
             arch.dispatch(FewRows { x, weights, chunks, products: part });
