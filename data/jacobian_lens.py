@@ -10,8 +10,8 @@ its sum over all positions of a text that count are taken at once, so that a lat
 counts too; their mean is over those positions, then over texts.  Not counted are a text's first --skip-first positions,
 where attention's sinks are, and its last, behind which no token comes; a text that has no other is left out.
 
-A text costs a backward pass through all blocks for each of H dimensions, --batch of them together: 25 s for a sentence of
-30 tokens of SmolLM2-135M on 2 cores.  The authors fit to 1,000 paragraphs, and find a lens of 100 to be recognisable; the
+A text costs a backward pass through all blocks for each of H dimensions, --batch of them together: 20 s for a sentence
+of SmolLM2-135M on 2 cores.  The authors fit to 1,000 paragraphs, and find a lens of 100 to be recognisable; the
 change of the mean with each text is printed.  The file is what their package writes.  MODEL is a Hugging Face directory or
 a .gguf file.  Needs torch and transformers, and gguf for a .gguf file.
 """

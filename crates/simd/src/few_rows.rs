@@ -15,7 +15,7 @@ const AHEAD: usize = 4096;
 pub(crate) struct FewRows<'a, C> {
     /// The rows in whole chunks, [`interleaved`].
     pub x: &'a [f32],
-    /// Rows of weights, likewise.
+    /// Rows of weights, one after another, each of whole chunks.
     pub weights: &'a [C],
     /// Chunks of a row.
     pub chunks: usize,
