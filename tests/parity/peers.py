@@ -346,7 +346,7 @@ def keeps_the_rank(case, binaries, folder):
 
 def beside_finite_differences(case):
     """data/jacobian_lens.py on a text, beside a step of a state's dimension at each position to either side, in float64."""
-    model, first, step = jacobian_lens_script.Model(case, torch.float64), 3, 1e-4
+    model, first, step = jacobian_lens_script.Model(case, torch.float64), 3, 2e-2
     ids = torch.tensor(np.random.default_rng(9).integers(0, 96, 11))
     found = jacobian_lens_script.jacobians(model, ids, first, 5)
     counted, worst = range(first, len(ids) - 1), 0.0
@@ -367,8 +367,9 @@ def beside_finite_differences(case):
                     hook.remove()
                     mean += sign * last[0, counted].sum(0) / (2 * step * len(counted))
             worst = max(worst, (found[layer][:, dimension] - mean).abs().max().item())
-    # A step errs by its square times a third derivative.
-    assert worst < 1e-5, (case.name, worst)
+    # A step errs by its square times a third derivative, and by rounding over itself: transformers computes an RMSNorm in
+    # float32 whatever the model is in. Entries are of order 1.
+    assert worst < 2e-4, (case.name, worst)
     return f"jacobians beside finite differences {worst:.1e}"
 
 
