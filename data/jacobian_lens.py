@@ -80,8 +80,14 @@ def main():
             parser.error(f"--{name} {getattr(args, name)}: give 1 or more")
     if args.skip_first < 0:
         parser.error(f"--skip-first {args.skip_first}: give 0 or more")
+    try:
+        texts = [line for line in args.texts.read_text("utf-8").splitlines() if line.strip()][: args.count]
+    except (OSError, UnicodeDecodeError) as error:
+        parser.error(f"--texts {args.texts}: {error}")
+    if not args.model.exists():
+        parser.error(f"--model {args.model}: is not there; give a Hugging Face directory or a .gguf file")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     model, tokenizer = Model(args.model), AutoTokenizer.from_pretrained(**of(args.model))
-    texts = [line for line in args.texts.read_text().splitlines() if line.strip()][: args.count]
     ids = [torch.tensor(tokenizer(text).input_ids[: args.longest]) for text in texts]
     ids = [text for text in ids if len(text) > args.skip_first + 1]
     if not ids:
@@ -94,9 +100,10 @@ def main():
         change = (step.flatten(1).norm(dim=1) / mean.flatten(1).norm(dim=1)).mean()
         spent = time.monotonic() - begun
         print(f"{done}/{len(ids)} texts, {spent / done:.1f} s each, {spent / done * (len(ids) - done):.0f} s left; the mean changed by {change:.1%}", flush=True)
-        lens = {"J": dict(enumerate(mean)), "source_layers": list(range(len(mean))), "n_prompts": done, "d_model": model.hidden}
+        by_layer = {layer: matrix.clone() for layer, matrix in enumerate(mean)}
+        lens = {"J": by_layer, "source_layers": list(by_layer), "n_prompts": done, "d_model": model.hidden}
         unfinished = args.out.with_suffix(".unfinished")
-        torch.save({**lens, "J": {layer: matrix.clone() for layer, matrix in lens["J"].items()}}, unfinished)
+        torch.save(lens, unfinished)
         unfinished.rename(args.out)
     print(args.out)
 

@@ -6,7 +6,9 @@ use std::fs;
 use std::sync::Arc;
 
 use onejump_exit::SessionHead;
-use onejump_generate::{Decoder, Drafter, Gate, Jump, Ngram, Sampling, Shape, Step, Way};
+use onejump_generate::{
+    Decoder, Drafter, Gate, Jump, Move, Ngram, Pace, Reading, Sampling, Shape, Step, Way,
+};
 use onejump_models::checkpoint::Checkpoint;
 use onejump_models::device::Place;
 use onejump_models::head;
@@ -75,12 +77,14 @@ fn speculative_is_full_for_every_family() {
                     let gate =
                         || Gate { level, head: Arc::new(SessionHead::new(map, &loaded, None).unwrap()) };
                     let jump = || Drafter::Jump(Jump::new(gate(), Shape::Chain(most)));
-                    let ngram = Drafter::Ngram(Ngram::new(2, most));
+                    let ngram = || Drafter::Ngram(Ngram::new(2, most));
                     check(&[jump()], format!("level {level}, {most} drafts"));
-                    check(&[ngram, jump()], format!("two tokens looked up, level {level}, {most} drafts"));
+                    check(&[ngram(), jump()], format!("two tokens looked up, level {level}, {most} drafts"));
                     if most > 1 && map.is_some() {
                         let siblings = Drafter::Jump(Jump::new(gate(), Shape::Siblings(most)));
                         check(&[siblings], format!("level {level}, {most} siblings"));
+                        let siblings = Drafter::Jump(Jump::new(gate(), Shape::Siblings(most)));
+                        check(&[ngram(), siblings], format!("looked up, level {level}, {most} siblings"));
                     }
                 }
             }
@@ -89,6 +93,39 @@ fn speculative_is_full_for_every_family() {
         families += 1;
     }
     assert!(families >= 24 && accepted > 100, "{families} families, {accepted} drafts accepted");
+}
+
+/// A look that is not worth its cost is left out from then on; what stood in the text before is drafted all the same.
+#[test]
+fn a_pause_of_looks_leaves_the_text_so_far() {
+    let mut checkpoint = Checkpoint::open(&folder().join("parity/cases/gpt2").display().to_string()).unwrap();
+    let model = Arc::new(Model::load(&mut checkpoint).unwrap());
+    let loaded = head::Head::load(&mut checkpoint, Place::CPU).unwrap();
+    let head = Head::new(&loaded, &model).unwrap();
+    let gate = Gate { level: 0, head: Arc::new(SessionHead::new(None, &loaded, None).unwrap()) };
+    let drafters = [Drafter::Ngram(Ngram::new(1, 3)), Drafter::Jump(Jump::new(gate, Shape::Chain(1)))];
+    // A step with a look costs as much as 20, so the first one ends them.
+    let reading = Reading {
+        jump_sha256: None,
+        jump: None,
+        level: 0,
+        acceptance: vec![1.0],
+        look_share: 20.0,
+        shape: Shape::Chain(1),
+        speedup: 0.1,
+    };
+    let session = Session::new(&model, 4 + ADDED, 1).unwrap();
+    let decoder =
+        Decoder::new(session, &head, &[5, 1, 4, 2], Sampling::default(), Way::Verify(&drafters), &[]);
+    let mut decoder = decoder.unwrap().paced(Some(Pace::new(&reading)));
+    while decoder.text().len() < 4 + ADDED {
+        decoder.step(Step { most: 4 + ADDED - decoder.text().len() }).unwrap();
+    }
+    let looked = |found: &&Move| found.looks > 0;
+    let moves = decoder.moves();
+    assert_eq!(moves.iter().filter(looked).count(), 1, "{moves:?}");
+    let last = moves.iter().position(|found| found.looks > 0).unwrap();
+    assert!(moves[last + 1..].iter().any(|found| found.draft.is_some()), "{moves:?}");
 }
 
 /// The fused head on slices against the map and the model's head in libtorch: sums over a few dozen values in another

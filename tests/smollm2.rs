@@ -178,7 +178,9 @@ fn the_whole_path_runs_and_repeats_itself() {
     succeed("onejump-report", &["--run", &path("")]);
     let report = fs::read_to_string(path("report.html")).unwrap();
     assert!(report.contains("<svg") && Path::new(&path("figures/figure-4.svg")).is_file());
-    let summary: Value = serde_json::from_slice(&fs::read(path("results/summary.json")).unwrap()).unwrap();
+    let json = |name: &str| -> Value { serde_json::from_slice(&fs::read(path(name)).unwrap()).unwrap() };
+    let summary = json("results/summary.json");
+    assert_eq!(summary["model_sha256"], json("hidden/test/manifest.json")["inputs"]["model_sha256"]);
     let methods: Vec<_> =
         summary["averages"].as_array().unwrap().iter().map(|a| a["method"].clone()).collect();
     for method in ["constant", "identity", "n-njtc", "joint", "ojfa", "jump-5", "jump-15", "jump-25"] {

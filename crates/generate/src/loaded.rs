@@ -19,7 +19,7 @@ use crate::GenerateError;
 use crate::config::{Chat, Config};
 use crate::early::Gate;
 
-/// How a fused head's matrix is rounded. A look says what may come; nothing that the model itself says is rounded.
+/// How a fused head's matrix is rounded: it is what a look reads. The model's own head is never rounded by it.
 const LOOK: Option<Format> = Some(Format::Q8);
 
 /// A checkpoint before its weights are read.
