@@ -23,6 +23,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+# How often the lens so far is kept: it has gigabytes for a large model.
+SECONDS = 30
+
 
 def of(path):
     """What transformers wants to be told of a directory or a .gguf file."""
@@ -33,8 +36,8 @@ def of(path):
 class Model:
     """A model whose blocks' outputs are kept as they are computed."""
 
-    def __init__(self, path, dtype=torch.float32):
-        loaded = AutoModelForCausalLM.from_pretrained(**of(path), dtype=dtype).requires_grad_(False).eval()
+    def __init__(self, path, dtype=torch.float32, device="cpu"):
+        loaded = AutoModelForCausalLM.from_pretrained(**of(path), dtype=dtype).requires_grad_(False).eval().to(device)
         self.decoder, self.hidden = loaded.get_decoder(), loaded.config.get_text_config().hidden_size
         children = dict(self.decoder.named_children())
         self.blocks = children["layers"] if "layers" in children else children["h"]
@@ -53,12 +56,12 @@ class Model:
 def jacobians(model, ids, first, batch):
     """The mean derivatives of the last block's output by each earlier one's, (K − 1, H, H), for a text's ids (T)."""
     *sources, target = model.run(ids.expand(batch, -1))
-    counted = torch.arange(first, len(ids) - 1)
+    counted = torch.arange(first, len(ids) - 1, device=ids.device)
     means = target.new_empty(len(sources), model.hidden, model.hidden)
     for start in range(0, model.hidden, batch):
-        dimensions = torch.arange(start, min(start + batch, model.hidden))
+        dimensions = torch.arange(start, min(start + batch, model.hidden), device=ids.device)
         chosen = torch.zeros_like(target)
-        chosen[torch.arange(len(dimensions))[:, None], counted, dimensions[:, None]] = 1.0
+        chosen[dimensions[:, None] - start, counted, dimensions[:, None]] = 1.0
         slopes = torch.autograd.grad(target, sources, chosen, retain_graph=True)
         for mean, slope in zip(means, slopes):
             mean[dimensions] = slope[: len(dimensions), counted].mean(1)
@@ -74,6 +77,7 @@ def main():
     parser.add_argument("--skip-first", type=int, default=16, help="positions of each text that do not count [default: 16]")
     parser.add_argument("--longest", type=int, default=128, help="tokens of a text that are read [default: 128]")
     parser.add_argument("--batch", type=int, default=32, help="dimensions at a time [default: 32]")
+    parser.add_argument("--device", default="cpu", help="where PyTorch computes, such as cuda [default: cpu]")
     args = parser.parse_args()
     for name in ("count", "longest", "batch"):
         if getattr(args, name) < 1:
@@ -87,20 +91,23 @@ def main():
     if not args.model.exists():
         parser.error(f"--model {args.model}: is not there; give a Hugging Face directory or a .gguf file")
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    model, tokenizer = Model(args.model), AutoTokenizer.from_pretrained(**of(args.model))
-    ids = [torch.tensor(tokenizer(text).input_ids[: args.longest]) for text in texts]
+    model, tokenizer = Model(args.model, device=args.device), AutoTokenizer.from_pretrained(**of(args.model))
+    ids = [torch.tensor(tokenizer(text).input_ids[: args.longest], device=args.device) for text in texts]
     ids = [text for text in ids if len(text) > args.skip_first + 1]
     if not ids:
         parser.error(f"{args.texts}: none of its first {len(texts)} texts has more than {args.skip_first + 1} tokens; see --skip-first")
     print(f"{len(ids)} of {len(texts)} texts have more than {args.skip_first + 1} tokens", flush=True)
-    begun, mean = time.monotonic(), 0
+    begun, mean, kept = time.monotonic(), 0, 0.0
     for done, text in enumerate(ids, 1):
         step = (jacobians(model, text, args.skip_first, min(args.batch, model.hidden)) - mean) / done
         mean = mean + step
         change = (step.flatten(1).norm(dim=1) / mean.flatten(1).norm(dim=1)).mean()
         spent = time.monotonic() - begun
         print(f"{done}/{len(ids)} texts, {spent / done:.1f} s each, {spent / done * (len(ids) - done):.0f} s left; the mean changed by {change:.1%}", flush=True)
-        by_layer = {layer: matrix.clone() for layer, matrix in enumerate(mean)}
+        if spent < kept + SECONDS and done < len(ids):
+            continue
+        kept = spent
+        by_layer = {layer: matrix.cpu().clone() for layer, matrix in enumerate(mean)}
         lens = {"J": by_layer, "source_layers": list(by_layer), "n_prompts": done, "d_model": model.hidden}
         unfinished = args.out.with_suffix(".unfinished")
         torch.save(lens, unfinished)

@@ -57,10 +57,10 @@ def states(folder, k):
 class Head:
     """The final norm and the unembedding of a model."""
 
-    def __init__(self, model):
+    def __init__(self, model, device):
         more = {"gguf_file": model.name} if model.suffix == ".gguf" else {}
         where = model.parent if more else model
-        loaded = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **more).requires_grad_(False)
+        loaded = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **more).requires_grad_(False).to(device)
         children = dict(loaded.get_decoder().named_children())
         self.norm = children["norm"] if "norm" in children else children["ln_f"]
         self.unembedding = loaded.get_output_embeddings().weight.data  # (V, H)
@@ -113,7 +113,7 @@ class Translator:
 
     def __init__(self, h, args, start=None):
         hidden = h.shape[1]
-        self.h, last = h, torch.nn.Linear(args.rank or hidden, hidden)
+        self.h, last = h.to(args.device), torch.nn.Linear(args.rank or hidden, hidden)
         for parameter in last.parameters():
             parameter.data.zero_()
         self.layer = torch.nn.Sequential(torch.nn.Linear(hidden, args.rank, bias=False), last) if args.rank else last
@@ -123,6 +123,7 @@ class Translator:
                 a, b = reduced(matrix, h, args.rank)
                 self.layer[0].weight.data, matrix = a.T.contiguous(), b
             last.weight.data, last.bias.data = matrix.T.contiguous(), bias.clone()
+        self.layer.to(args.device)
         self.optimiser = OPTIMISERS[args.optimiser](self.layer.parameters(), args.scale)
         warm = int(WARM_UP[args.optimiser] * args.steps)
         rate = lambda step: (step + 1) / warm if step < warm else (args.steps - step) / (args.steps - warm)  # noqa: E731
@@ -133,7 +134,7 @@ class Translator:
         """The translator as the package has it, one matrix whatever its rank."""
         last = self.layer[-1] if isinstance(self.layer, torch.nn.Sequential) else self.layer
         weight = last.weight @ self.layer[0].weight if last is not self.layer else last.weight
-        return {"weight": weight.detach().contiguous(), "bias": last.bias.detach()}
+        return {"weight": weight.detach().cpu().contiguous(), "bias": last.bias.detach().cpu()}
 
     def normed(self, rows, head):
         return head.norm(self.h[rows] + self.layer(self.h[rows]))
@@ -174,6 +175,7 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--held-out", type=int, default=500, help="samples, the last of the folder")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="where PyTorch computes, such as cuda")
     args = parser.parse_args()
     args.optimiser = args.optimiser or ("adam" if args.rank else "sgd")
     torch.manual_seed(args.seed)
@@ -186,7 +188,7 @@ def main():
         levels = []
     if not levels or max(levels) >= blocks:
         parser.error(f"--levels {args.levels}: give exit levels from 0 to {blocks - 1}, such as 0-9 or 0,5,10")
-    head, final = Head(args.model), states(args.hidden, blocks)
+    head, final = Head(args.model, args.device), states(args.hidden, blocks).to(args.device)
     if not 0 <= args.rank <= final.shape[1]:
         parser.error(f"--rank {args.rank}: give 1 to H = {final.shape[1]}")
     config = {"base_model_name_or_path": str(args.model), "d_model": final.shape[1], "num_hidden_layers": blocks, "bias": True}

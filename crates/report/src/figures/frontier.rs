@@ -20,8 +20,11 @@ pub fn figure(averages: &[FileAverage], subsets: &[Subset]) -> Option<Figure> {
     let drawn = Drawn::new(averages, subsets)?;
     let precision = drawn.curves(|row| row.precision());
     let surprisal = drawn.curves(|row| row.surprisal());
-    // The identity's surprisal would flatten the others.
-    let trained = surprisal.iter().filter(|curve| curve.style.class != style::IDENTITY.class);
+    // Where nothing was fitted to what the model predicts, the surprisal would flatten the others.
+    let unfitted = |curve: &&Curve| {
+        curve.style.class == style::IDENTITY.class || curve.label == ShortcutKind::JacobianLens.name()
+    };
+    let trained = surprisal.iter().filter(|curve| !unfitted(curve));
     let (_, most) = range(precision.iter());
     let surprisal_range = widen(range(trained));
     let legend = precision.iter().map(|curve| (curve.style, curve.label.clone())).collect();
