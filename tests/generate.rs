@@ -75,7 +75,7 @@ fn speculative_is_full_for_every_family() {
             for (level, map) in (0..model.blocks()).flat_map(|level| [(level, None), (level, Some(&map))]) {
                 for most in [1, 2, 5] {
                     let gate =
-                        || Gate { level, head: Arc::new(SessionHead::new(map, &loaded, None).unwrap()) };
+                        || Gate { level, head: Arc::new(SessionHead::new(map, &loaded, &model, None).unwrap()) };
                     let jump = || Drafter::Jump(Jump::new(gate(), Shape::Chain(most)));
                     let ngram = || Drafter::Ngram(Ngram::new(2, most));
                     check(&[jump()], format!("level {level}, {most} drafts"));
@@ -102,7 +102,7 @@ fn a_pause_of_looks_leaves_the_text_so_far() {
     let model = Arc::new(Model::load(&mut checkpoint).unwrap());
     let loaded = head::Head::load(&mut checkpoint, Place::CPU).unwrap();
     let head = Head::new(&loaded, &model).unwrap();
-    let gate = Gate { level: 0, head: Arc::new(SessionHead::new(None, &loaded, None).unwrap()) };
+    let gate = Gate { level: 0, head: Arc::new(SessionHead::new(None, &loaded, &model, None).unwrap()) };
     let drafters = [Drafter::Ngram(Ngram::new(1, 3)), Drafter::Jump(Jump::new(gate, Shape::Chain(1)))];
     // A step with a look costs as much as 20, so the first one ends them.
     let reading = Reading {
@@ -156,14 +156,16 @@ fn the_head_behind_a_map_is_that_of_libtorch() {
             let state = rows::values(&state).unwrap();
             // A matrix of 8 bits errs by half a step in 127, in the logits by the mean of some such errors.
             for (rounding, tolerance) in [(None, 1e-5), (Some(Format::Q8), 1e-2)] {
-                let ours = SessionHead::new(map, &loaded, rounding).unwrap().logits(&session, &head, &state);
+                let ours = SessionHead::new(map, &loaded, &model, rounding).unwrap();
+                let ours = ours.logits(&session, &head, &state).unwrap();
                 let error = relative_error(&ours, &expected);
                 assert!(error < tolerance, "{case} {map:?} {rounding:?}: {error}");
                 let rounded = rounding.is_some() && matches!(map, Some(Map::LowRank { .. }));
                 assert_eq!(error > 1e-5, rounded, "{case} {map:?}: a fused head alone is rounded");
             }
         }
-        assert!(SessionHead::new(Some(&Map::Full { w: random(7, 7), bias: None }), &loaded, None).is_err());
+        let other = Map::Full { w: random(7, 7), bias: None };
+        assert!(SessionHead::new(Some(&other), &loaded, &model, None).is_err());
     }
 }
 

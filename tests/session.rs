@@ -78,7 +78,7 @@ fn extend(session: &mut Session, tokens: &[i64], levels: usize, states: &mut Bit
     session.push(tokens).unwrap();
     for (level, states) in (0..levels).zip(states) {
         session.advance(level, session.len()).unwrap();
-        states.extend(session.states(start..session.len()).iter().map(|value| value.to_bits()));
+        states.extend(session.states(start..session.len()).unwrap().iter().map(|value| value.to_bits()));
     }
 }
 
@@ -116,7 +116,7 @@ fn states_and_logits_are_transformers() {
                 let error = relative_error(&ours, &expected[(index * levels + level) * h..][..h]);
                 assert!(error < TOLERANCE, "{name}, level {level}, sample {index}: {error}");
             }
-            let ours = session.logits(&head, *position..position + 1);
+            let ours = session.logits(&head, *position..position + 1).unwrap();
             let error = relative_error(&ours, &logits[index * v..][..v]);
             assert!(error < TOLERANCE, "{name}, logits of sample {index}: {error}");
         }
@@ -166,7 +166,7 @@ fn waiting_and_taking_back_change_nothing() {
                 number += 1;
             }
             let ours: Vec<u32> =
-                session.states(0..tokens.len()).iter().map(|value| value.to_bits()).collect();
+                session.states(0..tokens.len()).unwrap().iter().map(|value| value.to_bits()).collect();
             assert!(ours == expected[blocks], "{name}, level {level}");
         }
     }
@@ -197,16 +197,16 @@ fn a_sibling_is_as_if_it_had_come_alone() {
                 session.push_siblings(&siblings).unwrap();
                 session.advance(level, number + count - number % 2).unwrap();
                 if number % 5 == 4 {
-                    session.choose(None);
+                    session.choose(None).unwrap();
                     session.push(&tokens[number..=number]).unwrap();
                 } else {
-                    session.choose(Some(right));
+                    session.choose(Some(right)).unwrap();
                 }
                 assert_eq!(session.len(), number + 1);
             }
             session.advance(blocks, tokens.len()).unwrap();
             let bits = |session: &Session| -> Vec<u32> {
-                session.states(0..tokens.len()).iter().map(|value| value.to_bits()).collect()
+                session.states(0..tokens.len()).unwrap().iter().map(|value| value.to_bits()).collect()
             };
             assert!(bits(&session) == bits(&alone), "{name}, level {level}");
         }

@@ -78,7 +78,7 @@ fn auto_drafts_what_pays_by_the_card() {
     let rounded = with("rounded.json", &|card| card["weights"] = json!("q8"));
     for (card, line) in [
         (other.as_str(), "is about another model"),
-        (rounded.as_str(), "is about another rounding of the weights"),
+        (rounded.as_str(), "is about another rounding or device"),
         (prompts.as_str(), "prompts.txt"),
     ] {
         let arguments = ["-m", MODEL, "-p", "x", "--mode", "speculative", "--level", "auto", "--card", card];

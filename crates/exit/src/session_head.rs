@@ -1,12 +1,12 @@
-//! What a shortcut answers at a level of a session: the fused head of [`crate::ExitHead`] on slices, in the session's
-//! threads.
+//! What a shortcut answers at a level of a session: the fused head of [`crate::ExitHead`], computed where the session is.
 
-use onejump_models::head;
+use onejump_models::{ModelError, head};
 use onejump_models::norm::Norm;
-use onejump_models::session::{Format, Head, Layer, Session};
+use onejump_models::session::{Format, Head, Layer, Model, Session};
 use onejump_shortcuts::map::Map;
 use onejump_simd::soft_cap;
 use onejump_tensor::rows::values;
+use tch::Tensor;
 
 use crate::ExitError;
 
@@ -40,16 +40,22 @@ pub struct Fused {
 }
 
 impl SessionHead {
-    /// The head of a model behind a map; `None` is the identity. P, a fused head's matrix of the vocabulary, is rounded to
-    /// a format or kept exactly: a look reads little else.
+    /// The head of a model behind a map; `None` is the identity. On the CPU P, a fused head's matrix of the vocabulary, is
+    /// rounded to a format or kept exactly: a look reads little else.
     ///
     /// # Errors
     /// [`ExitError::HiddenSize`] if map and head are of different models, [`ExitError::Model`] if the format cannot hold P.
-    pub fn new(map: Option<&Map>, head: &head::Head, rounding: Option<Format>) -> Result<Self, ExitError> {
+    pub fn new(
+        map: Option<&Map>,
+        head: &head::Head,
+        model: &Model,
+        rounding: Option<Format>,
+    ) -> Result<Self, ExitError> {
         let Some(map) = map else { return Ok(Self::Identity) };
         if map.hidden_size() != head.hidden_size() {
             return Err(ExitError::HiddenSize { shortcut: map.hidden_size(), head: head.hidden_size() });
         }
+        let layer = |weight: &Tensor, bias: Option<&Tensor>| Layer::new(weight, bias, model, None);
         match (map, map.projection()?) {
             (Map::LowRank { b, .. }, Some(projection)) => {
                 let norm = &head.norm;
@@ -58,13 +64,9 @@ impl SessionHead {
                 let constant = norm.bias().map(|bias| head.unembedding.f_mv(bias)).transpose()?;
                 let (Norm::Rms { eps, .. } | Norm::Layer { eps, .. }) = norm;
                 Ok(Self::LowRank(Box::new(Fused {
-                    projection: Layer::new(
-                        &projection.matrix,
-                        Some(&projection.constant.f_view([-1])?),
-                        None,
-                    )?,
-                    back: Layer::new(&centred, None, None)?,
-                    logits: Layer::new(&fused, None, rounding)?,
+                    projection: layer(&projection.matrix, Some(&projection.constant.f_view([-1])?))?,
+                    back: layer(&centred, None)?,
+                    logits: Layer::new(&fused, None, model, rounding)?,
                     constant: constant.map(|constant| values(&constant)).transpose()?,
                     eps: *eps,
                     soft_cap: head.soft_cap.map(|cap| cap as f32),
@@ -72,50 +74,53 @@ impl SessionHead {
             }
             (Map::Residual { alpha, b, .. }, Some(projection)) => Ok(Self::Residual(Box::new(Residual {
                 alpha: alpha.f_double_value(&[0])? as f32,
-                projection: Layer::new(&projection.matrix, Some(&projection.constant.f_view([-1])?), None)?,
-                back: Layer::new(b, None, None)?,
+                projection: layer(&projection.matrix, Some(&projection.constant.f_view([-1])?))?,
+                back: layer(b, None)?,
             }))),
-            (Map::Full { w, bias }, _) => Ok(Self::Full(Layer::new(w, bias.as_ref(), None)?)),
+            (Map::Full { w, bias }, _) => Ok(Self::Full(layer(w, bias.as_ref())?)),
             (Map::LowRank { .. } | Map::Residual { .. }, None) => Ok(Self::Identity),
         }
     }
 
     /// The logits at a state (H): (V). `head` is the model's own.
-    pub fn logits(&self, session: &Session, head: &Head, state: &[f32]) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if a GPU refuses.
+    pub fn logits(&self, session: &Session, head: &Head, state: &[f32]) -> Result<Vec<f32>, ModelError> {
         match self {
             Self::Identity => session.read(head, state),
-            Self::Full(map) => session.read(head, &session.apply(map, state)),
-            Self::Residual(map) => session.read(head, &map.apply(session, state)),
+            Self::Full(map) => session.read(head, &session.apply(map, state)?),
+            Self::Residual(map) => session.read(head, &map.apply(session, state)?),
             Self::LowRank(fused) => fused.logits(session, state),
         }
     }
 }
 
 impl Residual {
-    fn apply(&self, session: &Session, state: &[f32]) -> Vec<f32> {
+    fn apply(&self, session: &Session, state: &[f32]) -> Result<Vec<f32>, ModelError> {
         let square: f64 = state.iter().map(|&value| f64::from(value).powi(2)).sum();
         let inverse = 1.0 / square.max(f64::MIN_POSITIVE).sqrt();
         let x: Vec<f32> = state.iter().map(|&value| (f64::from(value) * inverse) as f32).collect();
-        let mut mapped = session.apply(&self.back, &session.apply(&self.projection, &x));
+        let mut mapped = session.apply(&self.back, &session.apply(&self.projection, &x)?)?;
         mapped.iter_mut().zip(&x).for_each(|(mapped, x)| *mapped += self.alpha * x);
-        mapped
+        Ok(mapped)
     }
 }
 
 impl Fused {
-    fn logits(&self, session: &Session, state: &[f32]) -> Vec<f32> {
-        let u = session.apply(&self.projection, state);
-        let centred = session.apply(&self.back, &u);
+    fn logits(&self, session: &Session, state: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let u = session.apply(&self.projection, state)?;
+        let centred = session.apply(&self.back, &u)?;
         let squares: f64 = centred.iter().map(|&value| f64::from(value).powi(2)).sum();
         let inverse = (1.0 / (squares / centred.len() as f64 + self.eps).sqrt()) as f32;
         let scaled: Vec<f32> = u.iter().map(|value| value * inverse).collect();
-        let mut logits = session.apply(&self.logits, &scaled);
+        let mut logits = session.apply(&self.logits, &scaled)?;
         if let Some(constant) = &self.constant {
             logits.iter_mut().zip(constant).for_each(|(logit, constant)| *logit += constant);
         }
         if let Some(cap) = self.soft_cap {
             soft_cap(&mut logits, cap);
         }
-        logits
+        Ok(logits)
     }
 }

@@ -21,7 +21,7 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
-    decoding: Decoding,
+    pub decoding: Decoding,
     /// What the text begins with; from stdin if neither this nor --file is given
     #[arg(short, long, value_name = "TEXT", conflicts_with = "file")]
     prompt: Option<String>,

@@ -77,7 +77,7 @@ pub fn bench(bench: &Bench, observer: &dyn Observer) -> Result<Rates, GenerateEr
         return Err(GenerateError::LongPrompt { tokens, context: room });
     }
     way::levels(config, &opened)?;
-    let loaded = opened.load(config.weights, observer)?;
+    let loaded = opened.load(config.place, observer)?;
     let means = Means::new(config, &loaded, observer)?;
     let (mut prompt, mut full, mut mode) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.repeats.max(1) {

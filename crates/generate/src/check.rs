@@ -11,6 +11,8 @@ use crate::sampling::Sampling;
 /// A text beside what the full model would have written.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Check {
+    /// Whether the full model wrote the same.
+    pub same: bool,
     /// How long it took in full.
     pub full_ms: f64,
     /// How many tokens that were.
@@ -53,7 +55,7 @@ impl Verdict {
         for start in (prompt.len()..text.len()).step_by(ROWS) {
             observer.check()?;
             let places = start..text.len().min(start + ROWS);
-            let mut logits = session.logits(head, places.start - 1..places.end - 1);
+            let mut logits = session.logits(head, places.start - 1..places.end - 1)?;
             for (place, logits) in places.zip(logits.chunks_exact_mut(head.vocab_size())) {
                 let token = text[place];
                 surprisal += Look::at(logits).logsumexp - f64::from(logits[token as usize]);

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use onejump_core::levels::Levels;
 use onejump_generate::{
-    Bench, Card, Config, Format, GenerateError, Rate, Tuning, WithoutLooks, read_prompts, tune,
+    Bench, Card, Config, GenerateError, Rate, Tuning, WithoutLooks, read_prompts, rounding, tune,
 };
 use onejump_program::{Terminal, say};
 
+use crate::computing::Computing;
 use crate::decoding::Decoding;
 
 /// What can be done beside a text.
@@ -63,24 +64,29 @@ pub struct TuneArgs {
     /// Say each to the model in a conversation
     #[arg(long)]
     chat: bool,
-    /// Round the model's weights as for a text, whose --weights has to be the same then
-    #[arg(long, value_name = "FORMAT")]
-    weights: Option<Format>,
+    /// As for the text, whose --weights, --device and --dtype have to be the same then
+    #[command(flatten)]
+    computing: Computing,
     /// Write the texts too, a line of JSON each, for onejump-capture --text
     #[arg(long, value_name = "FILE.jsonl")]
     texts: Option<PathBuf>,
     /// How many tokens it adds to each
     #[arg(short = 'n', long, value_name = "N", default_value_t = Tuning::TOKENS)]
     tokens: usize,
-    /// Threads; 0 is one for each processor
-    #[arg(short, long, value_name = "N", default_value_t = 0)]
-    threads: usize,
     /// Where to write the card
     #[arg(short, long, value_name = "FILE.json")]
     out: PathBuf,
 }
 
 impl Command {
+    /// What computes.
+    pub fn computing(&self) -> &Computing {
+        match self {
+            Self::Bench(args) => &args.decoding.computing,
+            Self::Tune(args) => &args.computing,
+        }
+    }
+
     /// Does it.
     pub fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
         match self {
@@ -97,7 +103,7 @@ impl BenchArgs {
         let prompts = self.prompts.as_deref().map(read_prompts).transpose()?.unwrap_or_default();
         let bench = Bench { config, prompts, prompt: self.prompt, repeats: self.repeats };
         let rates = onejump_generate::bench(&bench, terminal)?;
-        let Config { model, weights, mode, .. } = &bench.config;
+        let Config { model, place, mode, .. } = &bench.config;
         if self.json {
             say!("{}", serde_json::to_string(&rates)?);
             return Ok(());
@@ -105,7 +111,7 @@ impl BenchArgs {
         let row = |name: &str, count: usize, rate: Rate| {
             say!("{name:<12} {count:>6} tokens {:>9.1} ± {:.1} tokens/s", rate.mean, rate.sd);
         };
-        let rounded = weights.map(|format| format!(", rounded to {format}")).unwrap_or_default();
+        let rounded = rounding(*place).map(|format| format!(", in {format}")).unwrap_or_default();
         say!("{model}{rounded}, {:.0} MB of weights a token", rates.bytes as f64 / 1e6);
         row("prompt", self.prompt, rates.prompt);
         row("full", self.tokens, rates.full);
@@ -119,11 +125,12 @@ impl BenchArgs {
 
 impl TuneArgs {
     fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
-        let Self { model, jumps, levels, prompts, chat, weights, texts, tokens, threads, out } = self;
+        let Self { model, jumps, levels, prompts, chat, computing, texts, tokens, out } = self;
+        let (place, threads) = (computing.place()?, computing.threads);
         let jumps =
             jumps.iter().map(|jump| onejump_fetch::shortcuts(jump, terminal)).collect::<Result<_, _>>()?;
         let card =
-            tune(&Tuning { model, jumps, levels, prompts, chat, weights, texts, tokens, threads }, terminal)?;
+            tune(&Tuning { model, jumps, levels, prompts, chat, place, texts, tokens, threads }, terminal)?;
         card.write(&out)?;
         let Card { costs, readings, best, .. } = &card;
         let rows: Vec<String> = costs.rows.iter().map(|rows| format!("{rows:.2}")).collect();

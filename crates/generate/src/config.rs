@@ -6,9 +6,10 @@ use std::str::FromStr;
 use onejump_core::levels::{Levels, NoLevels};
 use onejump_core::words::{UnknownWord, Word};
 use onejump_models::chat::{Message, Role};
-use onejump_models::session::Format;
+use onejump_models::device::{Batch, Place};
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use tch::Kind;
 
 use crate::GenerateError;
 use crate::early::KeyValues;
@@ -72,6 +73,23 @@ impl Chat {
     }
 }
 
+/// What a model is rounded to in a place, in words; none where its weights are exact and on the CPU.
+pub fn rounding(place: Place) -> Option<String> {
+    match place.batch {
+        Batch::Few(format) => format.map(|format| format.to_string()),
+        Batch::Many => Some(match place.dtype {
+            Kind::BFloat16 => "bf16 on a GPU".into(),
+            Kind::Half => "f16 on a GPU".into(),
+            _ => "f32 on a GPU".into(),
+        }),
+    }
+}
+
+/// Whether a token's states are the same bits however many go together there.
+pub(crate) fn is_exact(place: Place) -> bool {
+    matches!(place.batch, Batch::Few(_))
+}
+
 /// A text that is wanted.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -87,8 +105,8 @@ pub struct Config {
     pub context: Option<usize>,
     /// Threads; 0 is one for each processor.
     pub threads: usize,
-    /// What every matrix of the model is rounded to; without, each is kept as narrow as holds it exactly.
-    pub weights: Option<Format>,
+    /// Where the model computes: on the CPU each matrix is kept as narrow as holds it exactly, or rounded to a format.
+    pub place: Place,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Texts that end the text; they are not part of it.
@@ -138,7 +156,7 @@ impl Config {
             tokens: Self::TOKENS,
             context: None,
             threads: 0,
-            weights: None,
+            place: Place::DECODING,
             sampling: Sampling::default(),
             stop: Vec::new(),
             ignore_ends: false,

@@ -31,7 +31,7 @@ pub fn converse(
     let opened = Opened::new(&config.model, observer)?;
     let (template, context) = (opened.checkpoint.chat_template()?, opened.room(config.context)?);
     way::levels(config, &opened)?;
-    let loaded = opened.load(config.weights, observer)?;
+    let loaded = opened.load(config.place, observer)?;
     let means = Means::new(config, &loaded, observer)?;
     let mut load_ms = Times::ms(start.elapsed());
     let ends = if config.ignore_ends { &[] } else { &loaded.opened.ends[..] };

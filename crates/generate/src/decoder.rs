@@ -175,7 +175,7 @@ impl<'a> Decoder<'a> {
         self.session.advance(self.blocks, self.session.len())?;
         match &drafted {
             Drafted::Chain(drafts) => {
-                let mut logits = self.session.logits(self.head, known - 1..self.session.len());
+                let mut logits = self.session.logits(self.head, known - 1..self.session.len())?;
                 for (index, logits) in logits.chunks_exact_mut(self.head.vocab_size()).enumerate() {
                     if !self.choose(logits, drafts.get(index..=index).unwrap_or_default())? {
                         break;
@@ -185,11 +185,11 @@ impl<'a> Decoder<'a> {
             Drafted::Siblings(drafts) => {
                 // All together, though one of them at most counts: a head that is read once more costs most of a token
                 // where the vocabulary is large.
-                let mut logits = self.session.logits(self.head, known - 1..self.session.len());
+                let mut logits = self.session.logits(self.head, known - 1..self.session.len())?;
                 let (first, behind) = logits.split_at_mut(self.head.vocab_size());
                 let accepted = self.choose(first, drafts)?;
                 let right = drafts.iter().position(|draft| Some(&draft.token) == self.text.last());
-                self.session.choose(right);
+                self.session.choose(right)?;
                 if let (true, Some(index)) = (accepted, right)
                     && let Some(logits) = behind.chunks_exact_mut(self.head.vocab_size()).nth(index)
                 {

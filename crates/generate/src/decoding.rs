@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::error::ErrorKind;
-use onejump_generate::{Chat, Config, Format, GenerateError, KeyValues, Level, Mode, Sureness};
+use onejump_generate::{Chat, Config, GenerateError, KeyValues, Level, Mode, Sureness};
 use onejump_program::Terminal;
+
+use crate::computing::Computing;
 
 /// [`Ngram::LENGTH`](onejump_generate::Ngram::LENGTH), as clap wants it.
 const NGRAM: &str = "3";
@@ -20,12 +22,8 @@ pub struct Decoding {
     /// Say what the text begins with to the model in a conversation, in the checkpoint's own form
     #[arg(long)]
     pub chat: bool,
-    /// Threads; 0 is one for each processor
-    #[arg(short, long, value_name = "N", default_value_t = 0)]
-    threads: usize,
-    /// Round the model's weights to f32, bf16, f16, q8, q8k (8 bits in blocks of 16) or q4; without, they are kept exactly, in as few bits as that takes
-    #[arg(long, value_name = "FORMAT")]
-    weights: Option<Format>,
+    #[command(flatten)]
+    pub computing: Computing,
     /// full; speculative: an early level or the text so far drafts tokens, which the model verifies; or exit: a token
     /// leaves at the first level that is sure, and the text may differ from that in full
     #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
@@ -68,8 +66,8 @@ impl Decoding {
         let sure = self.threshold.map(Sureness::Threshold).or(self.agreement.map(Sureness::Agreement));
         Ok(Config {
             chat: self.chat.then(Chat::default),
-            threads: self.threads,
-            weights: self.weights,
+            threads: self.computing.threads,
+            place: self.computing.place()?,
             mode: self.mode,
             jump: self.jump.map(|jump| onejump_fetch::shortcuts(&jump, terminal)).transpose()?,
             level: self.level,

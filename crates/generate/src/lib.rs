@@ -24,8 +24,9 @@
 //! # Ok::<(), onejump_generate::GenerateError>(())
 //! ```
 //!
-//! Speculative output is full output, byte for byte: a [session's](onejump_models::session) states do not depend on which
-//! tokens are computed together, and the random number of a token depends on the seed and its position alone.
+//! On the CPU speculative output is full output, byte for byte: a [session's](onejump_models::session) states do not depend
+//! on which tokens are computed together, and the random number of a token depends on the seed and its position alone. On a
+//! GPU it is the model's own choice too, up to rounding.
 //!
 //! This crate knows nothing of stored states or of how a jump was trained.
 
@@ -49,7 +50,7 @@ mod way;
 
 pub use bench::{Bench, Rate, Rates, bench};
 pub use check::Check;
-pub use config::{Chat, Config, Level, Mode, Sureness};
+pub use config::{Chat, Config, Level, Mode, Sureness, rounding};
 pub use conversation::converse;
 pub use decoder::{Decoder, Drafts, Move, Step, Way};
 pub use drafter::{Drafter, Jump, Ngram};

@@ -16,7 +16,7 @@ use onejump_shortcuts::file::{Maps, ShortcutFile};
 use tokenizers::Tokenizer;
 
 use crate::GenerateError;
-use crate::config::{Chat, Config};
+use crate::config::{Chat, Config, is_exact};
 use crate::early::Gate;
 
 /// How a fused head's matrix is rounded: it is what a look reads. The model's own head is never rounded by it.
@@ -83,12 +83,17 @@ impl Opened {
         if level < blocks { Ok(()) } else { Err(GenerateError::Level { level, blocks }) }
     }
 
-    /// Reads the weights, and rounds them to a format where there is one.
-    pub fn load(mut self, format: Option<Format>, observer: &dyn Observer) -> Result<Loaded, GenerateError> {
-        let model = Arc::new(Model::load_as(&mut self.checkpoint, format)?);
+    /// Reads the weights into a place.
+    pub fn load(mut self, place: Place, observer: &dyn Observer) -> Result<Loaded, GenerateError> {
+        let model = Arc::new(Model::load_in(&mut self.checkpoint, place)?);
         observer.check()?;
         let own = head::Head::load(&mut self.checkpoint, Place::CPU)?;
-        Ok(Loaded { head: Head::new(&own, &model)?, own, model, opened: self })
+        let head = if is_exact(place) {
+            Head::new(&own, &model)?
+        } else {
+            Head::new(&head::Head::load(&mut self.checkpoint, place)?, &model)?
+        };
+        Ok(Loaded { head, own, model, opened: self })
     }
 }
 
@@ -106,20 +111,20 @@ impl Loaded {
     pub fn gates(&self, jump: Option<&Path>, levels: &[usize]) -> Result<Vec<Gate>, GenerateError> {
         let gate = |&level: &usize, head: &Arc<SessionHead>| Gate { level, head: Arc::clone(head) };
         let Some(path) = jump else {
-            let head = Arc::new(SessionHead::new(None, &self.own, None)?);
+            let head = Arc::new(SessionHead::new(None, &self.own, &self.model, None)?);
             return Ok(levels.iter().map(|level| gate(level, &head)).collect());
         };
         let file = ShortcutFile::read(path)?;
         let sha256 = self.opened.checkpoint.sha256()?;
         file.check_model(path, &sha256, self.model.hidden_size(), self.model.blocks())?;
         if let Maps::One(map) = &file.maps {
-            let head = Arc::new(SessionHead::new(Some(map), &self.own, LOOK)?);
+            let head = Arc::new(SessionHead::new(Some(map), &self.own, &self.model, LOOK)?);
             return Ok(levels.iter().map(|level| gate(level, &head)).collect());
         }
         levels
             .iter()
             .map(|level| {
-                let head = Arc::new(SessionHead::new(Some(file.map_at(*level)?), &self.own, LOOK)?);
+                let head = Arc::new(SessionHead::new(Some(file.map_at(*level)?), &self.own, &self.model, LOOK)?);
                 Ok(gate(level, &head))
             })
             .collect()

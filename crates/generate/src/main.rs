@@ -2,22 +2,27 @@
 
 mod args;
 mod commands;
+mod computing;
 mod decoding;
 mod tell;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use args::Args;
-use onejump_generate::{GenerateError, converse, generate};
+use commands::Command;
+use onejump_generate::{converse, generate};
 use onejump_program::{Terminal, remark, say, say_piece};
 
 fn main() -> ExitCode {
     onejump_program::run(run)
 }
 
-fn run(args: Args, terminal: &Terminal) -> Result<(), GenerateError> {
+fn run(args: Args, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+    let computing = args.command.as_ref().map_or(&args.decoding.computing, Command::computing);
+    computing.restart()?;
     if let Some(command) = args.command {
-        return command.run(terminal);
+        return Ok(command.run(terminal)?);
     }
     let (json, trace, conversation) = (args.json, args.trace.clone(), args.is_conversation());
     let config = args.config(terminal)?;

@@ -23,7 +23,7 @@ pub struct Outcome {
     pub end: End,
     /// How tokens came about.
     pub mode: Mode,
-    /// What the model's weights were rounded to; none where they are exact.
+    /// What the model's weights were rounded to, or a GPU computed in; none where they are exact on the CPU.
     pub weights: Option<String>,
     /// How many tokens the prompt has.
     pub prompt_tokens: usize,

@@ -46,13 +46,14 @@ pub fn outcome(outcome: &Outcome) {
     let Some(check) = &outcome.check else { return };
     let rate = check.full_tokens as f64 / check.full_ms * 1e3;
     let faster = outcome.tokens_per_second() / rate;
-    let same = if *mode == Mode::Exit { "" } else { " the same" };
+    let exact = check.same && *mode != Mode::Exit;
+    let same = if exact { " the same" } else { "" };
     remark!(
         "in full:    {:8.0} ms,{same} {} tokens; {faster:.2} times as fast",
         check.full_ms,
         check.full_tokens
     );
-    if *mode == Mode::Exit {
+    if !exact {
         let first = check
             .first_difference
             .map_or("none differs".into(), |first| format!("the first other at {first}"));

@@ -9,11 +9,12 @@ use onejump_core::drafting::{Card, Costs, Reading, Shape, WithoutLooks};
 use onejump_core::files;
 use onejump_core::levels::Levels;
 use onejump_core::observe::Observer;
-use onejump_models::session::{Format, Session};
+use onejump_models::device::Place;
+use onejump_models::session::Session;
 use serde::Serialize;
 
 use crate::GenerateError;
-use crate::config::Chat;
+use crate::config::{Chat, rounding};
 use crate::drafter::Ngram;
 use crate::early::{Amount, Calibration, Gate};
 use crate::loaded::{Loaded, Opened};
@@ -32,8 +33,8 @@ pub struct Tuning {
     pub prompts: Option<PathBuf>,
     /// Whether each is said to the model in a conversation.
     pub chat: bool,
-    /// What every matrix of the model is rounded to; without, each is kept as narrow as holds it exactly.
-    pub weights: Option<Format>,
+    /// Where the model computes.
+    pub place: Place,
     /// Where the texts go, a line of JSON each.
     pub texts: Option<PathBuf>,
     /// How many tokens it adds to each.
@@ -71,7 +72,7 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     };
     let prompts = prompts.iter().map(|prompt| opened.begun(prompt, chat.as_ref()));
     let prompts: Vec<Vec<i64>> = prompts.collect::<Result<_, _>>()?;
-    let loaded = opened.load(tuning.weights, observer)?;
+    let loaded = opened.load(tuning.place, observer)?;
     let costs = costs(&loaded, tuning.threads, observer)?;
     let jumps: Vec<Option<&PathBuf>> =
         if tuning.jumps.is_empty() { vec![None] } else { tuning.jumps.iter().map(Some).collect() };
@@ -107,7 +108,7 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     let best = readings.iter().max_by(|a, b| a.speedup.total_cmp(&b.speedup));
     Ok(Card {
         model_sha256: loaded.opened.checkpoint.sha256()?,
-        weights: tuning.weights.map(|format| format.to_string()),
+        weights: rounding(tuning.place),
         threads: tuning.threads,
         costs,
         tokens: prompts.len() * tuning.tokens,
@@ -174,7 +175,7 @@ fn costs(loaded: &Loaded, threads: usize, observer: &dyn Observer) -> Result<Cos
             if index == 0 {
                 early.push(start.elapsed().as_secs_f64() * 1e3);
             }
-            session.logits(&loaded.head, BEFORE..BEFORE + index + 1);
+            session.logits(&loaded.head, BEFORE..BEFORE + index + 1)?;
             all.push(start.elapsed().as_secs_f64() * 1e3);
         }
     }
@@ -197,10 +198,10 @@ fn look_share(loaded: &Loaded, gate: Option<&Gate>, threads: usize) -> Result<f6
         let start = Instant::now();
         session.push(&[0])?;
         session.advance(session.blocks(), BEFORE + 1)?;
-        session.logits(&loaded.head, BEFORE..BEFORE + 1);
+        session.logits(&loaded.head, BEFORE..BEFORE + 1)?;
         let token = start.elapsed();
         let start = Instant::now();
-        gate.head.logits(&session, &loaded.head, session.state(BEFORE));
+        gate.head.logits(&session, &loaded.head, &session.state(BEFORE)?)?;
         shares.push(start.elapsed().as_secs_f64() / token.as_secs_f64());
     }
     Ok(median(shares))

@@ -39,22 +39,27 @@ impl Attention {
         pack: &Pack,
         angles: Option<&PackAngles>,
     ) -> Result<Tensor, ModelError> {
+        let [query, key, value] = self.split(x, angles.map(|angles| &angles.all))?;
+        self.o_proj.forward(&pack.causal_attention(&query, &key, &value, &self.comparison)?)
+    }
+
+    /// Queries (T, A, d), keys and values (T, G, d) of what enters, (T, H).
+    pub fn split(&self, x: &Tensor, angles: Option<&Angles>) -> Result<[Tensor; 3], ModelError> {
         let (heads, groups, width) = (self.heads, self.groups, self.width);
         let tokens = x.size2()?.0;
         let qkv = self.qkv_proj.forward(x)?.f_view([tokens, heads + 2 * groups, width])?;
         let (query, key) = match (&self.query_key_norm, angles) {
             // Queries and keys are rotated together.
             (None, Some(angles)) => {
-                let rotated = rotate(&qkv.f_narrow(1, 0, heads + groups)?, &angles.all)?; // (T, A + G, d)
+                let rotated = rotate(&qkv.f_narrow(1, 0, heads + groups)?, angles)?; // (T, A + G, d)
                 (rotated.f_narrow(1, 0, heads)?, rotated.f_narrow(1, heads, groups)?)
             }
             _ => (
-                self.query(&qkv.f_narrow(1, 0, heads)?, angles.map(|angles| &angles.all))?,
+                self.query(&qkv.f_narrow(1, 0, heads)?, angles)?,
                 self.key(&qkv.f_narrow(1, heads, groups)?, angles)?,
             ),
         };
-        let value = qkv.f_narrow(1, heads + groups, groups)?;
-        self.o_proj.forward(&pack.causal_attention(&query, &key, &value, &self.comparison)?)
+        Ok([query, key, qkv.f_narrow(1, heads + groups, groups)?])
     }
 
     /// (T, H) -> (R, H): the same for the sampled tokens alone.
@@ -71,7 +76,7 @@ impl Attention {
         let query = self.query(&query, angles.map(|angles| &angles.sampled))?;
         let key_value = self.qkv_proj.forward_part(x, heads * width, 2 * groups * width)?;
         let key_value = key_value.f_view([tokens, 2 * groups, width])?;
-        let key = self.key(&key_value.f_narrow(1, 0, groups)?, angles)?;
+        let key = self.key(&key_value.f_narrow(1, 0, groups)?, angles.map(|angles| &angles.all))?;
         let value = key_value.f_narrow(1, groups, groups)?;
         self.o_proj.forward(&pack.sampled_attention(&query, &key, &value, &self.comparison)?)
     }
@@ -87,13 +92,13 @@ impl Attention {
         }
     }
 
-    fn key(&self, key: &Tensor, angles: Option<&PackAngles>) -> Result<Tensor, ModelError> {
+    fn key(&self, key: &Tensor, angles: Option<&Angles>) -> Result<Tensor, ModelError> {
         let normed = match &self.query_key_norm {
             Some((_, norm)) => normed(norm, key)?,
             None => key.shallow_clone(),
         };
         match angles {
-            Some(angles) => rotate(&normed, &angles.all),
+            Some(angles) => rotate(&normed, angles),
             None => Ok(normed),
         }
     }

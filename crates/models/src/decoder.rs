@@ -112,11 +112,13 @@ impl Norms {
         Self { before: Some(before), after: Some(after) }
     }
 
-    fn entering(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+    /// What enters the part.
+    pub fn entering(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         self.before.as_ref().map_or_else(|| Ok(x.shallow_clone()), |norm| norm.forward(x))
     }
 
-    fn leaving(&self, x: Tensor) -> Result<Tensor, ModelError> {
+    /// What is added to the stream.
+    pub fn leaving(&self, x: Tensor) -> Result<Tensor, ModelError> {
         match &self.after {
             Some(norm) => norm.forward(&x),
             None => Ok(x),
@@ -131,7 +133,7 @@ impl Norms {
 
 impl Mlp {
     /// (T, H) -> (T, H).
-    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
             Self::Gated { gate_proj, gelu: None, up_proj, down_proj } => {
                 Linear::gated(gate_proj, up_proj, down_proj, x)
@@ -178,6 +180,16 @@ impl Block {
         self.feed_forward(attended, &x.f_index_select(0, &pack.sorted_rows)?)
     }
 
+    /// The bytes of its weights.
+    pub fn bytes(&self) -> usize {
+        let Attention { qkv_proj, o_proj, .. } = &self.attention;
+        let mlp = match &self.mlp {
+            Mlp::Gated { gate_proj, up_proj, down_proj, .. } => vec![gate_proj, up_proj, down_proj],
+            Mlp::Plain { fc, proj, .. } => vec![fc, proj],
+        };
+        mlp.into_iter().chain([qkv_proj, o_proj]).map(Linear::bytes).sum()
+    }
+
     fn angles<'a>(&self, angles: &'a [PackAngles]) -> Option<&'a PackAngles> {
         angles.get(self.rotary?)
     }
@@ -203,6 +215,20 @@ impl Block {
 }
 
 impl Decoder {
+    /// What enters the first block: tokens (T) at positions (T) -> (T, H).
+    pub fn embed(&self, tokens: &Tensor, positions: &Tensor) -> Result<Tensor, ModelError> {
+        let mut stream = self.embedding.f_index_select(0, tokens)?;
+        if let Some(scale) = self.embedding_scale {
+            // In the model's own type, as Hugging Face rounds it.
+            let scale = Tensor::f_from_slice(&[scale])?.f_to_kind(stream.kind())?;
+            stream = stream.f_mul(&scale.f_to_device(stream.device())?)?;
+        }
+        match &self.positions {
+            Positions::Learned(table) => Ok(stream.f_add(&table.f_index_select(0, positions)?)?),
+            Positions::Rotary(_) => Ok(stream),
+        }
+    }
+
     /// The same model; the weights are shared, not copied.
     pub fn shallow_clone(&self) -> Self {
         Self {

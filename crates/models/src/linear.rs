@@ -227,6 +227,15 @@ impl Linear {
         }
     }
 
+    /// The bytes of its weights.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Panels(panels) => panels.depth() * panels.columns() * size_of::<f32>(),
+            Self::Few(few) => few.weights.bytes(),
+            Self::Tensors { weight, .. } => weight.numel() * weight.kind().elt_size_in_bytes(),
+        }
+    }
+
     /// The same layer; the weights are shared, not copied.
     pub fn shallow_clone(&self) -> Self {
         match self {

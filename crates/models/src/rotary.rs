@@ -173,7 +173,7 @@ struct Waves {
     scale: f64,
 }
 
-/// The cosines and sines of the tokens of a pack, (T, 1, d/2) each.
+/// The cosines and sines of tokens, (T, 1, d/2) each.
 pub(crate) struct Angles {
     cos: Tensor,
     sin: Tensor,
@@ -184,16 +184,21 @@ impl Waves {
         Self { frequencies: frequencies.iter().map(|&frequency| frequency as f32).collect(), scale }
     }
 
-    /// Angles position · frequency, in f32 as Hugging Face computes them, at the positions of a pack.
+    /// Angles position · frequency, in f32 as Hugging Face computes them, at so many positions.
+    fn table(&self, positions: i64, place: Place) -> Result<Angles, ModelError> {
+        let positions = Tensor::f_arange(positions, (Kind::Float, Device::Cpu))?;
+        let angles = positions.f_outer(&Tensor::f_from_slice(&self.frequencies)?)?; // (positions, d/2)
+        let there = |table: Tensor| -> Result<Tensor, ModelError> {
+            let table = table.f_mul_scalar(self.scale)?.f_to_kind(place.dtype)?.f_unsqueeze(1)?;
+            Ok(to_device(&table, place.device)?)
+        };
+        Ok(Angles { cos: there(angles.f_cos()?)?, sin: there(angles.f_sin()?)? })
+    }
+
+    /// The same at the positions of a pack.
     fn at(&self, pack: &Pack, place: Place) -> Result<Angles, ModelError> {
         let longest = pack.runs.iter().map(|run| run.length).max().unwrap_or(0);
-        let positions = Tensor::f_arange(longest, (Kind::Float, Device::Cpu))?;
-        let angles = positions.f_outer(&Tensor::f_from_slice(&self.frequencies)?)?; // (longest, d/2)
-        let rows = |table: Tensor| -> Result<Tensor, ModelError> {
-            let table = to_device(&table.f_mul_scalar(self.scale)?.f_to_kind(place.dtype)?, place.device)?;
-            Ok(table.f_index_select(0, &pack.positions)?.f_unsqueeze(1)?)
-        };
-        Ok(Angles { cos: rows(angles.f_cos()?)?, sin: rows(angles.f_sin()?)? })
+        self.table(longest, place)?.rows(&pack.positions)
     }
 }
 
@@ -272,9 +277,18 @@ impl Rotary {
 
     /// The frequencies in a text of some length, and what multiplies cosines and sines.
     pub fn waves(&self, length: i64) -> (&[f32], f64) {
+        let Waves { frequencies, scale } = self.of_length(length);
+        (frequencies, *scale)
+    }
+
+    fn of_length(&self, length: i64) -> &Waves {
         let long = self.long.as_ref().filter(|(longest, _)| length > *longest);
-        let waves = long.map_or(&self.waves, |(_, long)| long);
-        (&waves.frequencies, waves.scale)
+        long.map_or(&self.waves, |(_, long)| long)
+    }
+
+    /// The angles at every position of a text of up to `length` tokens.
+    pub fn table(&self, length: i64) -> Result<Angles, ModelError> {
+        self.of_length(length).table(length, self.place)
     }
 
     /// The angles of every token of a pack. With two kinds of waves the length of a token's sequence, up to the
@@ -346,6 +360,11 @@ impl RopeParameters {
 }
 
 impl Angles {
+    /// The angles of rows side by side.
+    pub fn part(&self, start: i64, rows: i64) -> Result<Self, ModelError> {
+        Ok(Self { cos: self.cos.f_narrow(0, start, rows)?, sin: self.sin.f_narrow(0, start, rows)? })
+    }
+
     /// The angles of some rows.
     pub fn rows(&self, rows: &Tensor) -> Result<Self, ModelError> {
         Ok(Self { cos: self.cos.f_index_select(0, rows)?, sin: self.sin.f_index_select(0, rows)? })

@@ -32,17 +32,9 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(crate) fn start(model: &'a Decoder, pack: Pack, wanted: Wanted) -> Result<Self, ModelError> {
         tch::no_grad(|| {
-            let mut stream = model.embedding.f_index_select(0, &pack.tokens)?; // (T, H)
-            if let Some(scale) = model.embedding_scale {
-                // In the model's own type, as Hugging Face rounds it.
-                let scale = Tensor::f_from_slice(&[scale])?.f_to_kind(stream.kind())?;
-                stream = stream.f_mul(&scale.f_to_device(stream.device())?)?;
-            }
+            let stream = model.embed(&pack.tokens, &pack.positions)?; // (T, H)
             let angles = match &model.positions {
-                Positions::Learned(table) => {
-                    stream = stream.f_add(&table.f_index_select(0, &pack.positions)?)?;
-                    Vec::new()
-                }
+                Positions::Learned(_) => Vec::new(),
                 Positions::Rotary(kinds) => kinds
                     .iter()
                     .map(|rotary| {

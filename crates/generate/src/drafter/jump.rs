@@ -55,7 +55,7 @@ impl Jump {
     fn look(&self, session: &mut Session, head: &Head, count: usize) -> Result<Vec<Draft>, ModelError> {
         let length = session.len();
         session.advance(self.gate.level, length)?;
-        let best = Best::at(&self.gate.head.logits(session, head, session.state(length - 1)), count);
+        let best = Best::at(&self.gate.head.logits(session, head, &session.state(length - 1)?)?, count);
         let draft = |&candidate: &Candidate| Draft {
             token: candidate.token,
             confidence: Some(best.probability(candidate)),

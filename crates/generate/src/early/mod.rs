@@ -66,7 +66,7 @@ impl Exits {
         let (mut looks, mut confidence) = (0, None);
         for Gate { level, head: gate } in &self.gates {
             self.bring(session, *level)?;
-            let logits = gate.logits(session, head, session.state(last));
+            let logits = gate.logits(session, head, &session.state(last)?)?;
             let probability = Look::at(&logits).probability();
             (looks, confidence) = (looks + 1, Some(probability));
             // A probability of 1 may be rounded up.
@@ -75,7 +75,7 @@ impl Exits {
             }
         }
         self.bring(session, blocks)?;
-        Ok(Left { logits: session.logits(head, last..last + 1), level: blocks, looks, confidence })
+        Ok(Left { logits: session.logits(head, last..last + 1)?, level: blocks, looks, confidence })
     }
 
     /// Brings the last token to a level, and with it those before it that it reads there.

@@ -7,6 +7,7 @@ use onejump_simd::{Activation, Attend};
 use super::angles::Angles;
 use super::layer::linear;
 use super::norm::Norm;
+use super::rows::Rows;
 use super::threads::Threads;
 use crate::linear::Few;
 
@@ -51,39 +52,15 @@ pub(super) enum Mlp {
     Plain { fc: Few, activation: Activation, proj: Few },
 }
 
-/// Tokens side by side that stand before a block, and what it keeps of all tokens.
+/// Tokens that stand before a block, and what it keeps of all tokens.
 pub(super) struct Stream<'a> {
-    /// The position of the first.
-    pub start: usize,
-    /// How many there are.
-    pub rows: usize,
-    /// The place of the first of several tokens that all may come next.
-    pub siblings: Option<usize>,
+    pub rows: &'a Rows,
     /// Their residual stream, (n, H).
     pub states: &'a mut [f32],
     /// The block's keys, (positions, G·d).
     pub keys: &'a mut [f32],
     /// And values.
     pub values: &'a mut [f32],
-}
-
-/// Where some tokens side by side are kept, and where they stand in the text.
-#[derive(Clone, Copy)]
-struct Places {
-    start: usize,
-    siblings: Option<usize>,
-}
-
-impl Places {
-    /// Where the token in a place stands in the text: siblings all where the first of them does.
-    fn position(&self, place: usize) -> usize {
-        self.siblings.map_or(place, |first| place.min(first))
-    }
-
-    /// How many of some rows stand where they are kept.
-    fn in_order(&self, rows: usize) -> usize {
-        self.siblings.map_or(rows, |first| (first + 1).saturating_sub(self.start).min(rows))
-    }
 }
 
 impl Block {
@@ -104,23 +81,23 @@ impl Block {
 
     /// Keeps the keys and values of tokens, whose states stay as they are.
     pub fn keep(&self, stream: Stream<'_>, angles: Option<&Angles>, threads: &Threads) {
-        let Stream { start, states, siblings, keys, values, .. } = stream;
+        let Stream { rows, states, keys, values } = stream;
         let entering = self.attention_norms.entering(states);
-        self.attention.remember(&entering, Places { start, siblings }, keys, values, angles, threads);
+        self.attention.remember(&entering, rows, keys, values, angles, threads);
     }
 
     /// Brings tokens through the block.
     pub fn run(&self, stream: Stream<'_>, angles: Option<&Angles>, threads: &Threads) {
-        let Stream { start, rows, siblings, states, keys, values } = stream;
-        let places = Places { start, siblings };
+        let Stream { rows, states, keys, values } = stream;
         let parallel = self.parallel.then(|| states.to_vec());
         let entering = self.attention_norms.entering(states);
-        let query = self.attention.remember(&entering, places, keys, values, angles, threads);
-        let attended = self.attention.attend(&query, places, keys, values, threads);
-        let added = linear(&self.attention.o_proj, &attended, rows, threads);
+        let query = self.attention.remember(&entering, rows, keys, values, angles, threads);
+        let attended = self.attention.attend(&query, rows, keys, values, threads);
+        let count = rows.places.len();
+        let added = linear(&self.attention.o_proj, &attended, count, threads);
         self.attention_norms.add(added, states);
         let entering = self.mlp_norms.entering(parallel.as_deref().unwrap_or(states));
-        self.mlp_norms.add(self.mlp.forward(&entering, rows, threads), states);
+        self.mlp_norms.add(self.mlp.forward(&entering, count, threads), states);
     }
 }
 
@@ -147,17 +124,17 @@ impl Attention {
     fn remember(
         &self,
         x: &[f32],
-        places: Places,
+        rows: &Rows,
         keys: &mut [f32],
         values: &mut [f32],
         angles: Option<&Angles>,
         threads: &Threads,
     ) -> Vec<f32> {
         let (query_width, key_width) = (self.heads * self.width, self.groups * self.width);
-        let rows = x.len() / self.qkv_proj.weights.inputs();
-        let mut qkv = linear(&self.qkv_proj, x, rows, threads);
-        let mut queries = Vec::with_capacity(rows * query_width);
-        for (place, row) in (places.start..).zip(qkv.chunks_exact_mut(query_width + 2 * key_width)) {
+        let count = rows.places.len();
+        let mut qkv = linear(&self.qkv_proj, x, count, threads);
+        let mut queries = Vec::with_capacity(count * query_width);
+        for (place, row) in rows.places.clone().zip(qkv.chunks_exact_mut(query_width + 2 * key_width)) {
             let (query, key_value) = row.split_at_mut(query_width);
             let (key, value) = key_value.split_at_mut(key_width);
             if let Some((query_norm, key_norm)) = &self.query_key_norms {
@@ -166,7 +143,7 @@ impl Attention {
             }
             if let Some(angles) = angles {
                 let heads = query.chunks_exact_mut(self.width).chain(key.chunks_exact_mut(self.width));
-                heads.for_each(|head| angles.rotate(places.position(place), head));
+                heads.for_each(|head| angles.rotate(rows.position(place), head));
             }
             queries.extend_from_slice(query);
             keys[place * key_width..][..key_width].copy_from_slice(key);
@@ -179,22 +156,21 @@ impl Attention {
     fn attend(
         &self,
         queries: &[f32],
-        places: Places,
+        rows: &Rows,
         keys: &mut [f32],
         values: &mut [f32],
         threads: &Threads,
     ) -> Vec<f32> {
         let (width, key_width) = (self.heads * self.width, self.groups * self.width);
-        let (rows, mut attended) = (queries.len() / width, vec![0.0; queries.len()]);
-        let in_order = places.in_order(rows);
+        let (start, in_order, mut attended) = (rows.places.start, rows.in_order(), vec![0.0; queries.len()]);
         let (ahead, beside) = attended.split_at_mut(in_order * width);
-        self.attend_in_order(&queries[..ahead.len()], places.start, keys, values, ahead, threads);
+        self.attend_in_order(&queries[..ahead.len()], start, keys, values, ahead, threads);
         let queries = queries[in_order * width..].chunks_exact(width);
         for (place, (query, attended)) in
-            (places.start + in_order..).zip(queries.zip(beside.chunks_exact_mut(width)))
+            (start + in_order..).zip(queries.zip(beside.chunks_exact_mut(width)))
         {
             // A sibling takes the first one's place while it attends: then what it sees lies side by side.
-            let first = places.position(place);
+            let first = rows.position(place);
             for kept in [&mut *keys, &mut *values] {
                 swap(kept, first, place, key_width);
             }

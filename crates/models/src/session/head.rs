@@ -4,15 +4,23 @@ use std::sync::Arc;
 
 use onejump_simd::{Weights, soft_cap};
 
-use super::model::Model;
+use super::model::{Form, Model};
 use super::norm::Norm;
 use super::threads::Threads;
 use crate::ModelError;
 use crate::head::Head as Loaded;
 use crate::linear::kept;
 
-/// Final norm and unembedding, as slices.
-pub struct Head {
+/// Final norm and unembedding, where the model computes.
+pub struct Head(Parts);
+
+enum Parts {
+    Slices(SliceHead),
+    Tensors(Loaded),
+}
+
+/// The same as slices.
+pub(super) struct SliceHead {
     norm: Norm,
     /// (V, H).
     unembedding: Arc<Weights>,
@@ -20,32 +28,64 @@ pub struct Head {
 }
 
 impl Head {
-    /// The head of a model. A matrix that is the embedding too is kept once.
+    /// The head of a model: for the CPU one that was loaded in f32, otherwise in the model's own place. A matrix that is the
+    /// embedding too is kept once.
     ///
     /// # Errors
-    /// [`ModelError::Torch`] if libtorch cannot give the values.
+    /// [`ModelError::Torch`] if libtorch cannot give the values, or the head is somewhere else.
     pub fn new(head: &Loaded, model: &Model) -> Result<Self, ModelError> {
-        let own = kept(&head.unembedding, model.format)?;
-        let tied = *own == *model.embedding;
-        Ok(Self {
-            norm: Norm::new(&head.norm)?,
-            unembedding: if tied { Arc::clone(&model.embedding) } else { own },
-            soft_cap: head.soft_cap.map(|cap| cap as f32),
-        })
+        Ok(Self(match &model.0 {
+            Form::Slices(model) => {
+                let own = kept(&head.unembedding, model.format)?;
+                let tied = *own == *model.embedding;
+                Parts::Slices(SliceHead {
+                    norm: Norm::new(&head.norm)?,
+                    unembedding: if tied { Arc::clone(&model.embedding) } else { own },
+                    soft_cap: head.soft_cap.map(|cap| cap as f32),
+                })
+            }
+            Form::Tensors(model) => {
+                let embedding = &model.decoder.embedding;
+                let own = head.shallow_clone();
+                let tied = own.unembedding.size() == embedding.size() && own.unembedding.f_equal(embedding)?;
+                let unembedding = if tied { embedding.shallow_clone() } else { own.unembedding };
+                Parts::Tensors(Loaded { unembedding, ..own })
+            }
+        }))
     }
 
     /// V.
     pub fn vocab_size(&self) -> usize {
-        self.unembedding.outputs()
+        match &self.0 {
+            Parts::Slices(head) => head.unembedding.outputs(),
+            Parts::Tensors(head) => head.vocab_size(),
+        }
     }
 
     /// The bytes of weights that logits read.
     pub fn bytes(&self) -> usize {
-        self.unembedding.bytes()
+        match &self.0 {
+            Parts::Slices(head) => head.unembedding.bytes(),
+            Parts::Tensors(Loaded { unembedding, .. }) => {
+                unembedding.numel() * unembedding.kind().elt_size_in_bytes()
+            }
+        }
     }
 
+    pub(super) fn slices(&self) -> &SliceHead {
+        let Parts::Slices(head) = &self.0 else { panic!("a head of a model on a GPU") };
+        head
+    }
+
+    pub(super) fn tensors(&self) -> &Loaded {
+        let Parts::Tensors(head) = &self.0 else { panic!("a head of a model on the CPU") };
+        head
+    }
+}
+
+impl SliceHead {
     /// (n, H) -> (n, V).
-    pub(super) fn logits(&self, states: &[f32], threads: &Threads) -> Vec<f32> {
+    pub fn logits(&self, states: &[f32], threads: &Threads) -> Vec<f32> {
         let mut normed = states.to_vec();
         self.norm.apply(&mut normed);
         let rows = states.len() / self.unembedding.inputs();

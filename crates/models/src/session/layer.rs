@@ -1,26 +1,77 @@
-//! Layers beside a model's own, computed by a session's threads.
+//! Layers beside a model's own, computed where it is.
 
 use onejump_simd::Format;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use super::model::{Form, Model};
 use super::threads::Threads;
 use crate::ModelError;
 use crate::linear::Few;
 
 /// y = x·W + b, for a few rows at a time.
-pub struct Layer(Few);
+pub struct Layer(Parts);
+
+enum Parts {
+    Slices(SliceLayer),
+    /// W (in, out) and b (out), f32.
+    Tensors { weight: Tensor, bias: Option<Tensor> },
+}
+
+/// The same as slices.
+pub(super) struct SliceLayer(Few);
 
 impl Layer {
-    /// A layer of W (in, out), rounded to a format or kept exactly, and b (out).
+    /// A layer of W (in, out) and b (out) beside a model. On the CPU W is rounded to a format or kept exactly; on a GPU it is
+    /// in f32.
     ///
     /// # Errors
     /// [`ModelError::Torch`] if libtorch cannot give the values, [`ModelError::TooLargeFor`] if the format cannot hold one.
-    pub fn new(weight: &Tensor, bias: Option<&Tensor>, format: Option<Format>) -> Result<Self, ModelError> {
-        Ok(Self(Few::new(&weight.f_transpose(0, 1)?, bias.map(Tensor::shallow_clone), format)?))
+    pub fn new(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        model: &Model,
+        format: Option<Format>,
+    ) -> Result<Self, ModelError> {
+        Ok(Self(match &model.0 {
+            Form::Slices(_) => {
+                let bias = bias.map(Tensor::shallow_clone);
+                Parts::Slices(SliceLayer(Few::new(&weight.f_transpose(0, 1)?, bias, format)?))
+            }
+            Form::Tensors(model) => {
+                let there = |tensor: &Tensor| {
+                    tensor.f_to_kind(Kind::Float)?.f_contiguous()?.f_to_device(model.place.device)
+                };
+                Parts::Tensors { weight: there(weight)?, bias: bias.map(there).transpose()? }
+            }
+        }))
     }
 
+    pub(super) fn slices(&self) -> &SliceLayer {
+        let Parts::Slices(layer) = &self.0 else { panic!("a layer beside a model on a GPU") };
+        layer
+    }
+
+    /// (n, in) -> (n, out), beside a model in tensors.
+    pub(super) fn of_tensors(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        match &self.0 {
+            Parts::Slices(_) => panic!("a layer beside a model on the CPU"),
+            Parts::Tensors { weight, bias: Some(bias) } => Ok(bias.f_addmm(x, weight)?),
+            Parts::Tensors { weight, bias: None } => Ok(x.f_mm(weight)?),
+        }
+    }
+
+    /// How many values a row has that goes in.
+    pub(super) fn inputs(&self) -> usize {
+        match &self.0 {
+            Parts::Slices(SliceLayer(few)) => few.weights.inputs(),
+            Parts::Tensors { weight, .. } => weight.size()[0] as usize,
+        }
+    }
+}
+
+impl SliceLayer {
     /// (n, in) -> (n, out).
-    pub(super) fn forward(&self, x: &[f32], threads: &Threads) -> Vec<f32> {
+    pub fn forward(&self, x: &[f32], threads: &Threads) -> Vec<f32> {
         linear(&self.0, x, x.len() / self.0.weights.inputs(), threads)
     }
 }

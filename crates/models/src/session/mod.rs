@@ -1,9 +1,9 @@
-//! Decoding on the CPU: a text that grows by a few tokens at a time, and remembers the keys and values of those before.
+//! Decoding: a text that grows by a few tokens at a time, and remembers the keys and values of those before.
 //!
 //! Every token of a [`Session`] stands at a level of its own: it can wait at level k until it is clear that it is wanted,
-//! and go on from there together with others. Whatever the number of rows that go through a block together, of threads,
-//! and of tokens that were taken back, a token's states are the same, bit for bit: each of its sums is computed in an order
-//! of its own.
+//! and go on from there together with others. On the CPU, whatever the number of rows that go through a block together, of
+//! threads, and of tokens that were taken back, a token's states are the same, bit for bit: each of its sums is computed in
+//! an order of its own. A GPU multiplies one row and several in different ways; there they differ by rounding.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -17,12 +17,13 @@
 //! session.advance(model.blocks(), 3)?; // all three through all blocks
 //! session.push(&[260])?;
 //! session.advance(5, 4)?; // the fourth waits at level 5
-//! let state = session.state(3); // (H)
+//! let state = session.state(3)?; // (H)
 //! # Ok::<(), onejump_models::ModelError>(())
 //! ```
 //!
-//! Here are slices of f32 from end to end, no tensors; one token costs as long as the weights take to come from
-//! memory. A family's file loads the same parts as for a [walk](crate::walk::Walk).
+//! On the CPU these are slices of f32 from end to end, no tensors (`slices.rs`); one token costs as long as the weights take
+//! to come from memory. On a GPU they are tensors that stay there (`tensors.rs`). A family's file loads the same parts as for
+//! a [walk](crate::walk::Walk).
 
 mod angles;
 mod block;
@@ -30,73 +31,92 @@ mod head;
 mod layer;
 mod model;
 mod norm;
+mod rows;
+mod slice_model;
+mod slices;
+mod tensors;
 mod threads;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ModelError;
-use angles::Angles;
-use block::{Block, Stream};
 pub use head::Head;
 pub use layer::Layer;
 pub use model::Model;
 pub use onejump_simd::Format;
-use threads::Threads;
-
-/// How many rows go through a block together at most: a longer prompt goes in pieces, with the same results.
-const MOST_TOGETHER: usize = 64;
+use rows::Rows;
 
 /// A text on its way through a model.
 pub struct Session {
     model: Arc<Model>,
-    threads: Threads,
     capacity: usize,
     /// How many tokens have reached each level, (K + 1); never more than have reached the level before.
     reached: Vec<usize>,
-    /// Each token's residual stream at the level where it stands, (capacity, H).
-    states: Vec<f32>,
-    /// Of each block.
-    caches: Vec<Cache>,
-    /// The cosines and sines of the rotary angles, for each kind of block.
-    angles: Vec<Angles>,
     /// The place of the first of several tokens that all may come next; the others stand behind it.
     siblings: Option<usize>,
+    text: Box<dyn Text>,
 }
 
-/// The keys and values that a block has of each token, (capacity, G·d) each.
-struct Cache {
-    keys: Vec<f32>,
-    values: Vec<f32>,
+/// What is kept of a text where it is computed: each token's residual stream at the level where it stands, and every
+/// block's keys and values.
+trait Text {
+    /// How many rows go through a block together at most: a longer prompt goes in pieces, with the same results.
+    fn most_together(&self) -> usize;
+
+    /// Puts tokens into their places, at level 0.
+    fn embed(&mut self, tokens: &[i64], rows: &Rows) -> Result<(), ModelError>;
+
+    /// Brings tokens, which have reached a block, behind it.
+    fn pass(&mut self, block: usize, rows: &Rows, pass: Pass) -> Result<(), ModelError>;
+
+    /// Moves what is kept of the token in a place to one before it.
+    fn keep(&mut self, place: usize, first: usize) -> Result<(), ModelError>;
+
+    /// The residual stream of tokens, (n, H).
+    fn states(&self, places: Range<usize>) -> Result<Cow<'_, [f32]>, ModelError>;
+
+    /// Their logits, (n, V).
+    fn logits(&self, head: &Head, places: Range<usize>) -> Result<Vec<f32>, ModelError>;
+
+    /// The logits of any states (n, H): (n, V).
+    fn read(&self, head: &Head, states: &[f32]) -> Result<Vec<f32>, ModelError>;
+
+    /// A layer beside the model's own: (n, in) -> (n, out).
+    fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError>;
+}
+
+/// What a block does with tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// All that it computes.
+    Run,
+    /// It keeps their keys and values; their states stay as they are.
+    Keep,
 }
 
 impl Session {
-    /// An empty text with room for `capacity` tokens, computed by `threads` threads; 0 is one for each processor.
+    /// An empty text with room for `capacity` tokens, computed by `threads` threads; 0 is one for each processor. A GPU needs
+    /// none.
     ///
     /// A model whose rotary angles depend on the length of the text (Phi-3's `longrope`) has those of a text of `capacity`
     /// tokens throughout, so that no token's keys change while the text grows.
     ///
     /// # Errors
     /// [`ModelError::SequenceLength`] if the model takes fewer tokens, [`ModelError::Threads`] if the system refuses the
-    /// threads.
+    /// threads, [`ModelError::Torch`] if a GPU has no room.
     pub fn new(model: &Arc<Model>, capacity: usize, threads: usize) -> Result<Self, ModelError> {
-        let context = model.dimensions.context;
-        if capacity == 0 || capacity > context as usize {
-            return Err(ModelError::SequenceLength { found: capacity, context });
+        let context = model.context();
+        if capacity == 0 || capacity > context {
+            return Err(ModelError::SequenceLength { found: capacity, context: context as i64 });
         }
-        let cache = |block: &Block| {
-            let size = capacity * block.key_width();
-            Cache { keys: vec![0.0; size], values: vec![0.0; size] }
-        };
         Ok(Self {
-            threads: Threads::new(threads)?,
+            text: model.text(capacity, threads)?,
             capacity,
             reached: vec![0; model.blocks() + 1],
-            states: vec![0.0; capacity * model.hidden_size()],
-            caches: model.blocks.iter().map(cache).collect(),
-            angles: model.waves(capacity).map(|(waves, scale)| Angles::new(waves, scale, capacity)).collect(),
-            model: Arc::clone(model),
             siblings: None,
+            model: Arc::clone(model),
         })
     }
 
@@ -137,7 +157,7 @@ impl Session {
     /// # Panics
     /// If there are siblings among which nobody has chosen.
     pub fn push(&mut self, tokens: &[i64]) -> Result<(), ModelError> {
-        self.append(tokens, |place| place)
+        self.append(tokens, None)
     }
 
     /// Appends tokens of which one at most will be next: each stands right behind the text, and sees nothing of the others.
@@ -149,50 +169,50 @@ impl Session {
     /// # Panics
     /// As [`Session::push`].
     pub fn push_siblings(&mut self, tokens: &[i64]) -> Result<(), ModelError> {
-        let first = self.len();
-        self.append(tokens, |_| first)?;
-        self.siblings = Some(first);
+        let first = Some(self.len());
+        self.append(tokens, first)?;
+        self.siblings = first;
         Ok(())
     }
 
     /// Keeps one of the siblings as the text's last token, at the level that it has reached, or none. Its states are those
     /// of a token that was pushed alone.
     ///
+    /// # Errors
+    /// [`ModelError::Torch`] if a GPU refuses.
+    ///
     /// # Panics
     /// If there is no such sibling.
-    pub fn choose(&mut self, sibling: Option<usize>) {
-        let Some(first) = self.siblings.take() else { return assert!(sibling.is_none(), "no siblings") };
-        let Some(index) = sibling else { return self.truncate(first) };
+    pub fn choose(&mut self, sibling: Option<usize>) -> Result<(), ModelError> {
+        let Some(first) = self.siblings.take() else {
+            assert!(sibling.is_none(), "no siblings");
+            return Ok(());
+        };
+        let Some(index) = sibling else {
+            self.truncate(first);
+            return Ok(());
+        };
         let place = first + index;
         assert!(place < self.len(), "sibling {index} of {}", self.len() - first);
-        let keep = |rows: &mut [f32], width: usize| {
-            rows.copy_within(place * width..(place + 1) * width, first * width);
-        };
-        keep(&mut self.states, self.model.hidden_size());
-        for (block, Cache { keys, values }) in self.model.blocks.iter().zip(&mut self.caches) {
-            keep(keys, block.key_width());
-            keep(values, block.key_width());
-        }
         for reached in &mut self.reached {
             *reached = if *reached > place { first + 1 } else { first.min(*reached) };
         }
+        self.text.keep(place, first)
     }
 
-    /// `position` says where the token in a place stands in the text.
-    fn append(&mut self, tokens: &[i64], position: impl Fn(usize) -> usize) -> Result<(), ModelError> {
+    fn append(&mut self, tokens: &[i64], siblings: Option<usize>) -> Result<(), ModelError> {
         assert!(self.siblings.is_none(), "siblings among which nobody has chosen");
         let (start, capacity) = (self.len(), self.capacity);
         if tokens.len() > capacity - start {
             return Err(ModelError::SessionFull { found: start + tokens.len(), capacity });
         }
-        let vocab_size = self.model.dimensions.vocab_size;
+        let vocab_size = self.model.vocab_size();
         if let Some(&id) = tokens.iter().find(|id| !(0..vocab_size).contains(*id)) {
             return Err(ModelError::TokenId { id, vocab_size });
         }
-        let hidden = self.model.hidden_size();
-        let states = self.states[start * hidden..].chunks_exact_mut(hidden);
-        for ((place, &token), state) in (start..).zip(tokens).zip(states) {
-            self.model.embed(token as usize, position(place), state);
+        if !tokens.is_empty() {
+            let places = start..start + tokens.len();
+            self.text.embed(tokens, &Rows { places, siblings })?;
         }
         self.reached[0] += tokens.len();
         Ok(())
@@ -204,7 +224,7 @@ impl Session {
     /// # Errors
     /// [`ModelError::NoLevel`] behind the last block, [`ModelError::SequenceLength`] if there are fewer tokens.
     pub fn advance(&mut self, level: usize, end: usize) -> Result<(), ModelError> {
-        self.climb(level, end, Block::run)
+        self.climb(level, end, Pass::Run)
     }
 
     /// The same with the states that the tokens have, as if no block on the way added anything: each block keeps their
@@ -213,35 +233,23 @@ impl Session {
     /// # Errors
     /// As [`Session::advance`].
     pub fn propagate(&mut self, level: usize, end: usize) -> Result<(), ModelError> {
-        self.climb(level, end, Block::keep)
+        self.climb(level, end, Pass::Keep)
     }
 
-    fn climb(
-        &mut self,
-        level: usize,
-        end: usize,
-        work: impl Fn(&Block, Stream<'_>, Option<&Angles>, &Threads) + Sync,
-    ) -> Result<(), ModelError> {
-        let blocks = self.model.blocks();
+    fn climb(&mut self, level: usize, end: usize, pass: Pass) -> Result<(), ModelError> {
+        let (blocks, most) = (self.model.blocks(), self.text.most_together());
         if level > blocks {
             return Err(ModelError::NoLevel { level, blocks });
         }
         if end > self.len() {
             return Err(ModelError::SequenceLength { found: end, context: self.len() as i64 });
         }
-        let hidden = self.model.hidden_size();
-        for index in 0..level {
-            while self.reached[index + 1] < end {
-                let start = self.reached[index + 1];
-                let rows = start..end.min(start + MOST_TOGETHER);
-                self.reached[index + 1] = rows.end;
-                let block = &self.model.blocks[index];
-                let Cache { keys, values } = &mut self.caches[index];
-                let angles = block.rotary.and_then(|kind| self.angles.get(kind));
-                let states = &mut self.states[rows.start * hidden..rows.end * hidden];
-                let (rows, siblings) = (rows.len(), self.siblings);
-                let stream = Stream { start, rows, siblings, states, keys, values };
-                self.threads.run(|threads| work(block, stream, angles, threads));
+        for block in 0..level {
+            while self.reached[block + 1] < end {
+                let start = self.reached[block + 1];
+                let rows = Rows { places: start..end.min(start + most), siblings: self.siblings };
+                self.text.pass(block, &rows, pass)?;
+                self.reached[block + 1] = rows.places.end;
             }
         }
         Ok(())
@@ -249,20 +257,29 @@ impl Session {
 
     /// The residual stream of a token at the level where it stands, (H).
     ///
+    /// # Errors
+    /// [`ModelError::Torch`] if a GPU refuses.
+    ///
     /// # Panics
     /// If there is no such token.
-    pub fn state(&self, position: usize) -> &[f32] {
+    pub fn state(&self, position: usize) -> Result<Cow<'_, [f32]>, ModelError> {
         self.states(position..position + 1)
     }
 
     /// The same of several tokens, (n, H).
     ///
+    /// # Errors
+    /// As [`Session::state`].
+    ///
     /// # Panics
     /// If there are no such tokens.
-    pub fn states(&self, positions: Range<usize>) -> &[f32] {
+    pub fn states(&self, positions: Range<usize>) -> Result<Cow<'_, [f32]>, ModelError> {
+        self.text.states(self.there(positions))
+    }
+
+    fn there(&self, positions: Range<usize>) -> Range<usize> {
         assert!(positions.end <= self.len(), "tokens {positions:?} of {}", self.len());
-        let hidden = self.model.hidden_size();
-        &self.states[positions.start * hidden..positions.end * hidden]
+        positions
     }
 
     /// Takes back the tokens from `length` on. What is left of the text is as if they had never been there.
@@ -275,25 +292,34 @@ impl Session {
 
     /// The logits of some tokens, from their states as they are: (n, V).
     ///
+    /// # Errors
+    /// As [`Session::state`].
+    ///
     /// # Panics
     /// If there are no such tokens, or the head is of another model.
-    pub fn logits(&self, head: &Head, positions: Range<usize>) -> Vec<f32> {
-        self.read(head, self.states(positions))
+    pub fn logits(&self, head: &Head, positions: Range<usize>) -> Result<Vec<f32>, ModelError> {
+        self.text.logits(head, self.there(positions))
     }
 
-    /// The logits of any states (n, H), computed by the session's threads: (n, V).
+    /// The logits of any states (n, H): (n, V).
+    ///
+    /// # Errors
+    /// As [`Session::state`].
     ///
     /// # Panics
     /// If the head is of another model.
-    pub fn read(&self, head: &Head, states: &[f32]) -> Vec<f32> {
-        self.threads.run(|threads| head.logits(states, threads))
+    pub fn read(&self, head: &Head, states: &[f32]) -> Result<Vec<f32>, ModelError> {
+        self.text.read(head, states)
     }
 
-    /// A layer beside the model's own, computed by the session's threads: (n, in) -> (n, out).
+    /// A layer beside the model's own, computed where the text is: (n, in) -> (n, out).
+    ///
+    /// # Errors
+    /// As [`Session::state`].
     ///
     /// # Panics
-    /// If `rows` are no whole rows of the layer.
-    pub fn apply(&self, layer: &Layer, rows: &[f32]) -> Vec<f32> {
-        self.threads.run(|threads| layer.forward(rows, threads))
+    /// If `rows` are no whole rows of the layer, or it was made for another model.
+    pub fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError> {
+        self.text.apply(layer, rows)
     }
 }

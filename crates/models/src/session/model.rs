@@ -1,164 +1,92 @@
-//! A model as slices of f32 and narrow weights.
+//! A model for sessions.
 
 use std::sync::Arc;
 
-use onejump_simd::{Activation, Format, Weights};
-use onejump_tensor::rows::values;
-
-use super::block::{Attention, Block, Mlp, Norms};
-use super::norm::Norm;
+use super::slice_model::SliceModel;
+use super::slices::SliceText;
+use super::tensors::TensorModel;
+use super::Text;
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{self, Decoder, Dimensions, Gelu};
+use crate::decoder::{Decoder, Dimensions};
 use crate::device::{Batch, Place};
-use crate::linear::{Few, Linear, kept};
-use crate::rotary::Rotary;
 
 /// A model without its head, for sessions; they share it.
-pub struct Model {
-    pub(super) dimensions: Dimensions,
-    pub(super) blocks: Vec<Block>,
-    /// (V, H).
-    pub(super) embedding: Arc<Weights>,
-    embedding_scale: Option<f32>,
-    positions: Positions,
-    /// What weights were rounded to.
-    pub(super) format: Option<Format>,
-}
+pub struct Model(pub(super) Form);
 
-enum Positions {
-    /// (positions, H).
-    Learned(Vec<f32>),
-    Rotary(Vec<Rotary>),
+/// Where it computes.
+pub(super) enum Form {
+    /// On the CPU, for a few rows at a time.
+    Slices(Arc<SliceModel>),
+    /// Elsewhere.
+    Tensors(Arc<TensorModel>),
 }
 
 impl Model {
-    /// Loads the blocks and the embedding of a checkpoint. Each matrix is kept in the narrowest form that holds it
-    /// exactly.
+    /// Loads the blocks and the embedding of a checkpoint, for the CPU. Each matrix is kept in the narrowest form that holds
+    /// it exactly.
     ///
     /// # Errors
     /// As [`crate::transformer::Transformer::load`].
     pub fn load(checkpoint: &mut Checkpoint) -> Result<Self, ModelError> {
-        Self::load_as(checkpoint, None)
+        Self::load_in(checkpoint, Place::DECODING)
     }
 
-    /// The same with every matrix of blocks, embedding and head rounded to a format, where there is one: another model,
-    /// as far as that rounds.
+    /// The same in a place: [`Batch::Few`] with a format rounds every matrix of blocks, embedding and head, which is another
+    /// model as far as that rounds; [`Batch::Many`] is for a GPU, which computes in the place's type.
     ///
     /// # Errors
     /// As [`Model::load`]; [`ModelError::TooLargeFor`] if the format cannot hold a weight.
-    pub fn load_as(checkpoint: &mut Checkpoint, format: Option<Format>) -> Result<Self, ModelError> {
-        let place = Place { batch: Batch::Few(format), ..Place::DECODING };
-        let Decoder { dimensions, embedding, embedding_scale, positions, blocks } =
-            Decoder::load(checkpoint, place)?;
-        let positions = match positions {
-            decoder::Positions::Learned(table) => Positions::Learned(values(&table)?),
-            decoder::Positions::Rotary(kinds) => Positions::Rotary(kinds),
-        };
-        let blocks = blocks.into_iter().map(block).collect::<Result<_, _>>()?;
-        let embedding_scale = embedding_scale.map(|scale| scale as f32);
-        let embedding = kept(&embedding, format)?;
-        Ok(Self { dimensions, embedding, embedding_scale, positions, blocks, format })
+    pub fn load_in(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
+        Ok(Self(match place.batch {
+            Batch::Few(format) => Form::Slices(Arc::new(SliceModel::load(checkpoint, format)?)),
+            Batch::Many => {
+                let decoder = Decoder::load(checkpoint, place)?;
+                Form::Tensors(Arc::new(TensorModel { decoder, place }))
+            }
+        }))
     }
 
     /// H.
     pub fn hidden_size(&self) -> usize {
-        self.dimensions.hidden_size as usize
+        self.dimensions().hidden_size as usize
     }
 
     /// K.
     pub fn blocks(&self) -> usize {
-        self.blocks.len()
+        self.dimensions().blocks
     }
 
     /// The longest text.
     pub fn context(&self) -> usize {
-        self.dimensions.context as usize
+        self.dimensions().context as usize
+    }
+
+    /// V.
+    pub(super) fn vocab_size(&self) -> i64 {
+        self.dimensions().vocab_size
     }
 
     /// The bytes of weights that a token reads on its way through all blocks.
     pub fn bytes(&self) -> usize {
-        self.blocks.iter().map(Block::bytes).sum()
-    }
-
-    /// Writes what enters the first block, (H).
-    pub(super) fn embed(&self, token: usize, position: usize, state: &mut [f32]) {
-        self.embedding.copy_row(token, state);
-        if let Some(scale) = self.embedding_scale {
-            state.iter_mut().for_each(|value| *value *= scale);
-        }
-        if let Positions::Learned(table) = &self.positions {
-            let vector = &table[position * state.len()..][..state.len()];
-            state.iter_mut().zip(vector).for_each(|(value, added)| *value += added);
+        match &self.0 {
+            Form::Slices(model) => model.bytes(),
+            Form::Tensors(model) => model.decoder.blocks.iter().map(crate::decoder::Block::bytes).sum(),
         }
     }
 
-    /// The frequencies of each kind of rotary embedding in a text of some length, and what multiplies cosines and
-    /// sines.
-    pub(super) fn waves(&self, length: usize) -> impl Iterator<Item = (&[f32], f64)> {
-        let kinds = match &self.positions {
-            Positions::Learned(_) => &[][..],
-            Positions::Rotary(kinds) => kinds,
-        };
-        kinds.iter().map(move |rotary| rotary.waves(length as i64))
+    /// Room for a text.
+    pub(super) fn text(&self, capacity: usize, threads: usize) -> Result<Box<dyn Text>, ModelError> {
+        Ok(match &self.0 {
+            Form::Slices(model) => Box::new(SliceText::new(model, capacity, threads)?),
+            Form::Tensors(model) => Box::new(model.text(capacity)?),
+        })
     }
-}
 
-fn block(block: decoder::Block) -> Result<Block, ModelError> {
-    let attention = block.attention;
-    let query_key_norms = match &attention.query_key_norm {
-        Some((query, key)) => Some((Norm::new(query)?, Norm::new(key)?)),
-        None => None,
-    };
-    let attention = Attention {
-        qkv_proj: few(attention.qkv_proj)?,
-        o_proj: few(attention.o_proj)?,
-        query_key_norms,
-        heads: attention.heads as usize,
-        groups: attention.groups as usize,
-        width: attention.width as usize,
-        window: attention.comparison.window.map(|window| window as usize),
-        scale: attention.comparison.scale.unwrap_or(1.0 / (attention.width as f64).sqrt()) as f32,
-        soft_cap: attention.comparison.soft_cap.map(|cap| cap as f32),
-    };
-    let mlp = match block.mlp {
-        decoder::Mlp::Gated { gate_proj, gelu, up_proj, down_proj } => Mlp::Gated {
-            gate_proj: few(gate_proj)?,
-            activation: gelu.map_or(Activation::Silu, activation),
-            up_proj: few(up_proj)?,
-            down_proj: few(down_proj)?,
-        },
-        decoder::Mlp::Plain { fc, gelu, proj } => {
-            Mlp::Plain { fc: few(fc)?, activation: activation(gelu), proj: few(proj)? }
+    fn dimensions(&self) -> &Dimensions {
+        match &self.0 {
+            Form::Slices(model) => &model.dimensions,
+            Form::Tensors(model) => &model.decoder.dimensions,
         }
-    };
-    Ok(Block {
-        attention_norms: norms(&block.attention_norms)?,
-        attention,
-        mlp_norms: norms(&block.mlp_norms)?,
-        mlp,
-        parallel: block.parallel,
-        rotary: block.rotary,
-    })
-}
-
-fn activation(gelu: Gelu) -> Activation {
-    match gelu {
-        Gelu::Exact => Activation::Gelu,
-        Gelu::Tanh => Activation::GeluTanh,
-    }
-}
-
-fn norms(norms: &decoder::Norms) -> Result<Norms, ModelError> {
-    let norm = |norm: &Option<crate::norm::Norm>| norm.as_ref().map(Norm::new).transpose();
-    Ok(Norms { before: norm(&norms.before)?, after: norm(&norms.after)? })
-}
-
-/// The layer as it was loaded for a few rows.
-fn few(linear: Linear) -> Result<Few, ModelError> {
-    match linear {
-        Linear::Few(few) => Ok(few),
-        Linear::Tensors { .. } => unreachable!("a place for decoding has no tensors"),
-        Linear::Panels(_) => unreachable!("a place for decoding has no panels"),
     }
 }

@@ -8,8 +8,8 @@ use super::angles::Angles;
 use super::block::{Block, Stream};
 use super::head::Head;
 use super::layer::Layer;
-use super::model::SliceModel;
 use super::rows::Rows;
+use super::slice_model::SliceModel;
 use super::threads::Threads;
 use super::{Pass, Text};
 use crate::ModelError;
@@ -102,10 +102,12 @@ impl Text for SliceText {
     }
 
     fn read(&self, head: &Head, states: &[f32]) -> Result<Vec<f32>, ModelError> {
-        Ok(self.threads.run(|threads| head.slices().logits(states, threads)))
+        let head = head.slices();
+        Ok(self.threads.run(|threads| head.logits(states, threads)))
     }
 
     fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError> {
-        Ok(self.threads.run(|threads| layer.slices().forward(rows, threads)))
+        let layer = layer.slices();
+        Ok(self.threads.run(|threads| layer.forward(rows, threads)))
     }
 }

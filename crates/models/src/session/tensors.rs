@@ -3,6 +3,7 @@
 //! The parts of a block are those of a [walk](crate::walk::Walk); here they see the keys and values of tokens before. A GPU
 //! multiplies one row and several in different ways, so that a token's states depend on how many go together, by rounding.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tch::Tensor;
 
 use super::head::Head;
 use super::layer::Layer;
+use super::rows::Rows;
 use super::{Pass, Text};
 use crate::ModelError;
 use crate::attention::Attention;
@@ -20,14 +22,14 @@ use crate::device::Place;
 use crate::rotary::Angles;
 
 /// A model without its head.
-pub(super) struct Model {
+pub(super) struct TensorModel {
     pub decoder: Decoder,
     pub place: Place,
 }
 
 /// A text on its way through a model.
 pub(super) struct TensorText {
-    model: Arc<Model>,
+    model: Arc<TensorModel>,
     /// Each token's residual stream at the level where it stands, (capacity, H).
     states: Tensor,
     /// Of each block.
@@ -44,18 +46,10 @@ struct Cache {
     values: Tensor,
 }
 
-/// Tokens side by side that go through a block together.
-#[derive(Clone, PartialEq, Eq)]
-struct Rows {
-    places: Range<usize>,
-    /// The place of the first of several tokens that all may come next.
-    siblings: Option<usize>,
-}
-
 /// What some rows see in a block of a kind.
 struct Seen {
     rows: Rows,
-    window: Option<i64>,
+    window: Option<usize>,
     /// How many heads share keys and values.
     shared: usize,
     /// The first token that any of them sees.
@@ -64,34 +58,7 @@ struct Seen {
     mask: Option<Tensor>,
 }
 
-impl Rows {
-    /// Where the token in a place stands in the text: siblings all where the first of them does.
-    fn position(&self, place: usize) -> usize {
-        self.siblings.map_or(place, |first| place.min(first))
-    }
-
-    /// Where each stands.
-    fn positions(&self) -> Vec<i64> {
-        self.places.clone().map(|place| self.position(place) as i64).collect()
-    }
-
-    /// Whether they stand where they are kept.
-    fn in_order(&self) -> bool {
-        self.places.clone().all(|place| self.position(place) == place)
-    }
-
-    /// The first token that one in a place sees.
-    fn first(&self, place: usize, window: Option<i64>) -> usize {
-        window.map_or(0, |window| (self.position(place) + 1).saturating_sub(window as usize))
-    }
-
-    /// Whether the token in a place sees another.
-    fn sees(&self, place: usize, other: usize, window: Option<i64>) -> bool {
-        other == place || (self.first(place, window)..self.position(place)).contains(&other)
-    }
-}
-
-impl Model {
+impl TensorModel {
     /// Room for a text.
     pub fn text(self: &Arc<Self>, capacity: usize) -> Result<TensorText, ModelError> {
         let (decoder, options) = (&self.decoder, (self.place.dtype, self.place.device));
@@ -122,24 +89,29 @@ impl TensorText {
         Ok(self.states.f_narrow(0, places.start as i64, places.len() as i64)?)
     }
 
+    /// Where each stands in the text, (n).
+    fn positions(&self, rows: &Rows) -> Result<Tensor, ModelError> {
+        let positions: Vec<i64> = rows.places.clone().map(|place| rows.position(place) as i64).collect();
+        Ok(to_device(&Tensor::f_from_slice(&positions)?, self.model.place.device)?)
+    }
+
     fn uploaded(&self, rows: &[f32], width: usize) -> Result<Tensor, ModelError> {
         Ok(to_device(&tensor(rows, width)?, self.model.place.device)?)
     }
 
     /// What rows see in a block; computed once for all blocks of a kind.
     fn see(&mut self, attention: &Attention, rows: &Rows) -> Result<usize, ModelError> {
-        let (window, shared) = (attention.comparison.window, (attention.heads / attention.groups) as usize);
+        let window = attention.comparison.window.map(|window| window as usize);
+        let shared = (attention.heads / attention.groups) as usize;
         self.seen.retain(|seen| seen.rows == *rows);
         let known = self.seen.iter().position(|seen| (seen.window, seen.shared) == (window, shared));
         if let Some(known) = known {
             return Ok(known);
         }
-        let Rows { places, .. } = rows;
-        let first = places.clone().map(|place| rows.first(place, window)).min().unwrap_or(0);
-        let all = places.clone().all(|place| {
-            rows.in_order() && place + 1 == places.end && rows.first(place, window) == first
-        });
-        let mask = if all {
+        let places = &rows.places;
+        let first = places.clone().map(|place| rows.first_seen(place, window)).min().unwrap_or(0);
+        let sees_all = places.len() == 1 && rows.in_order() == 1;
+        let mask = if sees_all {
             None
         } else {
             let sees = places.clone().flat_map(|place| {
@@ -159,12 +131,11 @@ impl TensorText {
     fn remember(&self, index: usize, entering: &Tensor, rows: &Rows) -> Result<Tensor, ModelError> {
         let block = &self.model.decoder.blocks[index];
         let angles = match block.rotary.and_then(|kind| self.angles.get(kind)) {
-            Some(angles) if rows.in_order() => {
+            Some(angles) if rows.in_order() == rows.places.len() => {
                 Some(angles.part(rows.places.start as i64, rows.places.len() as i64)?)
             }
             Some(angles) => {
-                let positions = Tensor::f_from_slice(&rows.positions())?;
-                Some(angles.rows(&to_device(&positions, self.model.place.device)?)?)
+                Some(angles.rows(&self.positions(rows)?)?)
             }
             None => None,
         };
@@ -195,10 +166,8 @@ impl TensorText {
         Ok(by_row.f_reshape([rows, groups * shared * width])?)
     }
 
-    fn run(&mut self, index: usize, rows: &Rows) -> Result<(), ModelError> {
-        let model = Arc::clone(&self.model);
-        let block = &model.decoder.blocks[index];
-        let seen = self.see(&block.attention, rows)?;
+    fn run(&self, index: usize, rows: &Rows, seen: usize) -> Result<(), ModelError> {
+        let block = &self.model.decoder.blocks[index];
         let mut stream = self.rows(&rows.places)?;
         let query = self.remember(index, &block.attention_norms.entering(&stream)?, rows)?;
         let attended = self.attend(index, &query, &self.seen[seen])?;
@@ -206,19 +175,73 @@ impl TensorText {
         let fed = |stream: &Tensor| {
             block.mlp_norms.leaving(block.mlp.forward(&block.mlp_norms.entering(stream)?)?)
         };
-        if block.parallel {
-            let added = fed(&stream)?;
-            let _ = stream.f_add_(&attended)?.f_add_(&added)?;
-        } else {
-            let _ = stream.f_add_(&attended)?;
-            let added = fed(&stream)?;
-            let _ = stream.f_add_(&added)?;
-        }
+        let before = if block.parallel { Some(fed(&stream)?) } else { None };
+        let _ = stream.f_add_(&attended)?;
+        let added = before.map_or_else(|| fed(&stream), Ok)?;
+        let _ = stream.f_add_(&added)?;
         Ok(())
     }
 }
 
 impl Text for TensorText {
-    /// A block's mask has a row for each of them and each head that shares keys.
-    const MOST_TOGETHER: usize = 256;
+    /// A mask has a row for each of them and each head that shares keys.
+    fn most_together(&self) -> usize {
+        256
+    }
+
+    fn embed(&mut self, tokens: &[i64], rows: &Rows) -> Result<(), ModelError> {
+        tch::no_grad(|| {
+            let tokens = to_device(&Tensor::f_from_slice(tokens)?, self.model.place.device)?;
+            let embedded = self.model.decoder.embed(&tokens, &self.positions(rows)?)?;
+            self.rows(&rows.places)?.f_copy_(&embedded)?;
+            Ok(())
+        })
+    }
+
+    fn pass(&mut self, block: usize, rows: &Rows, pass: Pass) -> Result<(), ModelError> {
+        tch::no_grad(|| match pass {
+            Pass::Run => {
+                let model = Arc::clone(&self.model);
+                let seen = self.see(&model.decoder.blocks[block].attention, rows)?;
+                self.run(block, rows, seen)
+            }
+            Pass::Keep => {
+                let stream = self.rows(&rows.places)?;
+                let norms = &self.model.decoder.blocks[block].attention_norms;
+                self.remember(block, &norms.entering(&stream)?, rows).map(drop)
+            }
+        })
+    }
+
+    fn keep(&mut self, place: usize, first: usize) -> Result<(), ModelError> {
+        let (place, first) = (place as i64, first as i64);
+        let keep = |kept: &Tensor, axis: i64| -> Result<(), ModelError> {
+            kept.f_narrow(axis, first, 1)?.f_copy_(&kept.f_narrow(axis, place, 1)?)?;
+            Ok(())
+        };
+        keep(&self.states, 0)?;
+        for Cache { keys, values } in &self.caches {
+            keep(keys, 1)?;
+            keep(values, 1)?;
+        }
+        Ok(())
+    }
+
+    fn states(&self, places: Range<usize>) -> Result<Cow<'_, [f32]>, ModelError> {
+        Ok(Cow::Owned(values(&self.rows(&places)?)?))
+    }
+
+    fn logits(&self, head: &Head, places: Range<usize>) -> Result<Vec<f32>, ModelError> {
+        tch::no_grad(|| Ok(values(&head.tensors().logits(&self.rows(&places)?)?)?))
+    }
+
+    fn read(&self, head: &Head, states: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let states = self.uploaded(states, head.tensors().hidden_size())?;
+        tch::no_grad(|| Ok(values(&head.tensors().logits(&states.f_to_kind(self.model.place.dtype)?)?)?))
+    }
+
+    fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let rows = self.uploaded(rows, layer.inputs())?;
+        tch::no_grad(|| Ok(values(&layer.of_tensors(&rows)?)?))
+    }
 }
