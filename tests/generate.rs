@@ -74,8 +74,10 @@ fn speculative_is_full_for_every_family() {
             };
             for (level, map) in (0..model.blocks()).flat_map(|level| [(level, None), (level, Some(&map))]) {
                 for most in [1, 2, 5] {
-                    let gate =
-                        || Gate { level, head: Arc::new(SessionHead::new(map, &loaded, &model, None).unwrap()) };
+                    let gate = || Gate {
+                        level,
+                        head: Arc::new(SessionHead::new(map, &loaded, &model, None).unwrap()),
+                    };
                     let jump = || Drafter::Jump(Jump::new(gate(), Shape::Chain(most)));
                     let ngram = || Drafter::Ngram(Ngram::new(2, most));
                     check(&[jump()], format!("level {level}, {most} drafts"));
@@ -258,6 +260,8 @@ fn what_cannot_be_is_said_in_a_line() {
         (vec!["-p", PROMPT, "--top-p", "2"], "top-p is 2; possible is what is above 0, up to 1"),
         (vec!["-p", PROMPT, "--context", "100000"], "a sequence of 100000 tokens; the model takes 1 to 8192"),
         (vec!["-f", "missing.txt"], "missing.txt"),
+        (vec!["-p", PROMPT, "--device", "gpu"], "'gpu' is no device; known: cpu, cuda, cuda:N, auto"),
+        (vec!["-p", PROMPT, "--device", "cuda"], "device 'cuda': the libtorch in"),
         (
             vec!["-p", PROMPT, "--mode", "speculative", "--level", "30"],
             "level 30 is not an early one: the model has 30 blocks; give a level from 0 to 29",
@@ -274,6 +278,7 @@ fn what_cannot_be_is_said_in_a_line() {
         vec!["--mode", "speculative", "--ngram=0"],
         vec!["--stop", ""],
         vec!["-f", "x"],
+        vec!["--dtype", "bf16"],
     ] {
         let output = run("onejump-generate", &[&["-m", MODEL, "-p", PROMPT][..], &arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

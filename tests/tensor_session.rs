@@ -113,7 +113,12 @@ fn waiting_siblings_and_taking_back_are_as_in_slices() {
                     let wrong = (tokens[start + 1] + 1) % 8;
                     session.push_siblings(&[wrong, tokens[start + 1], (wrong + 1) % 8]).unwrap();
                     // The last sibling waits where the others go on, every other time.
-                    session.advance(if start % 2 == 0 { blocks } else { level }, session.len() - start % 3 % 2).unwrap();
+                    session
+                        .advance(
+                            if start.is_multiple_of(2) { blocks } else { level },
+                            session.len() - start % 3 % 2,
+                        )
+                        .unwrap();
                     session.choose(Some(1)).unwrap();
                     if propagate && start % 4 == 3 {
                         session.propagate(blocks, start + 1).unwrap();
@@ -138,12 +143,14 @@ fn texts_are_those_of_slices() {
     for case in cases() {
         let h = case.slices.hidden_size() as i64;
         let map = Map::LowRank { norm: None, a: random(h, 4), b: random(4, h) };
-        let (alpha, scale, shift) = (random(1, 1).view([-1]), random(1, 4).view([-1]), random(1, 4).view([-1]));
+        let (alpha, scale, shift) =
+            (random(1, 1).view([-1]), random(1, 4).view([-1]), random(1, 4).view([-1]));
         let residual = Map::Residual { alpha, scale, shift, a: random(h, 4), b: random(4, h) };
         let mut texts = |model: &Arc<Model>| {
             let head = Head::new(&case.loaded, model).unwrap();
-            let gate = |level: usize, map: Option<&Map>| {
-                Gate { level, head: Arc::new(SessionHead::new(map, &case.loaded, model, None).unwrap()) }
+            let gate = |level: usize, map: Option<&Map>| Gate {
+                level,
+                head: Arc::new(SessionHead::new(map, &case.loaded, model, None).unwrap()),
             };
             let jump = |level, map, shape| Drafter::Jump(Jump::new(gate(level, map), shape));
             let drafters = [

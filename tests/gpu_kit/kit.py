@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Onejump on a machine with a GPU: parity, speed and memory beside transformers, training. Called by run.sh:
+"""Onejump on a machine with a GPU: parity, speed and memory beside transformers, decoding, training. Called by run.sh:
 
-    kit.py OUT [--cpu] [--seconds 450] [--sizes smollm2,gpt2-xl,llama2-7b] [--steps parity,speed,train,both]
+    kit.py OUT [--cpu] [--seconds 450] [--sizes smollm2,gpt2-xl,llama2-7b] [--steps parity,sessions,speed,decode,train,both]
 
 `cargo xtask gpu-kit` makes the folder that this lies in: bin/ (stripped binaries) and cases/ (small checkpoints with
 states from transformers in f32). Checkpoints of the real sizes are made here, with random weights. Each step is on its
@@ -27,7 +27,7 @@ from pathlib import Path
 STARTED = time.time()
 HERE = Path(__file__).resolve().parent
 SIZES = ("smollm2", "gpt2-xl", "llama2-7b")
-STEPS = ("parity", "speed", "train", "both")
+STEPS = ("parity", "sessions", "speed", "decode", "train", "both")
 # Largest relative error of a state of a small case in f32, against transformers on a CPU.
 F32_TOLERANCE = 1e-4
 # The same between the CPU and the GPU at full size: sums of up to 11,008 values in another order, through 48 blocks.
@@ -240,6 +240,22 @@ def parity(scratch):
                 note(f"parity {dtype}", f"mean relative error against f32, beside transformers in {dtype}", value, bool(ratio <= HALF_FACTOR))
 
 
+def sessions(scratch):
+    """Decoding beside that on the CPU, which the tests compare with transformers."""
+    where = "tensors" if options.cpu else "cuda"
+    with ThreadPoolExecutor(max(1, min(8, (os.cpu_count() or 2) // 2))) as pool:
+        ran = {case.name: pool.submit(Run, "session", case, where, "f32", "check") for case in cases()}
+    errors = []
+    for name, future in ran.items():
+        try:
+            errors.append((float(re.search(r"relative error (\S+) against", future.result().check().said)[1]), name))
+        except Exception as error:
+            note("sessions f32", name, f"{error}"[:300], False)
+    if errors:
+        value = f"{len(errors)} cases, worst {max(errors)[0]:.1e} ({max(errors)[1]}), at most {F32_TOLERANCE:.0e}"
+        note("sessions f32", "relative error against sessions on the CPU", value, bool(max(errors)[0] <= F32_TOLERANCE))
+
+
 # 2. to 4. The sizes.
 
 
@@ -362,6 +378,26 @@ def speed(size, model, folder, scratch, rate):
         note(f"speed {size}", what, row, row["share_of_card"] >= 0.5 if large else None)
 
 
+def decode(size, model, folder):
+    """A text token by token in bf16, beside transformers' generate: 64 tokens behind 64."""
+    said = Run("session", folder, "tensors" if options.cpu else "cuda", "bf16").check().said
+    prompt, ours, bandwidth = (float(re.search(rf"{what} ([\d.]+) {unit}", said)[1])
+                               for what, unit in (("prompt:", "tokens/s"), ("one token:", "tokens/s"), ("tokens/s,", "GB/s")))
+    rows = {int(rows): float(cost) for rows, cost in re.findall(r"v\((\d)\) = ([\d.]+)", said)}
+    ids, count = torch.arange(64, device=DEVICE)[None] % model.config.vocab_size, 4 if options.cpu else 64
+    wanted = dict(max_new_tokens=count, min_new_tokens=count, do_sample=False, pad_token_id=0)
+    with torch.inference_mode():
+        model.generate(ids, attention_mask=torch.ones_like(ids), **(wanted | dict(max_new_tokens=2, min_new_tokens=2)))
+        synchronize()
+        before = time.time()
+        model.generate(ids, attention_mask=torch.ones_like(ids), **wanted)
+        synchronize()
+    theirs = count / (time.time() - before)
+    row = dict(tokens_per_s=ours, gb_per_s=bandwidth, rows=rows, prompt_tokens_per_s=prompt,
+               transformers_tokens_per_s=round(theirs, 1), times_transformers=round(ours / theirs, 2))
+    note(f"decode {size}", "one token in bf16, and what rows cost", row)
+
+
 def both(size, folder, scratch, vocabulary):
     samples = scratch / "both.jsonl"
     write_samples(samples, 36, (2, 30), vocabulary)
@@ -398,6 +434,7 @@ def size_by_size(scratch):
             continue
         folders[size] = model.config.vocab_size
         attempt(f"speed {size}", 30, speed, size, model, folder, scratch, rate or float("inf"))
+        attempt(f"decode {size}", 30, decode, size, model, folder)
         del model
         if not options.cpu:
             torch.cuda.empty_cache()
@@ -426,6 +463,7 @@ with tempfile.TemporaryDirectory(dir=options.out) as folder:
     scratch = Path(folder)
     attempt("environment", 0, environment)
     attempt("parity", 0, parity, scratch)
+    attempt("sessions", 20, sessions, scratch)
     size_by_size(scratch)
 RESULTS["seconds"] = round(time.time() - STARTED)
 (options.out / "kit.json").write_text(json.dumps(RESULTS, indent=1))

@@ -1,8 +1,8 @@
 //! What a shortcut answers at a level of a session: the fused head of [`crate::ExitHead`], computed where the session is.
 
-use onejump_models::{ModelError, head};
 use onejump_models::norm::Norm;
 use onejump_models::session::{Format, Head, Layer, Model, Session};
+use onejump_models::{ModelError, head};
 use onejump_shortcuts::map::Map;
 use onejump_simd::soft_cap;
 use onejump_tensor::rows::values;

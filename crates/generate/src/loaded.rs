@@ -124,7 +124,8 @@ impl Loaded {
         levels
             .iter()
             .map(|level| {
-                let head = Arc::new(SessionHead::new(Some(file.map_at(*level)?), &self.own, &self.model, LOOK)?);
+                let head =
+                    Arc::new(SessionHead::new(Some(file.map_at(*level)?), &self.own, &self.model, LOOK)?);
                 Ok(gate(level, &head))
             })
             .collect()

@@ -1,11 +1,12 @@
 //! The head of a session's model.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use onejump_simd::{Weights, soft_cap};
 
 use super::model::{Form, Model};
 use super::norm::Norm;
+use super::tensors::Shared;
 use super::threads::Threads;
 use crate::ModelError;
 use crate::head::Head as Loaded;
@@ -16,7 +17,7 @@ pub struct Head(Parts);
 
 enum Parts {
     Slices(SliceHead),
-    Tensors(Loaded),
+    Tensors(Shared<Loaded>),
 }
 
 /// The same as slices.
@@ -45,11 +46,12 @@ impl Head {
                 })
             }
             Form::Tensors(model) => {
-                let embedding = &model.decoder.embedding;
+                let embedding = model.embedding();
                 let own = head.shallow_clone();
-                let tied = own.unembedding.size() == embedding.size() && own.unembedding.f_equal(embedding)?;
-                let unembedding = if tied { embedding.shallow_clone() } else { own.unembedding };
-                Parts::Tensors(Loaded { unembedding, ..own })
+                let tied =
+                    own.unembedding.size() == embedding.size() && own.unembedding.f_equal(&embedding)?;
+                let unembedding = if tied { embedding } else { own.unembedding };
+                Parts::Tensors(Shared::new(Loaded { unembedding, ..own }))
             }
         }))
     }
@@ -58,7 +60,7 @@ impl Head {
     pub fn vocab_size(&self) -> usize {
         match &self.0 {
             Parts::Slices(head) => head.unembedding.outputs(),
-            Parts::Tensors(head) => head.vocab_size(),
+            Parts::Tensors(head) => head.get().vocab_size(),
         }
     }
 
@@ -66,7 +68,8 @@ impl Head {
     pub fn bytes(&self) -> usize {
         match &self.0 {
             Parts::Slices(head) => head.unembedding.bytes(),
-            Parts::Tensors(Loaded { unembedding, .. }) => {
+            Parts::Tensors(head) => {
+                let unembedding = &head.get().unembedding;
                 unembedding.numel() * unembedding.kind().elt_size_in_bytes()
             }
         }
@@ -77,9 +80,9 @@ impl Head {
         head
     }
 
-    pub(super) fn tensors(&self) -> &Loaded {
+    pub(super) fn tensors(&self) -> MutexGuard<'_, Loaded> {
         let Parts::Tensors(head) = &self.0 else { panic!("a head of a model on the CPU") };
-        head
+        head.get()
     }
 }
 

@@ -4,6 +4,7 @@ use onejump_simd::Format;
 use tch::{Kind, Tensor};
 
 use super::model::{Form, Model};
+use super::tensors::Shared;
 use super::threads::Threads;
 use crate::ModelError;
 use crate::linear::Few;
@@ -13,12 +14,19 @@ pub struct Layer(Parts);
 
 enum Parts {
     Slices(SliceLayer),
-    /// W (in, out) and b (out), f32.
-    Tensors { weight: Tensor, bias: Option<Tensor> },
+    Tensors(Shared<TensorLayer>),
 }
 
 /// The same as slices.
 pub(super) struct SliceLayer(Few);
+
+/// The same as tensors, f32.
+struct TensorLayer {
+    /// W (in, out).
+    weight: Tensor,
+    /// b (out).
+    bias: Option<Tensor>,
+}
 
 impl Layer {
     /// A layer of W (in, out) and b (out) beside a model. On the CPU W is rounded to a format or kept exactly; on a GPU it is
@@ -41,7 +49,8 @@ impl Layer {
                 let there = |tensor: &Tensor| {
                     tensor.f_to_kind(Kind::Float)?.f_contiguous()?.f_to_device(model.place.device)
                 };
-                Parts::Tensors { weight: there(weight)?, bias: bias.map(there).transpose()? }
+                let bias = bias.map(there).transpose()?;
+                Parts::Tensors(Shared::new(TensorLayer { weight: there(weight)?, bias }))
             }
         }))
     }
@@ -53,18 +62,19 @@ impl Layer {
 
     /// (n, in) -> (n, out), beside a model in tensors.
     pub(super) fn of_tensors(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        match &self.0 {
-            Parts::Slices(_) => panic!("a layer beside a model on the CPU"),
-            Parts::Tensors { weight, bias: Some(bias) } => Ok(bias.f_addmm(x, weight)?),
-            Parts::Tensors { weight, bias: None } => Ok(x.f_mm(weight)?),
-        }
+        let Parts::Tensors(layer) = &self.0 else { panic!("a layer beside a model on the CPU") };
+        let TensorLayer { weight, bias } = &*layer.get();
+        Ok(match bias {
+            Some(bias) => bias.f_addmm(x, weight)?,
+            None => x.f_mm(weight)?,
+        })
     }
 
     /// How many values a row has that goes in.
     pub(super) fn inputs(&self) -> usize {
         match &self.0 {
             Parts::Slices(SliceLayer(few)) => few.weights.inputs(),
-            Parts::Tensors { weight, .. } => weight.size()[0] as usize,
+            Parts::Tensors(layer) => layer.get().weight.size()[0] as usize,
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Session {
 
 /// What is kept of a text where it is computed: each token's residual stream at the level where it stands, and every
 /// block's keys and values.
-trait Text {
+trait Text: Send {
     /// How many rows go through a block together at most: a longer prompt goes in pieces, with the same results.
     fn most_together(&self) -> usize;
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Text;
 use super::slice_model::SliceModel;
 use super::slices::SliceText;
 use super::tensors::TensorModel;
-use super::Text;
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
-use crate::decoder::{Decoder, Dimensions};
+use crate::decoder::Dimensions;
 use crate::device::{Batch, Place};
 
 /// A model without its head, for sessions; they share it.
@@ -19,7 +19,7 @@ pub(super) enum Form {
     /// On the CPU, for a few rows at a time.
     Slices(Arc<SliceModel>),
     /// Elsewhere.
-    Tensors(Arc<TensorModel>),
+    Tensors(TensorModel),
 }
 
 impl Model {
@@ -40,10 +40,7 @@ impl Model {
     pub fn load_in(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
         Ok(Self(match place.batch {
             Batch::Few(format) => Form::Slices(Arc::new(SliceModel::load(checkpoint, format)?)),
-            Batch::Many => {
-                let decoder = Decoder::load(checkpoint, place)?;
-                Form::Tensors(Arc::new(TensorModel { decoder, place }))
-            }
+            Batch::Many => Form::Tensors(TensorModel::load(checkpoint, place)?),
         }))
     }
 
@@ -71,7 +68,7 @@ impl Model {
     pub fn bytes(&self) -> usize {
         match &self.0 {
             Form::Slices(model) => model.bytes(),
-            Form::Tensors(model) => model.decoder.blocks.iter().map(crate::decoder::Block::bytes).sum(),
+            Form::Tensors(model) => model.bytes,
         }
     }
 
@@ -86,7 +83,7 @@ impl Model {
     fn dimensions(&self) -> &Dimensions {
         match &self.0 {
             Form::Slices(model) => &model.dimensions,
-            Form::Tensors(model) => &model.decoder.dimensions,
+            Form::Tensors(model) => &model.dimensions,
         }
     }
 }

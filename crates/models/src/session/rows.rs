@@ -49,8 +49,14 @@ mod tests {
         assert_eq!((seen(&chain, 4, Some(2)), seen(&chain, 4, Some(1))), (vec![3, 4], vec![4]));
         let siblings = Rows { places: 3..7, siblings: Some(4) };
         assert_eq!((siblings.in_order(), siblings.position(6)), (2, 4));
-        assert_eq!((seen(&siblings, 3, None), seen(&siblings, 4, None)), (vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4]));
-        assert_eq!((seen(&siblings, 6, None), seen(&siblings, 6, Some(2))), (vec![0, 1, 2, 3, 6], vec![3, 6]));
+        assert_eq!(
+            (seen(&siblings, 3, None), seen(&siblings, 4, None)),
+            (vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4])
+        );
+        assert_eq!(
+            (seen(&siblings, 6, None), seen(&siblings, 6, Some(2))),
+            (vec![0, 1, 2, 3, 6], vec![3, 6])
+        );
         let behind = Rows { places: 5..7, siblings: Some(4) };
         assert_eq!((behind.in_order(), seen(&behind, 5, None)), (0, vec![0, 1, 2, 3, 5]));
     }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use onejump_tensor::rows::{tensor, values};
 use onejump_tensor::transfer::to_device;
@@ -17,19 +17,27 @@ use super::rows::Rows;
 use super::{Pass, Text};
 use crate::ModelError;
 use crate::attention::Attention;
-use crate::decoder::{Block, Decoder, Positions};
+use crate::checkpoint::Checkpoint;
+use crate::decoder::{Block, Decoder, Dimensions, Positions};
 use crate::device::Place;
 use crate::rotary::Angles;
 
-/// A model without its head.
+/// What has tensors: any thread may use them, one at a time.
+pub(super) struct Shared<T>(Mutex<T>);
+
+/// A model without its head. Each text has handles of its own to its tensors.
 pub(super) struct TensorModel {
-    pub decoder: Decoder,
+    pub dimensions: Dimensions,
+    /// Of the weights that a token reads in the blocks.
+    pub bytes: usize,
     pub place: Place,
+    decoder: Shared<Decoder>,
 }
 
 /// A text on its way through a model.
 pub(super) struct TensorText {
-    model: Arc<TensorModel>,
+    decoder: Decoder,
+    place: Place,
     /// Each token's residual stream at the level where it stands, (capacity, H).
     states: Tensor,
     /// Of each block.
@@ -58,10 +66,32 @@ struct Seen {
     mask: Option<Tensor>,
 }
 
+impl<T> Shared<T> {
+    pub fn new(content: T) -> Self {
+        Self(Mutex::new(content))
+    }
+
+    pub fn get(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl TensorModel {
+    /// Loads the blocks and the embedding of a checkpoint.
+    pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
+        let decoder = Decoder::load(checkpoint, place)?;
+        let bytes = decoder.blocks.iter().map(Block::bytes).sum();
+        Ok(Self { dimensions: decoder.dimensions, bytes, place, decoder: Shared::new(decoder) })
+    }
+
+    /// (V, H).
+    pub fn embedding(&self) -> Tensor {
+        self.decoder.get().embedding.shallow_clone()
+    }
+
     /// Room for a text.
-    pub fn text(self: &Arc<Self>, capacity: usize) -> Result<TensorText, ModelError> {
-        let (decoder, options) = (&self.decoder, (self.place.dtype, self.place.device));
+    pub fn text(&self, capacity: usize) -> Result<TensorText, ModelError> {
+        let (decoder, options) = (self.decoder.get().shallow_clone(), (self.place.dtype, self.place.device));
         let room = |shape: &[i64]| Tensor::f_zeros(shape, options);
         let capacity = capacity as i64;
         let cache = |Block { attention: Attention { groups, width, .. }, .. }: &Block| {
@@ -79,7 +109,8 @@ impl TensorModel {
             caches: decoder.blocks.iter().map(cache).collect::<Result<_, ModelError>>()?,
             angles,
             seen: Vec::new(),
-            model: Arc::clone(self),
+            decoder,
+            place: self.place,
         })
     }
 }
@@ -92,15 +123,16 @@ impl TensorText {
     /// Where each stands in the text, (n).
     fn positions(&self, rows: &Rows) -> Result<Tensor, ModelError> {
         let positions: Vec<i64> = rows.places.clone().map(|place| rows.position(place) as i64).collect();
-        Ok(to_device(&Tensor::f_from_slice(&positions)?, self.model.place.device)?)
+        Ok(to_device(&Tensor::f_from_slice(&positions)?, self.place.device)?)
     }
 
     fn uploaded(&self, rows: &[f32], width: usize) -> Result<Tensor, ModelError> {
-        Ok(to_device(&tensor(rows, width)?, self.model.place.device)?)
+        Ok(to_device(&tensor(rows, width)?, self.place.device)?)
     }
 
     /// What rows see in a block; computed once for all blocks of a kind.
-    fn see(&mut self, attention: &Attention, rows: &Rows) -> Result<usize, ModelError> {
+    fn see(&mut self, index: usize, rows: &Rows) -> Result<usize, ModelError> {
+        let attention = &self.decoder.blocks[index].attention;
         let window = attention.comparison.window.map(|window| window as usize);
         let shared = (attention.heads / attention.groups) as usize;
         self.seen.retain(|seen| seen.rows == *rows);
@@ -121,7 +153,7 @@ impl TensorText {
             });
             let sees = Tensor::f_from_slice(&sees.collect::<Vec<_>>())?;
             let sees = sees.f_view([(places.len() * shared) as i64, (places.end - first) as i64])?;
-            Some(to_device(&sees, self.model.place.device)?)
+            Some(to_device(&sees, self.place.device)?)
         };
         self.seen.push(Seen { rows: rows.clone(), window, shared, first, mask });
         Ok(self.seen.len() - 1)
@@ -129,14 +161,12 @@ impl TensorText {
 
     /// Keeps the keys and values of what enters a block's attention (n, H); returns the queries, (n, A, d).
     fn remember(&self, index: usize, entering: &Tensor, rows: &Rows) -> Result<Tensor, ModelError> {
-        let block = &self.model.decoder.blocks[index];
+        let block = &self.decoder.blocks[index];
         let angles = match block.rotary.and_then(|kind| self.angles.get(kind)) {
             Some(angles) if rows.in_order() == rows.places.len() => {
                 Some(angles.part(rows.places.start as i64, rows.places.len() as i64)?)
             }
-            Some(angles) => {
-                Some(angles.rows(&self.positions(rows)?)?)
-            }
+            Some(angles) => Some(angles.rows(&self.positions(rows)?)?),
             None => None,
         };
         let [query, key, value] = block.attention.split(entering, angles.as_ref())?;
@@ -150,15 +180,14 @@ impl TensorText {
 
     /// Attention of queries (n, A, d) over the tokens that they see: (n, A·d).
     fn attend(&self, index: usize, query: &Tensor, seen: &Seen) -> Result<Tensor, ModelError> {
-        let attention = &self.model.decoder.blocks[index].attention;
+        let attention = &self.decoder.blocks[index].attention;
         let (groups, width, shared) = (attention.groups, attention.width, seen.shared as i64);
         let (rows, first) = (seen.rows.places.len() as i64, seen.first as i64);
         // The heads of a group read the same keys and values: each is a row of queries of its own.
         let query = query.f_view([rows, groups, shared, width])?.f_transpose(0, 1)?;
         let query = query.f_reshape([1, groups, rows * shared, width])?;
-        let part = |kept: &Tensor| {
-            kept.f_narrow(1, first, seen.rows.places.end as i64 - first)?.f_unsqueeze(0)
-        };
+        let part =
+            |kept: &Tensor| kept.f_narrow(1, first, seen.rows.places.end as i64 - first)?.f_unsqueeze(0);
         let Cache { keys, values } = &self.caches[index];
         let mask = seen.mask.as_ref().map(Tensor::shallow_clone);
         let attended = attention.comparison.attend(&query, &part(keys)?, &part(values)?, mask, false)?;
@@ -167,14 +196,13 @@ impl TensorText {
     }
 
     fn run(&self, index: usize, rows: &Rows, seen: usize) -> Result<(), ModelError> {
-        let block = &self.model.decoder.blocks[index];
+        let block = &self.decoder.blocks[index];
         let mut stream = self.rows(&rows.places)?;
         let query = self.remember(index, &block.attention_norms.entering(&stream)?, rows)?;
         let attended = self.attend(index, &query, &self.seen[seen])?;
         let attended = block.attention_norms.leaving(block.attention.o_proj.forward(&attended)?)?;
-        let fed = |stream: &Tensor| {
-            block.mlp_norms.leaving(block.mlp.forward(&block.mlp_norms.entering(stream)?)?)
-        };
+        let fed =
+            |stream: &Tensor| block.mlp_norms.leaving(block.mlp.forward(&block.mlp_norms.entering(stream)?)?);
         let before = if block.parallel { Some(fed(&stream)?) } else { None };
         let _ = stream.f_add_(&attended)?;
         let added = before.map_or_else(|| fed(&stream), Ok)?;
@@ -191,8 +219,8 @@ impl Text for TensorText {
 
     fn embed(&mut self, tokens: &[i64], rows: &Rows) -> Result<(), ModelError> {
         tch::no_grad(|| {
-            let tokens = to_device(&Tensor::f_from_slice(tokens)?, self.model.place.device)?;
-            let embedded = self.model.decoder.embed(&tokens, &self.positions(rows)?)?;
+            let tokens = to_device(&Tensor::f_from_slice(tokens)?, self.place.device)?;
+            let embedded = self.decoder.embed(&tokens, &self.positions(rows)?)?;
             self.rows(&rows.places)?.f_copy_(&embedded)?;
             Ok(())
         })
@@ -201,13 +229,12 @@ impl Text for TensorText {
     fn pass(&mut self, block: usize, rows: &Rows, pass: Pass) -> Result<(), ModelError> {
         tch::no_grad(|| match pass {
             Pass::Run => {
-                let model = Arc::clone(&self.model);
-                let seen = self.see(&model.decoder.blocks[block].attention, rows)?;
+                let seen = self.see(block, rows)?;
                 self.run(block, rows, seen)
             }
             Pass::Keep => {
                 let stream = self.rows(&rows.places)?;
-                let norms = &self.model.decoder.blocks[block].attention_norms;
+                let norms = &self.decoder.blocks[block].attention_norms;
                 self.remember(block, &norms.entering(&stream)?, rows).map(drop)
             }
         })
@@ -237,7 +264,7 @@ impl Text for TensorText {
 
     fn read(&self, head: &Head, states: &[f32]) -> Result<Vec<f32>, ModelError> {
         let states = self.uploaded(states, head.tensors().hidden_size())?;
-        tch::no_grad(|| Ok(values(&head.tensors().logits(&states.f_to_kind(self.model.place.dtype)?)?)?))
+        tch::no_grad(|| Ok(values(&head.tensors().logits(&states.f_to_kind(self.place.dtype)?)?)?))
     }
 
     fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError> {
