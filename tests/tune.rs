@@ -78,7 +78,7 @@ fn auto_drafts_what_pays_by_the_card() {
     let rounded = with("rounded.json", &|card| card["weights"] = json!("q8"));
     for (card, line) in [
         (other.as_str(), "is about another model"),
-        (rounded.as_str(), "is about another rounding or device"),
+        (rounded.as_str(), "is about another precision or device"),
         (prompts.as_str(), "prompts.txt"),
     ] {
         let arguments = ["-m", MODEL, "-p", "x", "--mode", "speculative", "--level", "auto", "--card", card];
@@ -92,13 +92,35 @@ fn auto_drafts_what_pays_by_the_card() {
 
 #[test]
 fn bench_times_pairs() {
-    let arguments =
-        ["bench", "-m", MODEL, "-p", "8", "-n", "6", "-r", "2", "--mode", "speculative", "--ngram=2"];
+    let arguments = [
+        "bench",
+        "-m",
+        MODEL,
+        "-p",
+        "8",
+        "-n",
+        "6",
+        "-r",
+        "2",
+        "--mode",
+        "speculative",
+        "--ngram=2",
+        "--also",
+        "--mode speculative --level 2 --draft-max '1'",
+        "--also",
+        "--mode exit --threshold 0.9",
+    ];
     let rates: Value =
         serde_json::from_str(&succeed("onejump-generate", &[&arguments[..], &["--json"]].concat())).unwrap();
-    for name in ["prompt", "full", "mode", "ratio"] {
-        assert!(rates[name]["mean"].as_f64() > Some(0.0), "{rates}");
+    let modes = rates["modes"].as_array().unwrap();
+    let names: Vec<&str> = modes.iter().map(|mode| mode["mode"].as_str().unwrap()).collect();
+    assert_eq!(names, ["speculative", "speculative", "exit"]);
+    let timed = modes.iter().flat_map(|mode| [&mode["rate"], &mode["ratio"]]);
+    for rate in [&rates["prompt"], &rates["full"]].into_iter().chain(timed) {
+        assert!(rate["mean"].as_f64() > Some(0.0), "{rates}");
     }
+    let wrong = run("onejump-generate", &["bench", "-m", MODEL, "--also", "--mode full --ngram"]);
+    assert_eq!(wrong.status.code(), Some(2));
     let output = run("onejump-generate", &["bench", "-m", MODEL, "--mode", "none"]);
     assert_eq!(output.status.code(), Some(2));
 }

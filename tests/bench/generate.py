@@ -6,6 +6,7 @@ tokens; seconds are those of one text without its prompt.
 """
 
 import json
+import shlex
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -92,14 +93,11 @@ class Generate:
             else:
                 late = self.blocks * 5 // 6
                 ours[f"own head at level {late}: blocks skipped"] = (["--mode", "speculative", "--level", late], None)
-            full, rows = None, []
-            for label, (mode, expected) in ours.items():
-                rates = self.timed(some, *mode, *rounding, *chat)
-                full = full or rates["full"]
-                rows.append((label, rates, expected))
+            rates = self.timed(some, [mode for mode, _ in ours.values()], *rounding, *chat)
+            full = rates["full"]
             self.row(name, "onejump-generate, full", full["mean"], 1.0)
-            for label, rates, expected in rows:
-                ratio = rates["ratio"]
+            for (label, (_, expected)), timed in zip(ours.items(), rates["modes"]):
+                ratio = timed["ratio"]
                 self.row(name, f"onejump-generate, {label}", full["mean"] * ratio["mean"], ratio["mean"])
                 said = f"; S says {expected:.2f}" if expected else ""
                 self.say(f"{kind}, {weights or 'exact'}, {label}: {ratio['mean']:.2f} ± {ratio['sd']:.2f} times as fast as full{said}")
@@ -128,7 +126,7 @@ class Generate:
         for values in ("deferred", "propagate"):
             for threshold in (0.5, 0.8):
                 how = ["--mode", "exit", "--level", ",".join(map(str, levels)), "--threshold", threshold, "--kv", values]
-                ratio = self.timed(some, *how)["ratio"]
+                ratio = self.timed(some, [how])["modes"][0]["ratio"]
                 checks = []
                 for prompt in prompts:
                     done = self.bench.ours("onejump-generate", "-m", self.model, "-p", prompt, "-n", TOKENS, "--ignore-eos", *how,
@@ -139,9 +137,11 @@ class Generate:
                          f"agreement {mean(lambda c: c['check']['agreement']):.1%}, surprisal {mean(lambda c: c['check']['surprisal']):.2f} "
                          f"nats (in full {mean(lambda c: c['check']['full_surprisal']):.2f}), mean level {mean(lambda c: c['mean_level']):.1f}")
 
-    def timed(self, prompts, *mode):
+    def timed(self, prompts, modes, *more):
+        """The rates of texts in full and in these modes, in turn."""
+        others = [part for mode in modes for part in ("--also", shlex.join(map(str, mode)))]
         done = self.bench.ours("onejump-generate", "bench", "-m", self.model, "--prompts", prompts, "-n", TOKENS, "-t", self.bench.threads,
-                               "-r", self.bench.options.rounds, "--json", *mode)
+                               "-r", self.bench.options.rounds, "--json", *others, *more)
         return json.loads(done.stdout.splitlines()[-1])
 
     def row(self, stage, label, rate, ratio):

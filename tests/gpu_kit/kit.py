@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Onejump on a machine with a GPU: parity, speed and memory beside transformers, decoding, training. Called by run.sh:
 
-    kit.py OUT [--cpu] [--seconds 450] [--sizes smollm2,gpt2-xl,llama2-7b] [--steps parity,sessions,speed,decode,train,both]
+    kit.py OUT [--cpu] [--seconds 540] [--sizes smollm2,gpt2-xl,llama2-7b] [--steps parity,sessions,speed,decode,train,both]
 
 `cargo xtask gpu-kit` makes the folder that this lies in: bin/ (stripped binaries) and cases/ (small checkpoints with
 states from transformers in f32). Checkpoints of the real sizes are made here, with random weights. Each step is on its
@@ -40,7 +40,7 @@ LOSS_TOLERANCE = 0.02
 parse = argparse.ArgumentParser()
 parse.add_argument("out", type=Path)
 parse.add_argument("--cpu", action="store_true")
-parse.add_argument("--seconds", type=float, default=450)
+parse.add_argument("--seconds", type=float, default=540)
 parse.add_argument("--sizes", default=",".join(SIZES))
 parse.add_argument("--steps", default=",".join(STEPS))
 options = parse.parse_args()
@@ -97,7 +97,9 @@ class Run:
         command = [str(part) for part in (HERE / "bin" / program, *arguments)]
         before, self.gpu = gpu_memory(), 0
         begun = time.time()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
+        # An example does not start anew with CUDA's library, as our programs do.
+        library = {"LD_PRELOAD": str(LIBRARIES / "libtorch_cuda.so")} if program == "session" and not options.cpu else {}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT | library)
         watch = threading.Timer(timeout or max(left(), 60), process.kill)
         watch.start()
         done = threading.Event()
@@ -218,7 +220,7 @@ def parity(scratch):
                 note("parity f32", case.name, f"{error}"[:300], False)
         if worst:
             value = f"{len(worst)} cases, worst {max(worst)[0]:.1e} ({max(worst)[1]}), at most {F32_TOLERANCE:.0e}"
-            note("parity f32", "relative error against transformers on a CPU", value, bool(max(worst)[0] <= F32_TOLERANCE))
+            note("parity f32", "relative error against transformers on a CPU", value, all(error <= F32_TOLERANCE for error, _ in worst))
         for dtype, kind in (("bf16", torch.bfloat16), ("f16", torch.float16)):
             ratios, skipped = [], []
             for case in chosen:
@@ -237,7 +239,7 @@ def parity(scratch):
             if ratios:
                 ratio, name, mine = max(ratios)
                 value = f"{len(ratios)} cases, at worst {ratio:.2f} times transformers' ({name}, {mine:.1e}), at most {HALF_FACTOR}"
-                note(f"parity {dtype}", f"mean relative error against f32, beside transformers in {dtype}", value, bool(ratio <= HALF_FACTOR))
+                note(f"parity {dtype}", f"mean relative error against f32, beside transformers in {dtype}", value, all(ratio <= HALF_FACTOR for ratio, _, _ in ratios))
 
 
 def sessions(scratch):
@@ -253,7 +255,7 @@ def sessions(scratch):
             note("sessions f32", name, f"{error}"[:300], False)
     if errors:
         value = f"{len(errors)} cases, worst {max(errors)[0]:.1e} ({max(errors)[1]}), at most {F32_TOLERANCE:.0e}"
-        note("sessions f32", "relative error against sessions on the CPU", value, bool(max(errors)[0] <= F32_TOLERANCE))
+        note("sessions f32", "relative error against sessions on the CPU", value, all(error <= F32_TOLERANCE for error, _ in errors))
 
 
 # 2. to 4. The sizes.
@@ -379,23 +381,26 @@ def speed(size, model, folder, scratch, rate):
 
 
 def decode(size, model, folder):
-    """A text token by token in bf16, beside transformers' generate: 64 tokens behind 64."""
+    """A text of the most likely tokens in bf16, beside transformers' generate: 64 behind 64, without the prompt."""
     said = Run("session", folder, "tensors" if options.cpu else "cuda", "bf16").check().said
     prompt, ours, bandwidth = (float(re.search(rf"{what} ([\d.]+) {unit}", said)[1])
-                               for what, unit in (("prompt:", "tokens/s"), ("one token:", "tokens/s"), ("tokens/s,", "GB/s")))
+                               for what, unit in (("prompt:", "tokens/s"), ("a text:", "tokens/s"), ("tokens/s,", "GB/s")))
     rows = {int(rows): float(cost) for rows, cost in re.findall(r"v\((\d)\) = ([\d.]+)", said)}
     ids, count = torch.arange(64, device=DEVICE)[None] % model.config.vocab_size, 4 if options.cpu else 64
-    wanted = dict(max_new_tokens=count, min_new_tokens=count, do_sample=False, pad_token_id=0)
-    with torch.inference_mode():
-        model.generate(ids, attention_mask=torch.ones_like(ids), **(wanted | dict(max_new_tokens=2, min_new_tokens=2)))
+
+    def seconds(added):
         synchronize()
         before = time.time()
-        model.generate(ids, attention_mask=torch.ones_like(ids), **wanted)
+        with torch.inference_mode():
+            model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=added, min_new_tokens=added, do_sample=False, pad_token_id=0)
         synchronize()
-    theirs = count / (time.time() - before)
+        return time.time() - before
+
+    seconds(2)
+    theirs = count / (seconds(count + 1) - seconds(1))
     row = dict(tokens_per_s=ours, gb_per_s=bandwidth, rows=rows, prompt_tokens_per_s=prompt,
                transformers_tokens_per_s=round(theirs, 1), times_transformers=round(ours / theirs, 2))
-    note(f"decode {size}", "one token in bf16, and what rows cost", row)
+    note(f"decode {size}", "a text in bf16, and what rows cost", row)
 
 
 def both(size, folder, scratch, vocabulary):

@@ -39,7 +39,7 @@ impl fmt::Display for Shape {
 pub struct Card {
     /// SHA-256 of the checkpoint.
     pub model_sha256: String,
-    /// What the model's weights were rounded to; none where they are exact.
+    /// What the model's weights were rounded to, or a GPU computed in; none where they are exact and on the CPU.
     #[serde(default)]
     pub weights: Option<String>,
     /// Threads, as they were asked for; 0 is one for each processor.

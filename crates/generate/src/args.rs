@@ -14,7 +14,8 @@ use crate::decoding::Decoding;
 
 /// Go on with a text: in full, or with drafts from an early level or the text so far, which the model verifies.
 ///
-/// The text goes to stdout as it comes, what it took to stderr. Speculative text is the same as in full, byte for byte.
+/// The text goes to stdout as it comes, what it took to stderr. Speculative text is the same as in full: on the CPU byte for
+/// byte, on a GPU up to rounding.
 #[derive(Parser)]
 #[command(version, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -81,7 +82,8 @@ impl Args {
 
     /// What is wanted; reads the prompt.
     pub fn config(self, terminal: &Terminal) -> Result<Config, GenerateError> {
-        self.decoding.check_usage(self.check);
+        self.decoding.way.check_usage(self.check);
+        let place = self.decoding.computing.place()?;
         let typed = self.is_conversation();
         let prompt = match (self.prompt, &self.file) {
             (None, None) if typed => String::new(),
@@ -93,7 +95,7 @@ impl Args {
                 prompt
             }
         };
-        let plain = self.decoding.config(&prompt, terminal)?;
+        let plain = self.decoding.config(&prompt, place, terminal)?;
         Ok(Config {
             chat: plain.chat.map(|_| Chat { system: self.system }),
             tokens: self.tokens,

@@ -17,6 +17,8 @@ use crate::way::{self, Means};
 pub struct Bench {
     /// The model, the mode and the text that is written; its end tokens do not count.
     pub config: Config,
+    /// Others whose way of finding tokens is timed too, with the same model and texts.
+    pub others: Vec<Config>,
     /// What texts begin with in place of the configuration's prompt.
     pub prompts: Vec<String>,
     /// How many tokens are read at once.
@@ -43,10 +45,19 @@ pub struct Rates {
     pub prompt: Rate,
     /// A text in full.
     pub full: Rate,
-    /// A text in the mode that was asked for, if it is another.
-    pub mode: Option<Rate>,
-    /// How many times as fast that is: mean and standard deviation over pairs of runs, one after the other.
-    pub ratio: Option<Rate>,
+    /// A text in the configuration's mode, if that is not in full, and as each of the others says.
+    pub modes: Vec<Timed>,
+}
+
+/// A mode beside a text in full.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Timed {
+    /// The mode.
+    pub mode: Mode,
+    /// A text.
+    pub rate: Rate,
+    /// How many times as fast that is: mean and standard deviation over runs in turn.
+    pub ratio: Rate,
 }
 
 impl Rate {
@@ -59,13 +70,16 @@ impl Rate {
     }
 }
 
-/// Times a prompt and a text, in full and in the mode that was asked for in turn.
+/// Times a prompt and a text, in full and in each mode that was asked for in turn.
 ///
 /// # Errors
 /// [`GenerateError`] as for a text.
 pub fn bench(bench: &Bench, observer: &dyn Observer) -> Result<Rates, GenerateError> {
     let config = &bench.config;
+    let own = Some(config).filter(|config| config.mode != Mode::Full);
+    let others: Vec<&Config> = own.into_iter().chain(&bench.others).collect();
     config.check()?;
+    others.iter().try_for_each(|config| config.check())?;
     let opened = Opened::new(&config.model, observer)?;
     let prompts =
         if bench.prompts.is_empty() { std::slice::from_ref(&config.prompt) } else { &bench.prompts[..] };
@@ -76,34 +90,35 @@ pub fn bench(bench: &Bench, observer: &dyn Observer) -> Result<Rates, GenerateEr
     if tokens > room {
         return Err(GenerateError::LongPrompt { tokens, context: room });
     }
-    way::levels(config, &opened)?;
+    others.iter().try_for_each(|config| way::levels(config, &opened).map(drop))?;
     let loaded = opened.load(config.place, observer)?;
-    let means = Means::new(config, &loaded, observer)?;
-    let (mut prompt, mut full, mut mode) = (Vec::new(), Vec::new(), Vec::new());
+    let means = |config: &&Config| Means::new(config, &loaded, observer);
+    let means: Vec<Means> = others.iter().map(means).collect::<Result<_, _>>()?;
+    let (mut prompt, mut full, mut modes) = (Vec::new(), Vec::new(), vec![Vec::new(); means.len()]);
     for _ in 0..bench.repeats.max(1) {
         observer.check()?;
         prompt.push(read(&loaded, bench)?);
-        let (mut in_full, mut in_mode) = (Duration::ZERO, Duration::ZERO);
+        let (mut in_full, mut in_modes) = (Duration::ZERO, vec![Duration::ZERO; means.len()]);
         for text in &texts {
             in_full += write(&loaded, config, text, &Means::FULL)?;
-            if config.mode != Mode::Full {
-                in_mode += write(&loaded, config, text, &means)?;
+            for (in_mode, means) in in_modes.iter_mut().zip(&means) {
+                observer.check()?;
+                *in_mode += write(&loaded, config, text, means)?;
             }
         }
         let rate = |time: Duration| (texts.len() * config.tokens) as f64 / time.as_secs_f64();
         full.push(rate(in_full));
-        if config.mode != Mode::Full {
-            mode.push(rate(in_mode));
-        }
+        modes.iter_mut().zip(in_modes).for_each(|(mode, time)| mode.push(rate(time)));
     }
-    let ratios: Vec<f64> = mode.iter().zip(&full).map(|(mode, full)| mode / full).collect();
-    let other = |values: &[f64]| (!values.is_empty()).then(|| Rate::of(values));
+    let timed = |(config, rates): (&&Config, &Vec<f64>)| {
+        let ratios: Vec<f64> = rates.iter().zip(&full).map(|(mode, full)| mode / full).collect();
+        Timed { mode: config.mode, rate: Rate::of(rates), ratio: Rate::of(&ratios) }
+    };
     Ok(Rates {
         bytes: loaded.model.bytes() + loaded.head.bytes(),
         prompt: Rate::of(&prompt),
         full: Rate::of(&full),
-        mode: other(&mode),
-        ratio: other(&ratios),
+        modes: others.iter().zip(&modes).map(timed).collect(),
     })
 }
 
@@ -117,6 +132,7 @@ fn read(loaded: &Loaded, bench: &Bench) -> Result<f64, GenerateError> {
     let start = Instant::now();
     session.push(&tokens)?;
     session.advance(session.blocks(), count)?;
+    session.wait();
     Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 

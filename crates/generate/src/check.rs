@@ -11,8 +11,9 @@ use crate::sampling::Sampling;
 /// A text beside what the full model would have written.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Check {
-    /// Whether the full model wrote the same.
-    pub same: bool,
+    /// The first token that is another one in the text in full, counted from 0 among those that were added; none where the
+    /// texts are the same.
+    pub differs_at: Option<usize>,
     /// How long it took in full.
     pub full_ms: f64,
     /// How many tokens that were.

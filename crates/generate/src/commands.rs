@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use onejump_core::levels::Levels;
 use onejump_generate::{
-    Bench, Card, Config, GenerateError, Rate, Tuning, WithoutLooks, read_prompts, rounding, tune,
+    Bench, Card, Config, GenerateError, Rate, Timed, Tuning, WithoutLooks, precision, read_prompts, tune,
 };
 use onejump_program::{Terminal, say};
 
 use crate::computing::Computing;
-use crate::decoding::Decoding;
+use crate::decoding::{Decoding, WayArgs};
 
 /// What can be done beside a text.
 #[derive(Subcommand)]
@@ -41,6 +41,9 @@ pub struct BenchArgs {
     /// What texts begin with, a line each, in place of --text
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     prompts: Option<PathBuf>,
+    /// Also time the same texts as with these options of a text, such as "--mode speculative --ngram"; may be repeated
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    also: Vec<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -64,7 +67,6 @@ pub struct TuneArgs {
     /// Say each to the model in a conversation
     #[arg(long)]
     chat: bool,
-    /// As for the text, whose --weights, --device and --dtype have to be the same then
     #[command(flatten)]
     computing: Computing,
     /// Write the texts too, a line of JSON each, for onejump-capture --text
@@ -73,7 +75,7 @@ pub struct TuneArgs {
     /// How many tokens it adds to each
     #[arg(short = 'n', long, value_name = "N", default_value_t = Tuning::TOKENS)]
     tokens: usize,
-    /// Where to write the card
+    /// Where to write the card; a text that uses it needs the same --weights, --device and --dtype
     #[arg(short, long, value_name = "FILE.json")]
     out: PathBuf,
 }
@@ -98,12 +100,20 @@ impl Command {
 
 impl BenchArgs {
     fn run(self, terminal: &Terminal) -> Result<(), GenerateError> {
-        self.decoding.check_usage(false);
-        let config = Config { tokens: self.tokens, ..self.decoding.config(&self.text, terminal)? };
+        self.decoding.way.check_usage(false);
+        let others: Vec<WayArgs> = self.also.iter().map(|options| WayArgs::of_line(options)).collect();
+        let place = self.decoding.computing.place()?;
+        let config = Config { tokens: self.tokens, ..self.decoding.config(&self.text, place, terminal)? };
         let prompts = self.prompts.as_deref().map(read_prompts).transpose()?.unwrap_or_default();
-        let bench = Bench { config, prompts, prompt: self.prompt, repeats: self.repeats };
+        let others = others.into_iter().map(|way| {
+            let Config { place, threads, tokens, .. } = config;
+            let plain = Config { place, threads, tokens, ..Config::new(&config.model, &config.prompt) };
+            way.config(plain, terminal)
+        });
+        let others = others.collect::<Result<_, _>>()?;
+        let bench = Bench { config, others, prompts, prompt: self.prompt, repeats: self.repeats };
         let rates = onejump_generate::bench(&bench, terminal)?;
-        let Config { model, place, mode, .. } = &bench.config;
+        let Config { model, place, .. } = &bench.config;
         if self.json {
             say!("{}", serde_json::to_string(&rates)?);
             return Ok(());
@@ -111,13 +121,20 @@ impl BenchArgs {
         let row = |name: &str, count: usize, rate: Rate| {
             say!("{name:<12} {count:>6} tokens {:>9.1} ± {:.1} tokens/s", rate.mean, rate.sd);
         };
-        let rounded = rounding(*place).map(|format| format!(", in {format}")).unwrap_or_default();
+        let rounded = precision(*place).map(|format| format!(", in {format}")).unwrap_or_default();
         say!("{model}{rounded}, {:.0} MB of weights a token", rates.bytes as f64 / 1e6);
         row("prompt", self.prompt, rates.prompt);
         row("full", self.tokens, rates.full);
-        if let (Some(rate), Some(ratio)) = (rates.mode, rates.ratio) {
+        let own = rates.modes.len() - self.also.len();
+        for (index, Timed { mode, rate, ratio }) in rates.modes.into_iter().enumerate() {
             row(&mode.to_string(), self.tokens, rate);
-            say!("{:.2} ± {:.2} times as fast as full, in pairs of runs", ratio.mean, ratio.sd);
+            let options = index.checked_sub(own).map(|other| format!("{}: ", self.also[other]));
+            say!(
+                "{}{:.2} ± {:.2} times as fast as full, run in turn",
+                options.unwrap_or_default(),
+                ratio.mean,
+                ratio.sd
+            );
         }
         Ok(())
     }

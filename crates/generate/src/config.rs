@@ -7,6 +7,7 @@ use onejump_core::levels::{Levels, NoLevels};
 use onejump_core::words::{UnknownWord, Word};
 use onejump_models::chat::{Message, Role};
 use onejump_models::device::{Batch, Place};
+use onejump_models::tf32::{self, TF32};
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use tch::Kind;
@@ -23,7 +24,7 @@ pub enum Mode {
     /// Every token goes through all blocks by itself.
     Full,
     /// An early level, or the text so far, drafts tokens, which go through the blocks together and are verified. The
-    /// text is the same.
+    /// text is the same; on a GPU, up to rounding.
     Speculative,
     /// A token leaves at the first level that is sure of it. The text may differ from that in full.
     Exit,
@@ -73,16 +74,18 @@ impl Chat {
     }
 }
 
-/// What a model is rounded to in a place, in words; none where its weights are exact and on the CPU.
-pub fn rounding(place: Place) -> Option<String> {
-    match place.batch {
-        Batch::Few(format) => format.map(|format| format.to_string()),
-        Batch::Many => Some(match place.dtype {
-            Kind::BFloat16 => "bf16 on a GPU".into(),
-            Kind::Half => "f16 on a GPU".into(),
-            _ => "f32 on a GPU".into(),
-        }),
-    }
+/// What a model is rounded to, or computed in on a GPU, in words; none where its weights are exact and on the CPU.
+pub fn precision(place: Place) -> Option<String> {
+    let Batch::Few(format) = place.batch else {
+        let dtype = match place.dtype {
+            Kind::BFloat16 => "bf16",
+            Kind::Half => "f16",
+            _ if tf32::variable(TF32).is_none() => TF32,
+            _ => "f32",
+        };
+        return Some(format!("{dtype} on a GPU"));
+    };
+    format.map(|format| format.to_string())
 }
 
 /// Whether a token's states are the same bits however many go together there.

@@ -102,6 +102,7 @@ impl<'a> Decoder<'a> {
         self.session.truncate(same);
         self.session.push(&prompt[self.session.len()..before])?;
         self.session.advance(self.blocks, before)?;
+        self.session.wait();
         self.text = prompt.to_vec();
         (self.drafts, self.moves) = (Drafts::default(), Vec::new());
         Ok(())

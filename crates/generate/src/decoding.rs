@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::error::ErrorKind;
+use clap::{Args, Parser};
 use onejump_generate::{Chat, Config, GenerateError, KeyValues, Level, Mode, Sureness};
+use onejump_models::device::Place;
 use onejump_program::Terminal;
 
 use crate::computing::Computing;
@@ -24,6 +25,13 @@ pub struct Decoding {
     pub chat: bool,
     #[command(flatten)]
     pub computing: Computing,
+    #[command(flatten)]
+    pub way: WayArgs,
+}
+
+/// How tokens come about.
+#[derive(Args)]
+pub struct WayArgs {
     /// full; speculative: an early level or the text so far drafts tokens, which the model verifies; or exit: a token
     /// leaves at the first level that is sure, and the text may differ from that in full
     #[arg(long, value_name = "MODE", default_value_t = Mode::Full)]
@@ -59,15 +67,39 @@ pub struct Decoding {
     kv: Option<KeyValues>,
 }
 
+/// A way by itself, for `bench --also`.
+#[derive(Parser)]
+#[command(name = "onejump-generate bench --also", no_binary_name = true)]
+struct Also {
+    #[command(flatten)]
+    way: WayArgs,
+}
+
 impl Decoding {
-    /// A configuration of it; brings the jump.
-    pub fn config(self, prompt: &str, terminal: &Terminal) -> Result<Config, GenerateError> {
+    /// A configuration of it, which computes in a place; brings the jump.
+    pub fn config(self, prompt: &str, place: Place, terminal: &Terminal) -> Result<Config, GenerateError> {
         let plain = Config::new(self.model.as_deref().unwrap_or_default(), prompt);
+        let (chat, threads) = (self.chat.then(Chat::default), self.computing.threads);
+        self.way.config(Config { chat, threads, place, ..plain }, terminal)
+    }
+}
+
+impl WayArgs {
+    /// What is in one line, such as "--mode speculative --ngram".
+    pub fn of_line(options: &str) -> Self {
+        let Some(words) = shlex::split(options) else {
+            let reason = format!("--also '{options}': a quote is not closed\n");
+            clap::Error::raw(ErrorKind::ValueValidation, reason).exit()
+        };
+        let Also { way } = Also::parse_from(words);
+        way.check_usage(false);
+        way
+    }
+
+    /// A configuration like this one, in this way; brings the jump.
+    pub fn config(self, plain: Config, terminal: &Terminal) -> Result<Config, GenerateError> {
         let sure = self.threshold.map(Sureness::Threshold).or(self.agreement.map(Sureness::Agreement));
         Ok(Config {
-            chat: self.chat.then(Chat::default),
-            threads: self.computing.threads,
-            place: self.computing.place()?,
             mode: self.mode,
             jump: self.jump.map(|jump| onejump_fetch::shortcuts(&jump, terminal)).transpose()?,
             level: self.level,

@@ -100,7 +100,7 @@ pub enum GenerateError {
     },
     /// The model's logits are not numbers.
     #[error(
-        "the logits behind token {position} are not finite: the weights are too large for f32, or damaged"
+        "the logits behind token {position} are not finite: the weights are too large for the type that is computed in, or damaged"
     )]
     NotFinite {
         /// Counted from 0.

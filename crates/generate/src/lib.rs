@@ -48,9 +48,9 @@ mod text;
 mod tune;
 mod way;
 
-pub use bench::{Bench, Rate, Rates, bench};
+pub use bench::{Bench, Rate, Rates, Timed, bench};
 pub use check::Check;
-pub use config::{Chat, Config, Level, Mode, Sureness, rounding};
+pub use config::{Chat, Config, Level, Mode, Sureness, precision};
 pub use conversation::converse;
 pub use decoder::{Decoder, Drafts, Move, Step, Way};
 pub use drafter::{Drafter, Jump, Ngram};

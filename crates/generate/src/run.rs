@@ -7,7 +7,7 @@ use onejump_models::session::Session;
 
 use crate::GenerateError;
 use crate::check::{Check, Verdict};
-use crate::config::{Config, Mode, is_exact, rounding};
+use crate::config::{Config, Mode, is_exact, precision};
 use crate::decoder::{Decoder, Step};
 use crate::loaded::{Loaded, Opened};
 use crate::outcome::{End, Outcome, Times, Written};
@@ -40,7 +40,7 @@ pub fn generate(
     let run = Run { loaded: &loaded, config, prompt: &prompt, context };
     let mut outcome = run.write(&means, config.mode, observer, take)?;
     outcome.times.load_ms = load_ms;
-    outcome.weights = rounding(config.place);
+    outcome.weights = precision(config.place);
     if config.check {
         outcome.check = Some(run.check(&outcome, observer)?);
     }
@@ -88,10 +88,10 @@ impl Run<'_> {
             observer,
             |_| true,
         )?;
-        let same = full.tokens == outcome.tokens;
-        if self.config.mode != Mode::Exit && !same && is_exact(config.place) {
-            let pairs = full.tokens.iter().zip(&outcome.tokens);
-            let position = pairs.take_while(|(full, ours)| full == ours).count();
+        let pairs = full.tokens.iter().zip(&outcome.tokens);
+        let position = pairs.take_while(|(full, ours)| full == ours).count();
+        let differs_at = (full.tokens != outcome.tokens).then_some(position);
+        if self.config.mode != Mode::Exit && differs_at.is_some() && is_exact(config.place) {
             return Err(GenerateError::Differs { position });
         }
         let verdict = |tokens: &[i64]| {
@@ -100,7 +100,7 @@ impl Run<'_> {
         };
         let (ours, theirs) = (verdict(&outcome.tokens)?, verdict(&full.tokens)?);
         Ok(Check {
-            same,
+            differs_at,
             full_ms: full.times.generation_ms,
             full_tokens: full.tokens.len(),
             agreement: ours.agreement,

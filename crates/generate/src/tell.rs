@@ -46,14 +46,14 @@ pub fn outcome(outcome: &Outcome) {
     let Some(check) = &outcome.check else { return };
     let rate = check.full_tokens as f64 / check.full_ms * 1e3;
     let faster = outcome.tokens_per_second() / rate;
-    let exact = check.same && *mode != Mode::Exit;
-    let same = if exact { " the same" } else { "" };
-    remark!(
-        "in full:    {:8.0} ms,{same} {} tokens; {faster:.2} times as fast",
-        check.full_ms,
-        check.full_tokens
-    );
-    if !exact {
+    let (lossy, count) = (*mode == Mode::Exit, check.full_tokens);
+    let tokens = match check.differs_at {
+        None if !lossy => format!("the same {count} tokens"),
+        Some(position) if !lossy => format!("{count} tokens, others from token {position} on (rounding)"),
+        _ => format!("{count} tokens"),
+    };
+    remark!("in full:    {:8.0} ms, {tokens}; {faster:.2} times as fast", check.full_ms);
+    if lossy {
         let first = check
             .first_difference
             .map_or("none differs".into(), |first| format!("the first other at {first}"));

@@ -14,7 +14,7 @@ use onejump_models::session::Session;
 use serde::Serialize;
 
 use crate::GenerateError;
-use crate::config::{Chat, rounding};
+use crate::config::{Chat, precision};
 use crate::drafter::Ngram;
 use crate::early::{Amount, Calibration, Gate};
 use crate::loaded::{Loaded, Opened};
@@ -108,7 +108,7 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     let best = readings.iter().max_by(|a, b| a.speedup.total_cmp(&b.speedup));
     Ok(Card {
         model_sha256: loaded.opened.checkpoint.sha256()?,
-        weights: rounding(tuning.place),
+        weights: precision(tuning.place),
         threads: tuning.threads,
         costs,
         tokens: prompts.len() * tuning.tokens,
@@ -173,6 +173,7 @@ fn costs(loaded: &Loaded, threads: usize, observer: &dyn Observer) -> Result<Cos
             session.push(&vec![0; index + 1])?;
             session.advance(blocks, BEFORE + index + 1)?;
             if index == 0 {
+                session.wait();
                 early.push(start.elapsed().as_secs_f64() * 1e3);
             }
             session.logits(&loaded.head, BEFORE..BEFORE + index + 1)?;

@@ -6,7 +6,7 @@ use onejump_core::levels::Levels;
 use onejump_core::observe::Observer;
 
 use crate::GenerateError;
-use crate::config::{Config, Level, Mode, Sureness, rounding};
+use crate::config::{Config, Level, Mode, Sureness, precision};
 use crate::decoder::Way;
 use crate::drafter::{Drafter, Jump, Ngram};
 use crate::early::{Amount, Calibration, Exits};
@@ -101,8 +101,8 @@ fn reading(config: &Config, loaded: &Loaded) -> Result<Reading, GenerateError> {
     if card.model_sha256 != loaded.opened.checkpoint.sha256()? {
         return Err(other("model"));
     }
-    if card.weights != rounding(config.place) {
-        return Err(other("rounding or device"));
+    if card.weights != precision(config.place) {
+        return Err(other("precision or device"));
     }
     let jump_sha256 = config.jump.as_deref().map(files::sha256_file).transpose()?;
     card.best_of(jump_sha256.as_deref()).cloned().ok_or_else(|| other("jump"))

@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p onejump-models --example session -- [MODEL] [THREADS | cuda | tensors] [f32 | bf16 | f16] [check]`
 //!
-//! `tensors` is what a GPU computes, on the CPU; `check` compares the last level's states with those of the CPU's slices.
+//! `tensors` is what a GPU computes, on the CPU; `check` compares the last level's states with those of the CPU's slices. For
+//! `cuda` start it with `LD_PRELOAD=…/libtorch_cuda.so`: the library is not linked.
 
 #![allow(clippy::print_stdout)]
 
@@ -19,6 +20,8 @@ use onejump_models::session::{Head, Model, Session};
 /// Tokens of the text that the timed ones come behind, where the model takes as many.
 const BEFORE: usize = 64;
 const MOST_ROWS: usize = 8;
+/// Tokens of a text.
+const WRITTEN: usize = 64;
 const TURNS: usize = 15;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -42,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("a token reads {:.0} MB", bytes as f64 / 1e6);
 
     let before = BEFORE.min(model.context() - MOST_ROWS);
+    let written = WRITTEN.min(model.context() - before);
     let tokens: Vec<i64> =
         (0..before + MOST_ROWS).map(|index| (index * 7919 % head.vocab_size()) as i64).collect();
     if argument(3) == Some("check") {
@@ -49,12 +53,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (ours, expected) = (states(&model, &tokens)?, states(&slices, &tokens)?);
         println!("states: relative error {:.1e} against slices on the CPU", error(&ours, &expected));
     }
-    let mut session = Session::new(&model, before + MOST_ROWS, threads)?;
+    let mut session = Session::new(&model, before + MOST_ROWS.max(written), threads)?;
     let start = Instant::now();
     session.push(&tokens[..before])?;
     session.advance(model.blocks(), before)?;
-    session.logits(&head, before - 1..before)?; // a GPU has computed when its answer is here
+    session.wait();
     println!("prompt: {:.0} tokens/s", before as f64 / start.elapsed().as_secs_f64());
+    let start = Instant::now();
+    let mut token = tokens[before];
+    for _ in 0..written {
+        session.push(&[token])?;
+        session.advance(model.blocks(), session.len())?;
+        let logits = session.logits(&head, session.len() - 1..session.len())?;
+        let best = logits.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        token = best.map_or(0, |(index, _)| index as i64);
+    }
+    println!("a text: {:.1} tokens/s", written as f64 / start.elapsed().as_secs_f64());
     let mut one = 0.0;
     for rows in [1, 2, 3, 4, 6, MOST_ROWS] {
         let mut least = Duration::MAX;

@@ -117,8 +117,7 @@ impl Norms {
         self.before.as_ref().map_or_else(|| Ok(x.shallow_clone()), |norm| norm.forward(x))
     }
 
-    /// What is added to the stream.
-    pub fn leaving(&self, x: Tensor) -> Result<Tensor, ModelError> {
+    fn leaving(&self, x: Tensor) -> Result<Tensor, ModelError> {
         match &self.after {
             Some(norm) => norm.forward(&x),
             None => Ok(x),
@@ -133,7 +132,7 @@ impl Norms {
 
 impl Mlp {
     /// (T, H) -> (T, H).
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         match self {
             Self::Gated { gate_proj, gelu: None, up_proj, down_proj } => {
                 Linear::gated(gate_proj, up_proj, down_proj, x)
@@ -195,7 +194,7 @@ impl Block {
     }
 
     /// The rest of the block, from what attention makes of the stream `x` and from `x` itself.
-    fn feed_forward(&self, attended: Tensor, x: &Tensor) -> Result<Tensor, ModelError> {
+    pub fn feed_forward(&self, attended: Tensor, x: &Tensor) -> Result<Tensor, ModelError> {
         let attended = self.attention_norms.leaving(attended)?.f_add(x)?;
         let read = if self.parallel { x } else { &attended };
         let added = self.mlp.forward(&self.mlp_norms.entering(read)?)?;

@@ -7,7 +7,7 @@
 //! | the same of several tokens of each sequence, from one pass | [`transformer::Transformer::states_of`] |
 //! | hidden states of all tokens | [`transformer::Transformer::states`] |
 //! | one block after another, as far as need be | [`walk::Walk`] |
-//! | a text that grows token by token, on the CPU | [`session::Session`] |
+//! | a text that grows token by token | [`session::Session`] |
 //! | when a beginning-of-sequence token comes before a text | [`bos::Bos`] |
 //! | next-token distributions from final hidden states | [`head::Head`] |
 //!

@@ -69,16 +69,6 @@ impl Block {
         self.attention.groups * self.attention.width
     }
 
-    /// The bytes of its weights.
-    pub fn bytes(&self) -> usize {
-        let Attention { qkv_proj, o_proj, .. } = &self.attention;
-        let mlp = match &self.mlp {
-            Mlp::Gated { gate_proj, up_proj, down_proj, .. } => vec![gate_proj, up_proj, down_proj],
-            Mlp::Plain { fc, proj, .. } => vec![fc, proj],
-        };
-        mlp.into_iter().chain([qkv_proj, o_proj]).map(|layer| layer.weights.bytes()).sum()
-    }
-
     /// Keeps the keys and values of tokens, whose states stay as they are.
     pub fn keep(&self, stream: Stream<'_>, angles: Option<&Angles>, threads: &Threads) {
         let Stream { rows, states, keys, values } = stream;

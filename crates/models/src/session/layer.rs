@@ -1,6 +1,8 @@
 //! Layers beside a model's own, computed where it is.
 
 use onejump_simd::Format;
+use onejump_tensor::rows::tensor;
+use onejump_tensor::transfer::to_device;
 use tch::{Kind, Tensor};
 
 use super::model::{Form, Model};
@@ -61,21 +63,14 @@ impl Layer {
     }
 
     /// (n, in) -> (n, out), beside a model in tensors.
-    pub(super) fn of_tensors(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+    pub(super) fn of_tensors(&self, rows: &[f32]) -> Result<Tensor, ModelError> {
         let Parts::Tensors(layer) = &self.0 else { panic!("a layer beside a model on the CPU") };
         let TensorLayer { weight, bias } = &*layer.get();
+        let x = to_device(&tensor(rows, weight.size2()?.0 as usize)?, weight.device())?;
         Ok(match bias {
-            Some(bias) => bias.f_addmm(x, weight)?,
+            Some(bias) => bias.f_addmm(&x, weight)?,
             None => x.f_mm(weight)?,
         })
-    }
-
-    /// How many values a row has that goes in.
-    pub(super) fn inputs(&self) -> usize {
-        match &self.0 {
-            Parts::Slices(SliceLayer(few)) => few.weights.inputs(),
-            Parts::Tensors(layer) => layer.get().weight.size()[0] as usize,
-        }
     }
 }
 

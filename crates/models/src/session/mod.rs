@@ -62,7 +62,7 @@ pub struct Session {
 /// What is kept of a text where it is computed: each token's residual stream at the level where it stands, and every
 /// block's keys and values.
 trait Text: Send {
-    /// How many rows go through a block together at most: a longer prompt goes in pieces, with the same results.
+    /// How many rows go through a block together at most: a longer prompt goes in pieces.
     fn most_together(&self) -> usize;
 
     /// Puts tokens into their places, at level 0.
@@ -82,6 +82,9 @@ trait Text: Send {
 
     /// The logits of any states (n, H): (n, V).
     fn read(&self, head: &Head, states: &[f32]) -> Result<Vec<f32>, ModelError>;
+
+    /// Waits until all that was asked for is computed.
+    fn wait(&self);
 
     /// A layer beside the model's own: (n, in) -> (n, out).
     fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError>;
@@ -176,7 +179,7 @@ impl Session {
     }
 
     /// Keeps one of the siblings as the text's last token, at the level that it has reached, or none. Its states are those
-    /// of a token that was pushed alone.
+    /// of a token that was pushed alone (on a GPU, up to rounding).
     ///
     /// # Errors
     /// [`ModelError::Torch`] if a GPU refuses.
@@ -184,7 +187,7 @@ impl Session {
     /// # Panics
     /// If there is no such sibling.
     pub fn choose(&mut self, sibling: Option<usize>) -> Result<(), ModelError> {
-        let Some(first) = self.siblings.take() else {
+        let Some(first) = self.siblings else {
             assert!(sibling.is_none(), "no siblings");
             return Ok(());
         };
@@ -194,10 +197,14 @@ impl Session {
         };
         let place = first + index;
         assert!(place < self.len(), "sibling {index} of {}", self.len() - first);
+        if place != first {
+            self.text.keep(place, first)?;
+        }
         for reached in &mut self.reached {
             *reached = if *reached > place { first + 1 } else { first.min(*reached) };
         }
-        self.text.keep(place, first)
+        self.siblings = None;
+        Ok(())
     }
 
     fn append(&mut self, tokens: &[i64], siblings: Option<usize>) -> Result<(), ModelError> {
@@ -280,6 +287,12 @@ impl Session {
     fn there(&self, positions: Range<usize>) -> Range<usize> {
         assert!(positions.end <= self.len(), "tokens {positions:?} of {}", self.len());
         positions
+    }
+
+    /// Waits until a GPU has computed all that it was asked for; otherwise only what gives values does. For who looks at the
+    /// clock.
+    pub fn wait(&self) {
+        self.text.wait();
     }
 
     /// Takes back the tokens from `length` on. What is left of the text is as if they had never been there.

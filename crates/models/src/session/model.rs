@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tch::Device;
+
 use super::Text;
 use super::slice_model::SliceModel;
 use super::slices::SliceText;
@@ -37,8 +39,12 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`]; [`ModelError::TooLargeFor`] if the format cannot hold a weight.
+    ///
+    /// # Panics
+    /// If the place is a GPU with [`Batch::Few`].
     pub fn load_in(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
         Ok(Self(match place.batch {
+            Batch::Few(_) if place.device != Device::Cpu => panic!("Batch::Few is for the CPU"),
             Batch::Few(format) => Form::Slices(Arc::new(SliceModel::load(checkpoint, format)?)),
             Batch::Many => Form::Tensors(TensorModel::load(checkpoint, place)?),
         }))
@@ -67,7 +73,7 @@ impl Model {
     /// The bytes of weights that a token reads on its way through all blocks.
     pub fn bytes(&self) -> usize {
         match &self.0 {
-            Form::Slices(model) => model.bytes(),
+            Form::Slices(model) => model.bytes,
             Form::Tensors(model) => model.bytes,
         }
     }

@@ -18,6 +18,8 @@ use crate::rotary::Rotary;
 pub(super) struct SliceModel {
     pub dimensions: Dimensions,
     pub blocks: Vec<Block>,
+    /// Of the weights that a token reads in the blocks.
+    pub bytes: usize,
     /// (V, H).
     pub embedding: Arc<Weights>,
     embedding_scale: Option<f32>,
@@ -43,20 +45,16 @@ impl SliceModel {
             decoder::Positions::Learned(table) => Positions::Learned(values(&table)?),
             decoder::Positions::Rotary(kinds) => Positions::Rotary(kinds),
         };
+        let bytes = blocks.iter().map(decoder::Block::bytes).sum();
         let blocks = blocks.into_iter().map(block).collect::<Result<_, _>>()?;
         let embedding_scale = embedding_scale.map(|scale| scale as f32);
         let embedding = kept(&embedding, format)?;
-        Ok(Self { dimensions, embedding, embedding_scale, positions, blocks, format })
+        Ok(Self { dimensions, embedding, embedding_scale, positions, blocks, bytes, format })
     }
 
     /// H.
     pub fn hidden_size(&self) -> usize {
         self.dimensions.hidden_size as usize
-    }
-
-    /// The bytes of weights that a token reads on its way through all blocks.
-    pub fn bytes(&self) -> usize {
-        self.blocks.iter().map(Block::bytes).sum()
     }
 
     /// Writes what enters the first block, (H).

@@ -14,6 +14,9 @@ use super::threads::Threads;
 use super::{Pass, Text};
 use crate::ModelError;
 
+/// How many rows go through a block together at most: more gain little.
+const MOST_TOGETHER: usize = 64;
+
 /// A text on its way through a model.
 pub(super) struct SliceText {
     model: Arc<SliceModel>,
@@ -56,7 +59,7 @@ impl SliceText {
 
 impl Text for SliceText {
     fn most_together(&self) -> usize {
-        64
+        MOST_TOGETHER
     }
 
     fn embed(&mut self, tokens: &[i64], rows: &Rows) -> Result<(), ModelError> {
@@ -105,6 +108,9 @@ impl Text for SliceText {
         let head = head.slices();
         Ok(self.threads.run(|threads| head.logits(states, threads)))
     }
+
+    /// A processor computes at once.
+    fn wait(&self) {}
 
     fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError> {
         let layer = layer.slices();

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use onejump_tensor::rows::{tensor, values};
-use onejump_tensor::transfer::to_device;
+use onejump_tensor::transfer::{self, to_device};
 use tch::Tensor;
 
 use super::head::Head;
@@ -21,6 +21,9 @@ use crate::checkpoint::Checkpoint;
 use crate::decoder::{Block, Decoder, Dimensions, Positions};
 use crate::device::Place;
 use crate::rotary::Angles;
+
+/// How many rows go through a block together at most: a mask has a row for each of them and each head that shares keys.
+const MOST_TOGETHER: usize = 256;
 
 /// What has tensors: any thread may use them, one at a time.
 pub(super) struct Shared<T>(Mutex<T>);
@@ -44,8 +47,8 @@ pub(super) struct TensorText {
     caches: Vec<Cache>,
     /// For each kind of block, at every position.
     angles: Vec<Angles>,
-    /// What the rows that went through the last block saw, and what others would have seen.
-    seen: Vec<Seen>,
+    /// Those that went through the last block.
+    together: Together,
 }
 
 /// The keys and values that a block has of each token, (G, capacity, d) each.
@@ -54,9 +57,16 @@ struct Cache {
     values: Tensor,
 }
 
-/// What some rows see in a block of a kind.
-struct Seen {
+/// Rows that go through blocks together, and what is the same for all blocks of a kind.
+struct Together {
     rows: Rows,
+    /// For each kind of rotary embedding.
+    angles: Vec<Angles>,
+    seen: Vec<Seen>,
+}
+
+/// What rows see in a block of a kind.
+struct Seen {
     window: Option<usize>,
     /// How many heads share keys and values.
     shared: usize,
@@ -108,7 +118,11 @@ impl TensorModel {
             states: room(&[capacity, decoder.dimensions.hidden_size])?,
             caches: decoder.blocks.iter().map(cache).collect::<Result<_, ModelError>>()?,
             angles,
-            seen: Vec::new(),
+            together: Together {
+                rows: Rows { places: 0..0, siblings: None },
+                angles: Vec::new(),
+                seen: Vec::new(),
+            },
             decoder,
             place: self.place,
         })
@@ -126,18 +140,30 @@ impl TensorText {
         Ok(to_device(&Tensor::f_from_slice(&positions)?, self.place.device)?)
     }
 
-    fn uploaded(&self, rows: &[f32], width: usize) -> Result<Tensor, ModelError> {
-        Ok(to_device(&tensor(rows, width)?, self.place.device)?)
+    /// What these rows have in every block.
+    fn bring_together(&mut self, rows: &Rows) -> Result<(), ModelError> {
+        if self.together.rows == *rows {
+            return Ok(());
+        }
+        let Range { start, end } = rows.places;
+        let angles = if rows.in_order() == rows.places.len() {
+            let part = |angles: &Angles| angles.part(start as i64, (end - start) as i64);
+            self.angles.iter().map(part).collect::<Result<_, _>>()?
+        } else {
+            let positions = self.positions(rows)?;
+            self.angles.iter().map(|angles| angles.rows(&positions)).collect::<Result<_, _>>()?
+        };
+        self.together = Together { rows: rows.clone(), angles, seen: Vec::new() };
+        Ok(())
     }
 
-    /// What rows see in a block; computed once for all blocks of a kind.
-    fn see(&mut self, index: usize, rows: &Rows) -> Result<usize, ModelError> {
+    /// What the rows see in a block.
+    fn see(&mut self, index: usize) -> Result<usize, ModelError> {
         let attention = &self.decoder.blocks[index].attention;
         let window = attention.comparison.window.map(|window| window as usize);
         let shared = (attention.heads / attention.groups) as usize;
-        self.seen.retain(|seen| seen.rows == *rows);
-        let known = self.seen.iter().position(|seen| (seen.window, seen.shared) == (window, shared));
-        if let Some(known) = known {
+        let Together { rows, seen, .. } = &mut self.together;
+        if let Some(known) = seen.iter().position(|seen| (seen.window, seen.shared) == (window, shared)) {
             return Ok(known);
         }
         let places = &rows.places;
@@ -155,21 +181,15 @@ impl TensorText {
             let sees = sees.f_view([(places.len() * shared) as i64, (places.end - first) as i64])?;
             Some(to_device(&sees, self.place.device)?)
         };
-        self.seen.push(Seen { rows: rows.clone(), window, shared, first, mask });
-        Ok(self.seen.len() - 1)
+        seen.push(Seen { window, shared, first, mask });
+        Ok(seen.len() - 1)
     }
 
     /// Keeps the keys and values of what enters a block's attention (n, H); returns the queries, (n, A, d).
-    fn remember(&self, index: usize, entering: &Tensor, rows: &Rows) -> Result<Tensor, ModelError> {
-        let block = &self.decoder.blocks[index];
-        let angles = match block.rotary.and_then(|kind| self.angles.get(kind)) {
-            Some(angles) if rows.in_order() == rows.places.len() => {
-                Some(angles.part(rows.places.start as i64, rows.places.len() as i64)?)
-            }
-            Some(angles) => Some(angles.rows(&self.positions(rows)?)?),
-            None => None,
-        };
-        let [query, key, value] = block.attention.split(entering, angles.as_ref())?;
+    fn remember(&self, index: usize, entering: &Tensor) -> Result<Tensor, ModelError> {
+        let (block, Together { rows, angles, .. }) = (&self.decoder.blocks[index], &self.together);
+        let angles = block.rotary.and_then(|kind| angles.get(kind));
+        let [query, key, value] = block.attention.split(entering, angles)?;
         let Cache { keys, values } = &self.caches[index];
         for (kept, new) in [(keys, key), (values, value)] {
             let room = kept.f_narrow(1, rows.places.start as i64, rows.places.len() as i64)?;
@@ -180,14 +200,14 @@ impl TensorText {
 
     /// Attention of queries (n, A, d) over the tokens that they see: (n, A·d).
     fn attend(&self, index: usize, query: &Tensor, seen: &Seen) -> Result<Tensor, ModelError> {
+        let places = &self.together.rows.places;
         let attention = &self.decoder.blocks[index].attention;
         let (groups, width, shared) = (attention.groups, attention.width, seen.shared as i64);
-        let (rows, first) = (seen.rows.places.len() as i64, seen.first as i64);
+        let (rows, first) = (places.len() as i64, seen.first as i64);
         // The heads of a group read the same keys and values: each is a row of queries of its own.
         let query = query.f_view([rows, groups, shared, width])?.f_transpose(0, 1)?;
         let query = query.f_reshape([1, groups, rows * shared, width])?;
-        let part =
-            |kept: &Tensor| kept.f_narrow(1, first, seen.rows.places.end as i64 - first)?.f_unsqueeze(0);
+        let part = |kept: &Tensor| kept.f_narrow(1, first, places.end as i64 - first)?.f_unsqueeze(0);
         let Cache { keys, values } = &self.caches[index];
         let mask = seen.mask.as_ref().map(Tensor::shallow_clone);
         let attended = attention.comparison.attend(&query, &part(keys)?, &part(values)?, mask, false)?;
@@ -195,26 +215,22 @@ impl TensorText {
         Ok(by_row.f_reshape([rows, groups * shared * width])?)
     }
 
-    fn run(&self, index: usize, rows: &Rows, seen: usize) -> Result<(), ModelError> {
+    fn run(&mut self, index: usize, rows: &Rows) -> Result<(), ModelError> {
+        self.bring_together(rows)?;
+        let seen = self.see(index)?;
         let block = &self.decoder.blocks[index];
         let mut stream = self.rows(&rows.places)?;
-        let query = self.remember(index, &block.attention_norms.entering(&stream)?, rows)?;
-        let attended = self.attend(index, &query, &self.seen[seen])?;
-        let attended = block.attention_norms.leaving(block.attention.o_proj.forward(&attended)?)?;
-        let fed =
-            |stream: &Tensor| block.mlp_norms.leaving(block.mlp.forward(&block.mlp_norms.entering(stream)?)?);
-        let before = if block.parallel { Some(fed(&stream)?) } else { None };
-        let _ = stream.f_add_(&attended)?;
-        let added = before.map_or_else(|| fed(&stream), Ok)?;
-        let _ = stream.f_add_(&added)?;
+        let query = self.remember(index, &block.attention_norms.entering(&stream)?)?;
+        let attended =
+            block.attention.o_proj.forward(&self.attend(index, &query, &self.together.seen[seen])?)?;
+        stream.f_copy_(&block.feed_forward(attended, &stream)?)?;
         Ok(())
     }
 }
 
 impl Text for TensorText {
-    /// A mask has a row for each of them and each head that shares keys.
     fn most_together(&self) -> usize {
-        256
+        MOST_TOGETHER
     }
 
     fn embed(&mut self, tokens: &[i64], rows: &Rows) -> Result<(), ModelError> {
@@ -228,14 +244,12 @@ impl Text for TensorText {
 
     fn pass(&mut self, block: usize, rows: &Rows, pass: Pass) -> Result<(), ModelError> {
         tch::no_grad(|| match pass {
-            Pass::Run => {
-                let seen = self.see(block, rows)?;
-                self.run(block, rows, seen)
-            }
+            Pass::Run => self.run(block, rows),
             Pass::Keep => {
+                self.bring_together(rows)?;
                 let stream = self.rows(&rows.places)?;
                 let norms = &self.decoder.blocks[block].attention_norms;
-                self.remember(block, &norms.entering(&stream)?, rows).map(drop)
+                self.remember(block, &norms.entering(&stream)?).map(drop)
             }
         })
     }
@@ -263,12 +277,16 @@ impl Text for TensorText {
     }
 
     fn read(&self, head: &Head, states: &[f32]) -> Result<Vec<f32>, ModelError> {
-        let states = self.uploaded(states, head.tensors().hidden_size())?;
-        tch::no_grad(|| Ok(values(&head.tensors().logits(&states.f_to_kind(self.place.dtype)?)?)?))
+        let head = head.tensors();
+        let states = to_device(&tensor(states, head.hidden_size())?, self.place.device)?;
+        tch::no_grad(|| Ok(values(&head.logits(&states.f_to_kind(self.place.dtype)?)?)?))
+    }
+
+    fn wait(&self) {
+        transfer::wait(self.place.device);
     }
 
     fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError> {
-        let rows = self.uploaded(rows, layer.inputs())?;
-        tch::no_grad(|| Ok(values(&layer.of_tensors(&rows)?)?))
+        tch::no_grad(|| Ok(values(&layer.of_tensors(rows)?)?))
     }
 }

@@ -20,13 +20,8 @@ pub fn figure(averages: &[FileAverage], subsets: &[Subset]) -> Option<Figure> {
     let drawn = Drawn::new(averages, subsets)?;
     let precision = drawn.curves(|row| row.precision());
     let surprisal = drawn.curves(|row| row.surprisal());
-    // Where nothing was fitted to what the model predicts, the surprisal would flatten the others.
-    let unfitted = |curve: &&Curve| {
-        curve.style.class == style::IDENTITY.class || curve.label == ShortcutKind::JacobianLens.name()
-    };
-    let trained = surprisal.iter().filter(|curve| !unfitted(curve));
     let (_, most) = range(precision.iter());
-    let surprisal_range = widen(range(trained));
+    let surprisal_range = widen(drawn.fitted_range());
     let legend = precision.iter().map(|curve| (curve.style, curve.label.clone())).collect();
     let unit = "share of samples · ↑ higher is better";
     let axes = Axes::percent("Average precision@1", unit, Across::Parameters);
@@ -108,6 +103,14 @@ impl<'a> Drawn<'a> {
         identity.into_iter().chain(by_kind).chain(by_rank).collect()
     }
 
+    /// The least and the greatest surprisal, but for what was not fitted to what the model predicts: it would flatten the
+    /// others.
+    fn fitted_range(&self) -> (f64, f64) {
+        let fitted = self.files.iter().filter(|row| row.method != ShortcutKind::JacobianLens);
+        let values = fitted.map(|row| row.surprisal().value);
+        extent(values.chain(self.subsets.iter().map(|row| row.surprisal().value)))
+    }
+
     fn panel(&self, axes: Axes, y: (f64, f64), metric: Metric, curves: Vec<Curve>) -> Panel {
         let alt = alt(&curves, metric);
         let powers = self.x.0.ceil() as i32..=self.x.1.floor() as i32;
@@ -119,7 +122,10 @@ impl<'a> Drawn<'a> {
 
 /// The least and the greatest value of these lines.
 fn range<'a>(curves: impl Iterator<Item = &'a Curve>) -> (f64, f64) {
-    let values = curves.flat_map(|curve| curve.points.iter().map(|point| point.y));
+    extent(curves.flat_map(|curve| curve.points.iter().map(|point| point.y)))
+}
+
+fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), y| (least.min(y), most.max(y)))
 }
 

@@ -73,8 +73,8 @@
 //! | the same, α_k, s_k and t_k at 8 times the rate of A and B | 35.9 % | 2.12 | 59.3 % |
 //!
 //! Norms of its own for each level add little to that. Rank 57, 67,981 samples (eight positions of each sentence), two epochs
-//! over all tokens in another such sketch, measured on the samples of the last 500 sentences; 2·H·K parameters more are half as
-//! many again as the residual has:
+//! over all tokens in another such sketch, measured on the samples of the last 500 sentences. A norm is counted as what it
+//! comes to, a gain and a bias of H numbers for each level; in a file a BatchNorm has twice as many:
 //!
 //! | form | parameters | precision | divergence |
 //! |---|---:|---:|---:|
