@@ -35,7 +35,8 @@ const PROGRAM: &str = "onejump_program";
 const PROGRAMS: [&str; 2] = ["onejump-program", "xtask"];
 
 /// The files of other crates that may use it.
-const BINARY_FILES: [&str; 6] = ["main.rs", "args.rs", "commands.rs", "decoding.rs", "gpus.rs", "tell.rs"];
+const BINARY_FILES: [&str; 7] =
+    ["main.rs", "args.rs", "commands.rs", "computing.rs", "decoding.rs", "gpus.rs", "tell.rs"];
 
 /// Fails on a dependency that the picture does not have, on torch where it must not be, on modules that use each
 /// other, on libraries that behave like programs, on unsafe code, on files at the top level that do not belong there,

@@ -5,7 +5,6 @@ use std::ops::Range;
 use onejump_simd::{Activation, Attend};
 
 use super::angles::Angles;
-use super::layer::linear;
 use super::norm::Norm;
 use super::rows::Rows;
 use super::threads::Threads;
@@ -237,4 +236,9 @@ impl Mlp {
             }
         }
     }
+}
+
+/// (n, in) -> (n, out).
+pub(super) fn linear(layer: &Few, x: &[f32], rows: usize, threads: &Threads) -> Vec<f32> {
+    threads.outputs(layer.weights.outputs(), rows, |outputs, products| layer.multiply(x, outputs, products))
 }

@@ -6,7 +6,7 @@ use onejump_simd::{Weights, soft_cap};
 
 use super::model::{Form, Model};
 use super::norm::Norm;
-use super::tensors::Shared;
+use super::shared::Shared;
 use super::threads::Threads;
 use crate::ModelError;
 use crate::head::Head as Loaded;

@@ -5,8 +5,9 @@ use onejump_tensor::rows::tensor;
 use onejump_tensor::transfer::to_device;
 use tch::{Kind, Tensor};
 
+use super::block::linear;
 use super::model::{Form, Model};
-use super::tensors::Shared;
+use super::shared::Shared;
 use super::threads::Threads;
 use crate::ModelError;
 use crate::linear::Few;
@@ -79,9 +80,4 @@ impl SliceLayer {
     pub fn forward(&self, x: &[f32], threads: &Threads) -> Vec<f32> {
         linear(&self.0, x, x.len() / self.0.weights.inputs(), threads)
     }
-}
-
-/// (n, in) -> (n, out).
-pub(super) fn linear(layer: &Few, x: &[f32], rows: usize, threads: &Threads) -> Vec<f32> {
-    threads.outputs(layer.weights.outputs(), rows, |outputs, products| layer.multiply(x, outputs, products))
 }

@@ -32,9 +32,12 @@ mod layer;
 mod model;
 mod norm;
 mod rows;
+mod shared;
 mod slice_model;
 mod slices;
+mod tensor_model;
 mod tensors;
+mod text;
 mod threads;
 
 use std::borrow::Cow;
@@ -44,9 +47,13 @@ use std::sync::Arc;
 use crate::ModelError;
 pub use head::Head;
 pub use layer::Layer;
+use model::Form;
 pub use model::Model;
 pub use onejump_simd::Format;
 use rows::Rows;
+use slices::SliceText;
+use tensors::TensorText;
+use text::{Pass, Text};
 
 /// A text on its way through a model.
 pub struct Session {
@@ -57,46 +64,6 @@ pub struct Session {
     /// The place of the first of several tokens that all may come next; the others stand behind it.
     siblings: Option<usize>,
     text: Box<dyn Text>,
-}
-
-/// What is kept of a text where it is computed: each token's residual stream at the level where it stands, and every
-/// block's keys and values.
-trait Text: Send {
-    /// How many rows go through a block together at most: a longer prompt goes in pieces.
-    fn most_together(&self) -> usize;
-
-    /// Puts tokens into their places, at level 0.
-    fn embed(&mut self, tokens: &[i64], rows: &Rows) -> Result<(), ModelError>;
-
-    /// Brings tokens, which have reached a block, behind it.
-    fn pass(&mut self, block: usize, rows: &Rows, pass: Pass) -> Result<(), ModelError>;
-
-    /// Moves what is kept of the token in a place to one before it.
-    fn keep(&mut self, place: usize, first: usize) -> Result<(), ModelError>;
-
-    /// The residual stream of tokens, (n, H).
-    fn states(&self, places: Range<usize>) -> Result<Cow<'_, [f32]>, ModelError>;
-
-    /// Their logits, (n, V).
-    fn logits(&self, head: &Head, places: Range<usize>) -> Result<Vec<f32>, ModelError>;
-
-    /// The logits of any states (n, H): (n, V).
-    fn read(&self, head: &Head, states: &[f32]) -> Result<Vec<f32>, ModelError>;
-
-    /// Waits until all that was asked for is computed.
-    fn wait(&self);
-
-    /// A layer beside the model's own: (n, in) -> (n, out).
-    fn apply(&self, layer: &Layer, rows: &[f32]) -> Result<Vec<f32>, ModelError>;
-}
-
-/// What a block does with tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// All that it computes.
-    Run,
-    /// It keeps their keys and values; their states stay as they are.
-    Keep,
 }
 
 impl Session {
@@ -114,8 +81,12 @@ impl Session {
         if capacity == 0 || capacity > context {
             return Err(ModelError::SequenceLength { found: capacity, context: context as i64 });
         }
+        let text: Box<dyn Text> = match &model.0 {
+            Form::Slices(model) => Box::new(SliceText::new(model, capacity, threads)?),
+            Form::Tensors(model) => Box::new(TensorText::new(model, capacity)?),
+        };
         Ok(Self {
-            text: model.text(capacity, threads)?,
+            text,
             capacity,
             reached: vec![0; model.blocks() + 1],
             siblings: None,

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use tch::Device;
 
-use super::Text;
 use super::slice_model::SliceModel;
-use super::slices::SliceText;
-use super::tensors::TensorModel;
+use super::tensor_model::TensorModel;
 use crate::ModelError;
 use crate::checkpoint::Checkpoint;
 use crate::decoder::Dimensions;
@@ -76,14 +74,6 @@ impl Model {
             Form::Slices(model) => model.bytes,
             Form::Tensors(model) => model.bytes,
         }
-    }
-
-    /// Room for a text.
-    pub(super) fn text(&self, capacity: usize, threads: usize) -> Result<Box<dyn Text>, ModelError> {
-        Ok(match &self.0 {
-            Form::Slices(model) => Box::new(SliceText::new(model, capacity, threads)?),
-            Form::Tensors(model) => Box::new(model.text(capacity)?),
-        })
     }
 
     fn dimensions(&self) -> &Dimensions {

@@ -10,8 +10,8 @@ use super::head::Head;
 use super::layer::Layer;
 use super::rows::Rows;
 use super::slice_model::SliceModel;
+use super::text::{Pass, Text};
 use super::threads::Threads;
-use super::{Pass, Text};
 use crate::ModelError;
 
 /// How many rows go through a block together at most: more gain little.

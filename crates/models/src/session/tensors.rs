@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use onejump_tensor::rows::{tensor, values};
 use onejump_tensor::transfer::{self, to_device};
@@ -14,28 +13,16 @@ use tch::Tensor;
 use super::head::Head;
 use super::layer::Layer;
 use super::rows::Rows;
-use super::{Pass, Text};
+use super::tensor_model::TensorModel;
+use super::text::{Pass, Text};
 use crate::ModelError;
 use crate::attention::Attention;
-use crate::checkpoint::Checkpoint;
-use crate::decoder::{Block, Decoder, Dimensions, Positions};
+use crate::decoder::{Block, Decoder, Positions};
 use crate::device::Place;
 use crate::rotary::Angles;
 
 /// How many rows go through a block together at most: a mask has a row for each of them and each head that shares keys.
 const MOST_TOGETHER: usize = 256;
-
-/// What has tensors: any thread may use them, one at a time.
-pub(super) struct Shared<T>(Mutex<T>);
-
-/// A model without its head. Each text has handles of its own to its tensors.
-pub(super) struct TensorModel {
-    pub dimensions: Dimensions,
-    /// Of the weights that a token reads in the blocks.
-    pub bytes: usize,
-    pub place: Place,
-    decoder: Shared<Decoder>,
-}
 
 /// A text on its way through a model.
 pub(super) struct TensorText {
@@ -76,32 +63,11 @@ struct Seen {
     mask: Option<Tensor>,
 }
 
-impl<T> Shared<T> {
-    pub fn new(content: T) -> Self {
-        Self(Mutex::new(content))
-    }
-
-    pub fn get(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl TensorModel {
-    /// Loads the blocks and the embedding of a checkpoint.
-    pub fn load(checkpoint: &mut Checkpoint, place: Place) -> Result<Self, ModelError> {
-        let decoder = Decoder::load(checkpoint, place)?;
-        let bytes = decoder.blocks.iter().map(Block::bytes).sum();
-        Ok(Self { dimensions: decoder.dimensions, bytes, place, decoder: Shared::new(decoder) })
-    }
-
-    /// (V, H).
-    pub fn embedding(&self) -> Tensor {
-        self.decoder.get().embedding.shallow_clone()
-    }
-
+impl TensorText {
     /// Room for a text.
-    pub fn text(&self, capacity: usize) -> Result<TensorText, ModelError> {
-        let (decoder, options) = (self.decoder.get().shallow_clone(), (self.place.dtype, self.place.device));
+    pub fn new(model: &TensorModel, capacity: usize) -> Result<Self, ModelError> {
+        let (decoder, place) = (model.decoder(), model.place);
+        let options = (place.dtype, place.device);
         let room = |shape: &[i64]| Tensor::f_zeros(shape, options);
         let capacity = capacity as i64;
         let cache = |Block { attention: Attention { groups, width, .. }, .. }: &Block| {
@@ -114,7 +80,7 @@ impl TensorModel {
                 kinds.iter().map(|rotary| rotary.table(capacity)).collect::<Result<_, _>>()?
             }
         };
-        Ok(TensorText {
+        Ok(Self {
             states: room(&[capacity, decoder.dimensions.hidden_size])?,
             caches: decoder.blocks.iter().map(cache).collect::<Result<_, ModelError>>()?,
             angles,
@@ -124,12 +90,10 @@ impl TensorModel {
                 seen: Vec::new(),
             },
             decoder,
-            place: self.place,
+            place,
         })
     }
-}
 
-impl TensorText {
     fn rows(&self, places: &Range<usize>) -> Result<Tensor, ModelError> {
         Ok(self.states.f_narrow(0, places.start as i64, places.len() as i64)?)
     }
