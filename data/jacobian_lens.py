@@ -79,6 +79,10 @@ def main():
     parser.add_argument("--batch", type=int, default=32, help="dimensions at a time [default: 32]")
     parser.add_argument("--device", default="cpu", help="where PyTorch computes, such as cuda [default: cpu]")
     args = parser.parse_args()
+    try:
+        torch.empty(0, device=args.device)
+    except (RuntimeError, AssertionError) as error:
+        parser.error(f"--device {args.device}: PyTorch cannot compute there: {str(error).splitlines()[0]}")
     for name in ("count", "longest", "batch"):
         if getattr(args, name) < 1:
             parser.error(f"--{name} {getattr(args, name)}: give 1 or more")

@@ -177,6 +177,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="where PyTorch computes, such as cuda")
     args = parser.parse_args()
+    try:
+        torch.empty(0, device=args.device)
+    except (RuntimeError, AssertionError) as error:
+        parser.error(f"--device {args.device}: PyTorch cannot compute there: {str(error).splitlines()[0]}")
     args.optimiser = args.optimiser or ("adam" if args.rank else "sgd")
     torch.manual_seed(args.seed)
     schema = pq.read_schema(next(args.hidden.glob("part-*.parquet")))

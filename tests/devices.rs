@@ -127,6 +127,24 @@ fn a_cuda_library_beside_libtorch_is_loaded_where_a_gpu_may_be_used() {
     assert_eq!((status, said.as_str()), (0, ""));
 }
 
+/// Decoding too; it waits for its prompt, after it has chosen its device.
+#[test]
+fn a_cuda_library_is_loaded_for_decoding() {
+    let ours = with_cuda_library(Some(&harmless_library()));
+    let library = ours.path().canonicalize().unwrap().join(CUDA);
+    let mut command = Command::new(binary("onejump-generate"));
+    command.arg("-m").arg(folder().join("parity/cases/gpt2")).args(["--device", "auto"]);
+    command.env("LD_LIBRARY_PATH", ours.path()).env_remove("LD_PRELOAD");
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.starts_with("device: "), "{said}");
+    assert!(maps.contains(&library.display().to_string()), "{said}{maps}");
+}
+
 #[test]
 fn a_cuda_library_that_cannot_be_loaded_ends_in_one_clear_error() {
     let ours = with_cuda_library(Some(b"no library"));

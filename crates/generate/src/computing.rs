@@ -15,7 +15,7 @@ use tch::Device;
 /// What computes.
 #[derive(Args)]
 pub struct Computing {
-    /// Threads; 0 is one for each processor
+    /// Threads on the CPU; 0 is one for each processor
     #[arg(short, long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
     /// Round the model's weights to f32, bf16, f16, q8, q8k (8 bits in blocks of 16) or q4; without, they are kept exactly, in as few bits as that takes

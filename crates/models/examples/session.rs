@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = model.bytes() + head.bytes();
     println!("a token reads {:.0} MB", bytes as f64 / 1e6);
 
-    let before = BEFORE.min(model.context() - MOST_ROWS);
+    let before = BEFORE.min(model.context().saturating_sub(MOST_ROWS)).max(1);
     let written = WRITTEN.min(model.context() - before);
     let tokens: Vec<i64> =
         (0..before + MOST_ROWS).map(|index| (index * 7919 % head.vocab_size()) as i64).collect();

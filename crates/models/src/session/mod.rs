@@ -260,8 +260,8 @@ impl Session {
         positions
     }
 
-    /// Waits until a GPU has computed all that it was asked for; otherwise only what gives values does. For who looks at the
-    /// clock.
+    /// Waits until a GPU has computed what it was asked for, as everything does that returns values. For those who measure
+    /// time.
     pub fn wait(&self) {
         self.text.wait();
     }

@@ -18,7 +18,7 @@ pub struct Model(pub(super) Form);
 pub(super) enum Form {
     /// On the CPU, for a few rows at a time.
     Slices(Arc<SliceModel>),
-    /// Elsewhere.
+    /// On a GPU, or on the CPU in a test of that.
     Tensors(TensorModel),
 }
 

@@ -23,7 +23,7 @@ impl Rows {
         self.siblings.map_or(end, |first| end.min(first + 1)).saturating_sub(start)
     }
 
-    /// The first token that one in a place sees where a window says how many.
+    /// The first token that the one in a place sees, through a window of so many tokens or all the way back.
     pub fn first_seen(&self, place: usize, window: Option<usize>) -> usize {
         window.map_or(0, |window| (self.position(place) + 1).saturating_sub(window))
     }

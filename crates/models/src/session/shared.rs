@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What has tensors: any thread may use them, one at a time.
+/// Something made of tensors, which threads share and use one at a time.
 pub(super) struct Shared<T>(Mutex<T>);
 
 impl<T> Shared<T> {

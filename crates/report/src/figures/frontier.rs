@@ -21,7 +21,7 @@ pub fn figure(averages: &[FileAverage], subsets: &[Subset]) -> Option<Figure> {
     let precision = drawn.curves(|row| row.precision());
     let surprisal = drawn.curves(|row| row.surprisal());
     let (_, most) = range(precision.iter());
-    let surprisal_range = widen(drawn.fitted_range());
+    let surprisal_range = widen(drawn.surprisal_range());
     let legend = precision.iter().map(|curve| (curve.style, curve.label.clone())).collect();
     let unit = "share of samples · ↑ higher is better";
     let axes = Axes::percent("Average precision@1", unit, Across::Parameters);
@@ -103,12 +103,14 @@ impl<'a> Drawn<'a> {
         identity.into_iter().chain(by_kind).chain(by_rank).collect()
     }
 
-    /// The least and the greatest surprisal, but for what was not fitted to what the model predicts: it would flatten the
-    /// others.
-    fn fitted_range(&self) -> (f64, f64) {
-        let fitted = self.files.iter().filter(|row| row.method != ShortcutKind::JacobianLens);
-        let values = fitted.map(|row| row.surprisal().value);
-        extent(values.chain(self.subsets.iter().map(|row| row.surprisal().value)))
+    /// The least and the greatest surprisal that is drawn. What was not fitted to what the model predicts would flatten the
+    /// others, and counts only where there are no others.
+    fn surprisal_range(&self) -> (f64, f64) {
+        let fitted = |row: &&&FileAverage| row.method != ShortcutKind::JacobianLens;
+        let files: Vec<_> = self.files.iter().filter(fitted).copied().collect();
+        let files = if files.is_empty() && self.subsets.is_empty() { self.files.clone() } else { files };
+        let drawn = Drawn { identity: None, files, subsets: self.subsets, x: self.x };
+        range(drawn.curves(|row| row.surprisal()).iter())
     }
 
     fn panel(&self, axes: Axes, y: (f64, f64), metric: Metric, curves: Vec<Curve>) -> Panel {
@@ -122,10 +124,7 @@ impl<'a> Drawn<'a> {
 
 /// The least and the greatest value of these lines.
 fn range<'a>(curves: impl Iterator<Item = &'a Curve>) -> (f64, f64) {
-    extent(curves.flat_map(|curve| curve.points.iter().map(|point| point.y)))
-}
-
-fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let values = curves.flat_map(|curve| curve.points.iter().map(|point| point.y));
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), y| (least.min(y), most.max(y)))
 }
 
@@ -148,5 +147,31 @@ fn power_of_ten(power: i32) -> String {
         6.. => format!("{} million", words::thousands(10u64.pow(power as u32 - 6))),
         0.. => words::thousands(10u64.pow(power as u32)),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn average(method: &str, parameters: u64, surprisal: f64) -> FileAverage {
+        serde_json::from_value(json!({
+            "method": method, "parameters": parameters, "precision_1": 0.2, "precision_1_low": 0.1,
+            "precision_1_high": 0.3, "surprisal": surprisal, "surprisal_low": surprisal,
+            "surprisal_high": surprisal, "kl": 1.0, "kl_low": 1.0, "kl_high": 1.0
+        }))
+        .unwrap()
+    }
+
+    /// What would flatten the others is left out, unless nothing is left.
+    #[test]
+    fn the_surprisal_of_what_is_fitted_sets_the_axis() {
+        let (jtc, lens) = (average("jtc", 900, 3.0), average("jacobian-lens", 900, 12.0));
+        let axis = |averages: &[FileAverage]| figure(averages, &[]).unwrap().panels[1].y;
+        let (least, most) = axis(&[jtc, lens.clone()]);
+        assert!(least <= 3.0 && 3.0 < most && most < 12.0, "{least} to {most}");
+        let (least, most) = axis(&[lens]);
+        assert!(least <= 12.0 && 12.0 <= most && least < most && most.is_finite(), "{least} to {most}");
     }
 }
