@@ -1,5 +1,6 @@
 //! The front door for programs that build on the library: `crates/exit/examples/early_exit.rs`, in the workspace and
-//! as a program outside of it.
+//! as a program outside of it. There it is checked; `cargo test --release --workspace --test early_exit -- --ignored`
+//! builds it too, in as many minutes as Onejump itself takes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -68,35 +69,49 @@ fn answer(program: &Path, jump: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Copies the program to a folder that no workspace is above, and builds it there.
-fn build_outside(folder_outside: &Path) -> PathBuf {
+/// Copies the program to a folder that no workspace is above, and has Cargo check or build it there.
+fn outside(cargo: &[&str]) -> PathBuf {
+    let folder_outside = tempfile::tempdir().unwrap();
     let source = folder().join("outside");
     let manifest = fs::read_to_string(source.join("Cargo.toml")).unwrap();
     let crates = repository("crates").canonicalize().unwrap().display().to_string();
     assert!(manifest.contains("../../crates"), "{manifest}");
-    fs::write(folder_outside.join("Cargo.toml"), manifest.replace("../../crates", &crates)).unwrap();
-    fs::copy(source.join("build.rs"), folder_outside.join("build.rs")).unwrap();
+    let path = |name: &str| folder_outside.path().join(name);
+    fs::write(path("Cargo.toml"), manifest.replace("../../crates", &crates)).unwrap();
+    fs::copy(source.join("build.rs"), path("build.rs")).unwrap();
     // The versions of the workspace; what the program does not need is dropped from the copy.
-    fs::copy(repository("Cargo.lock"), folder_outside.join("Cargo.lock")).unwrap();
+    fs::copy(repository("Cargo.lock"), path("Cargo.lock")).unwrap();
     // What it depends on is kept between runs.
     let target = binary("").parent().unwrap().join("outside");
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet"])
-        .current_dir(folder_outside)
+        .args(cargo)
+        .arg("--quiet")
+        .current_dir(folder_outside.path())
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .status()
         .unwrap();
-    assert!(status.success(), "the program outside the workspace does not build");
-    target.join("debug/early_exit")
+    assert!(status.success(), "cargo {cargo:?} of the program outside the workspace");
+    target.join("release/early_exit")
 }
 
 #[test]
-fn the_example_answers_as_the_full_head_does_inside_and_outside_the_workspace() {
+fn the_example_answers_as_the_full_head_does() {
     let folder = tempfile::tempdir().unwrap();
     let jump = train(folder.path());
-    let expected = expected(&jump);
-    assert_eq!(answer(&binary("examples/early_exit"), &jump), expected);
-    let outside = tempfile::tempdir().unwrap();
-    assert_eq!(answer(&build_outside(outside.path()), &jump), expected);
+    assert_eq!(answer(&binary("examples/early_exit"), &jump), expected(&jump));
+}
+
+/// With the features that it asks for itself; in the workspace all crates share theirs.
+#[test]
+fn the_example_compiles_outside_the_workspace() {
+    outside(&["check"]);
+}
+
+#[test]
+#[ignore = "compiles all that it depends on, for minutes"]
+fn the_example_finds_libtorch_and_answers_outside_the_workspace() {
+    let folder = tempfile::tempdir().unwrap();
+    let jump = train(folder.path());
+    assert_eq!(answer(&outside(&["build", "--release"]), &jump), expected(&jump));
 }
