@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onejump_core::observe::Observer;
+use onejump_core::observe::{Observer, Task};
 use onejump_models::session::Session;
 use serde::Serialize;
 
@@ -95,15 +95,19 @@ pub fn bench(bench: &Bench, observer: &dyn Observer) -> Result<Rates, GenerateEr
     let means = |config: &&Config| Means::new(config, &loaded, observer);
     let means: Vec<Means> = others.iter().map(means).collect::<Result<_, _>>()?;
     let (mut prompt, mut full, mut modes) = (Vec::new(), Vec::new(), vec![Vec::new(); means.len()]);
+    let total = (bench.repeats.max(1) * texts.len() * (1 + means.len())) as u64;
+    let meter = observer.begin(Task { name: "bench", unit: "texts", total });
     for _ in 0..bench.repeats.max(1) {
         observer.check()?;
         prompt.push(read(&loaded, bench)?);
         let (mut in_full, mut in_modes) = (Duration::ZERO, vec![Duration::ZERO; means.len()]);
         for text in &texts {
             in_full += write(&loaded, config, text, &Means::FULL)?;
+            meter.advance(1);
             for (in_mode, means) in in_modes.iter_mut().zip(&means) {
                 observer.check()?;
                 *in_mode += write(&loaded, config, text, means)?;
+                meter.advance(1);
             }
         }
         let rate = |time: Duration| (texts.len() * config.tokens) as f64 / time.as_secs_f64();
