@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "JUMPS", value_delimiter = ',')]
     pub arbitrary: Option<Vec<usize>>,
     /// Instead of the metrics, analyses that go further: averages (with intervals), transfer (every jump
-    /// at every level), exit (dynamic exit)
+    /// at every level), classes (where single jumps lose to jtc, and on what tokens), exit (dynamic exit)
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub analyses: Vec<Analysis>,
     /// Analyses: training samples by which jumps and thresholds are chosen, from the first on
