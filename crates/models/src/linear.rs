@@ -82,8 +82,8 @@ impl Linear {
                 biases.push(checkpoint.tensor(&format!("{name}.bias"), &[*outputs], place)?);
             }
         }
-        let weight = Tensor::f_cat(&weights, 0)?;
-        let bias = if bias { Some(Tensor::f_cat(&biases, 0)?) } else { None };
+        let weight = one(weights)?;
+        let bias = if bias { Some(one(biases)?) } else { None };
         Self::from_rows(&weight, bias, place)
     }
 
@@ -245,6 +245,17 @@ impl Linear {
                 weight: weight.shallow_clone(),
                 bias: bias.as_ref().map(Tensor::shallow_clone),
             },
+        }
+    }
+}
+
+/// Tensors one below the other; a single one is not copied.
+fn one(mut tensors: Vec<Tensor>) -> Result<Tensor, ModelError> {
+    match tensors.pop() {
+        Some(tensor) if tensors.is_empty() => Ok(tensor),
+        last => {
+            tensors.extend(last);
+            Ok(Tensor::f_cat(&tensors, 0)?)
         }
     }
 }

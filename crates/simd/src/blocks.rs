@@ -49,15 +49,13 @@ impl<const N: usize> Block<N> {
         if !(scale > 0.0 && scale.is_finite() && offset.is_finite()) {
             return None;
         }
-        let (inverse, mut whole) = (1.0 / scale, [0; N]);
-        for (whole, value) in whole.iter_mut().zip(values) {
-            let nearest = nearest((value - offset) * inverse);
-            if !(least..=most).contains(&nearest) || scale * nearest + offset != *value {
-                return None;
-            }
-            *whole = nearest as i8;
+        // Without a way out of the loop, several values are computed at a time.
+        let (inverse, mut numbers, mut fit) = (1.0 / scale, [0.0; N], true);
+        for (number, value) in numbers.iter_mut().zip(values) {
+            *number = nearest((value - offset) * inverse);
+            fit &= (least <= *number) & (*number <= most) & (scale * *number + offset == *value);
         }
-        Some(Self { scale, offset, whole })
+        fit.then(|| Self { scale, offset, whole: numbers.map(|number| number as i8) })
     }
 
     /// Values as 8-bit multiples of a scale, the largest of them ±127, as in llama.cpp.
@@ -128,15 +126,18 @@ impl<const N: usize> Block<N> {
 /// of those that do were rounded.
 fn steps_are_whole(values: &[f32], least: f32, scale: f32) -> bool {
     let inverse = 1.0 / scale;
-    values.iter().all(|value| {
+    values.iter().fold(true, |whole, value| {
         let steps = (value - least) * inverse;
-        (steps - nearest(steps)).abs() < 0.2
+        whole & ((steps - nearest(steps)).abs() < 0.2)
     })
 }
 
-/// The nearest whole number; `round` is a call for each value where the processor is not known to have it.
+/// The nearest whole number of what is below 2²²; `round` is a call for each value where the processor is not known to have
+/// it.
 fn nearest(quotient: f32) -> f32 {
-    (quotient + if quotient < 0.0 { -0.5 } else { 0.5 }) as i32 as f32
+    /// Above it an f32 has no digits behind the point, so that a sum is rounded to a whole number.
+    const WHOLE: f32 = 12_582_912.0;
+    quotient + WHOLE - WHOLE
 }
 
 /// The nearest value with so many binary digits.
@@ -163,13 +164,22 @@ fn whole<const N: usize>(values: &[f32], scaled: impl Fn(f32) -> f32) -> [i8; N]
 
 /// The largest magnitude of any value.
 fn largest(values: &[f32]) -> f32 {
-    values.iter().fold(0.0, |largest, value| largest.max(value.abs()))
+    let (least, most) = ends(values);
+    most.max(-least).max(0.0)
 }
 
 /// The least and the greatest value.
 fn ends(values: &[f32]) -> (f32, f32) {
-    let beyond = (f32::INFINITY, f32::NEG_INFINITY);
-    values.iter().fold(beyond, |(least, most), &value| (least.min(value), most.max(value)))
+    /// Values of a row are compared with those before at the same place, several at a time.
+    const PLACES: usize = 8;
+    let (mut least, mut most) = ([f32::INFINITY; PLACES], [f32::NEG_INFINITY; PLACES]);
+    for row in values.chunks(PLACES) {
+        for ((least, most), &value) in least.iter_mut().zip(&mut most).zip(row) {
+            *least = if value < *least { value } else { *least };
+            *most = if value > *most { value } else { *most };
+        }
+    }
+    (least.into_iter().fold(f32::INFINITY, f32::min), most.into_iter().fold(f32::NEG_INFINITY, f32::max))
 }
 
 #[cfg(test)]

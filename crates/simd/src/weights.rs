@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use pulp::Arch;
+use rayon::prelude::*;
 
 use crate::few_rows::{FewRows, MOST_ROWS, interleaved};
 use crate::format::{Bf16Chunk, Chunk, F16Chunk, F32Chunk, Format, Q4Chunk, Q8Chunk, Q8kChunk};
@@ -135,6 +136,17 @@ impl Weights {
         });
     }
 
+    /// Whether a matrix (out, in), given row by row, has these very values.
+    pub fn holds(&self, matrix: &[f32]) -> bool {
+        let same = |output: usize, values: &[f32]| {
+            let mut row = vec![0.0; self.inputs];
+            self.copy_row(output, &mut row);
+            row == values
+        };
+        let rows = matrix.par_chunks_exact(self.inputs).enumerate();
+        matrix.len() == self.inputs * self.outputs && rows.all(|(output, values)| same(output, values))
+    }
+
     /// Computes some outputs of x·Wᵀ for the rows of x (n, in): `products` is (outputs, n), for each output its
     /// products with the rows one after another.
     ///
@@ -160,7 +172,7 @@ fn rows_of<C: Chunk>(_: &[C], inputs: usize, rows: Range<usize>) -> Range<usize>
 fn chunks<C: Chunk>(inputs: usize, matrix: &[f32], exact: bool) -> Option<Vec<C>> {
     assert_eq!(matrix.len() % inputs, 0, "{} values are no rows of {inputs}", matrix.len());
     let stored = if exact { C::exactly } else { C::nearest };
-    matrix.chunks_exact(inputs).flat_map(|row| row.chunks(C::VALUES)).map(stored).collect()
+    matrix.par_chunks_exact(inputs).flat_map_iter(|row| row.chunks(C::VALUES)).map(stored).collect()
 }
 
 /// The values of a row, widened.
@@ -295,6 +307,10 @@ mod tests {
                 let matrix = widened(&Weights::rounded(format, inputs, &matrix).unwrap());
                 let exact = Weights::exactly(inputs, &matrix);
                 prop_assert_eq!(&widened(&exact), &matrix);
+                prop_assert!(exact.holds(&matrix));
+                let (mut other, last) = (matrix.clone(), matrix.len() - 1);
+                other[last] += 1.0;
+                prop_assert!(!exact.holds(&other) && !exact.holds(&matrix[inputs..]));
                 // In the finer blocks what llama.cpp stores is looked for, of 5 or 6 bits; our own rounding has 8.
                 if format != Format::Q8k {
                     prop_assert!(exact.bytes() <= Weights::rounded(format, inputs, &matrix).unwrap().bytes());

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use onejump_simd::{Weights, soft_cap};
+use onejump_simd::{Format, Weights, soft_cap};
+use onejump_tensor::rows::values;
+use tch::Tensor;
 
 use super::model::{Form, Model};
 use super::norm::Norm;
@@ -36,15 +38,11 @@ impl Head {
     /// [`ModelError::Torch`] if libtorch cannot give the values, or the head is somewhere else.
     pub fn new(head: &Loaded, model: &Model) -> Result<Self, ModelError> {
         Ok(Self(match &model.0 {
-            Form::Slices(model) => {
-                let own = kept(&head.unembedding, model.format)?;
-                let tied = *own == *model.embedding;
-                Parts::Slices(SliceHead {
-                    norm: Norm::new(&head.norm)?,
-                    unembedding: if tied { Arc::clone(&model.embedding) } else { own },
-                    soft_cap: head.soft_cap.map(|cap| cap as f32),
-                })
-            }
+            Form::Slices(model) => Parts::Slices(SliceHead {
+                norm: Norm::new(&head.norm)?,
+                unembedding: beside(&model.embedding, &head.unembedding, model.format)?,
+                soft_cap: head.soft_cap.map(|cap| cap as f32),
+            }),
             Form::Tensors(model) => {
                 let embedding = model.embedding();
                 let own = head.shallow_clone();
@@ -84,6 +82,20 @@ impl Head {
         let Parts::Tensors(head) = &self.0 else { panic!("a head of a model on the CPU") };
         head.get()
     }
+}
+
+/// The unembedding, in the embedding's memory if they are one.
+fn beside(
+    embedding: &Arc<Weights>,
+    unembedding: &Tensor,
+    format: Option<Format>,
+) -> Result<Arc<Weights>, ModelError> {
+    // Where weights are kept exactly, to compare is quicker than to find their form again.
+    if format.is_none() && embedding.holds(&values(unembedding)?) {
+        return Ok(Arc::clone(embedding));
+    }
+    let own = kept(unembedding, format)?;
+    Ok(if *own == **embedding { Arc::clone(embedding) } else { own })
 }
 
 impl SliceHead {
