@@ -19,6 +19,8 @@ all tokens, logits in bfloat16; its optimisers with their settings and its linea
 
 --rank R gives each level's translator the rank R, h + (h·A)·B + bias: a low-rank residual map per level, trained by
 Adam.  --start begins at the full matrices of a file of shortcuts, or their best approximation of rank R, instead of 0.
+Those are up to some hundred times as large as the identity at the first levels, and as large at the last: SGD's rate is
+relative to that.
 
 MODEL is a Hugging Face directory or a .gguf file.  LENS_DIR gets config.json and params.pt as the package
 writes them.  Needs torch, transformers, safetensors and pyarrow, and gguf for a .gguf file.
@@ -35,10 +37,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-# The package's defaults. PyTorch's momentum multiplies the step by 1/(1 - 0.9), so that SGD's rate is 1.
+# The package's defaults. PyTorch's momentum multiplies the step by 1/(1 - 0.9), so that SGD's rate is 1. `size` is how many
+# times as large as the identity the matrix is that SGD begins at: the clipped gradient is as long at every level.
 OPTIMISERS = {
-    "sgd": lambda p, scale: torch.optim.SGD(p, lr=0.1 * scale, momentum=0.9, nesterov=True, weight_decay=1e-3),
-    "adam": lambda p, scale: torch.optim.Adam(p, lr=1e-3 * scale, amsgrad=True, weight_decay=1e-3),
+    "sgd": lambda p, scale, size: torch.optim.SGD(
+        p, lr=0.1 * scale * size, momentum=0.9, nesterov=True, weight_decay=1e-3 / size),
+    "adam": lambda p, scale, _: torch.optim.Adam(p, lr=1e-3 * scale, amsgrad=True, weight_decay=1e-3),
 }
 GRADIENT_NORM = 1.0
 WARM_UP = {"sgd": 0.0, "adam": 0.2}  # as a share of the steps
@@ -76,9 +80,9 @@ class Head:
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
     def gradient(self, x, truth):
-        """∂(mean KL)/∂x for normed states x (n, H) and ln of the true distributions (n, V)."""
+        """∂(mean KL)/∂x for normed states x (n, H) and the true distributions (n, V)."""
         logits = self.capped(x.bfloat16() @ self.half.T)
-        difference = logits.softmax(-1, dtype=torch.float32).sub_(truth.exp())
+        difference = logits.softmax(-1, dtype=torch.float32).sub_(truth)
         if self.cap is not None:
             difference *= 1 - (logits.float() / self.cap).square()
         return (difference.bfloat16() @ self.half).float() / len(x)
@@ -124,7 +128,8 @@ class Translator:
                 self.layer[0].weight.data, matrix = a.T.contiguous(), b
             last.weight.data, last.bias.data = matrix.T.contiguous(), bias.clone()
         self.layer.to(args.device)
-        self.optimiser = OPTIMISERS[args.optimiser](self.layer.parameters(), args.scale)
+        size = 1.0 if start is None else start[0].norm().item() / hidden**0.5
+        self.optimiser = OPTIMISERS[args.optimiser](self.layer.parameters(), args.scale, size)
         warm = int(WARM_UP[args.optimiser] * args.steps)
         rate = lambda step: (step + 1) / warm if step < warm else (args.steps - step) / (args.steps - warm)  # noqa: E731
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, rate)
@@ -221,7 +226,7 @@ def main():
         if len(order) < args.batch:
             order = torch.cat([order, torch.randperm(count, generator=random)])
         rows, order = order[: args.batch], order[args.batch :]
-        truth = head.truth(final[rows])
+        truth = head.truth(final[rows]).exp_()
         for translator in translators.values():
             translator.step(rows, truth, head)
     measure(args.steps)
