@@ -57,7 +57,8 @@
 //! ```
 //!
 //! `LIBTORCH` must name the folder of a libtorch 2.11 when it is built; `cargo xtask setup` in a checkout of Onejump brings
-//! one, and links `.libtorch` to it. `tests/outside` is such a program, built and run by a test.
+//! one, and links `.libtorch` to it. `tests/outside` is such a program: a test checks it, and another, which is
+//! asked for, builds and runs it.
 //!
 //! This crate knows nothing of stored states or of how a map was trained.
 
