@@ -19,8 +19,9 @@ all tokens, logits in bfloat16; its optimisers with their settings and its linea
 
 --rank R gives each level's translator the rank R, h + (h·A)·B + bias: a low-rank residual map per level, trained by
 Adam.  --start begins at the full matrices of a file of shortcuts, or their best approximation of rank R, instead of 0.
-Those are up to some hundred times as large as the identity at the first levels, and as large at the last: SGD's rate is
-relative to that.
+jtc's are 580 times as large as the identity at level 0 of SmolLM2-135M, 13 times at level 2, 1.2 times at level 29, so SGD's
+rate is relative to that: in 200 steps of 256 one rate for all levels took the KL from 3.41 to 2.31 at level 2, but from 0.36
+to 0.74 at level 28; the relative one takes it to 2.32 and 0.25.
 
 MODEL is a Hugging Face directory or a .gguf file.  LENS_DIR gets config.json and params.pt as the package
 writes them.  Needs torch, transformers, safetensors and pyarrow, and gguf for a .gguf file.
@@ -38,7 +39,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 # The package's defaults. PyTorch's momentum multiplies the step by 1/(1 - 0.9), so that SGD's rate is 1. `size` is how many
-# times as large as the identity the matrix is that SGD begins at: the clipped gradient is as long at every level.
+# times as large as the identity the matrix is that SGD begins at, since the clipped gradient has the same length for all of them.
 OPTIMISERS = {
     "sgd": lambda p, scale, size: torch.optim.SGD(
         p, lr=0.1 * scale * size, momentum=0.9, nesterov=True, weight_decay=1e-3 / size),

@@ -1,5 +1,5 @@
 //! The front door for programs that build on the library: `crates/exit/examples/early_exit.rs`, in the workspace and
-//! as a program outside of it. There it is checked; `cargo test --release --workspace --test early_exit -- --ignored`
+//! as a program outside of it. There Cargo checks it; `cargo test --release --workspace --test early_exit -- --ignored`
 //! builds it too, in as many minutes as Onejump itself takes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]

@@ -82,8 +82,8 @@ impl Linear {
                 biases.push(checkpoint.tensor(&format!("{name}.bias"), &[*outputs], place)?);
             }
         }
-        let weight = one(weights)?;
-        let bias = if bias { Some(one(biases)?) } else { None };
+        let weight = joined(weights)?;
+        let bias = if bias { Some(joined(biases)?) } else { None };
         Self::from_rows(&weight, bias, place)
     }
 
@@ -250,13 +250,10 @@ impl Linear {
 }
 
 /// Tensors one below the other; a single one is not copied.
-fn one(mut tensors: Vec<Tensor>) -> Result<Tensor, ModelError> {
-    match tensors.pop() {
-        Some(tensor) if tensors.is_empty() => Ok(tensor),
-        last => {
-            tensors.extend(last);
-            Ok(Tensor::f_cat(&tensors, 0)?)
-        }
+fn joined(tensors: Vec<Tensor>) -> Result<Tensor, ModelError> {
+    match <[Tensor; 1]>::try_from(tensors) {
+        Ok([single]) => Ok(single),
+        Err(several) => Ok(Tensor::f_cat(&several, 0)?),
     }
 }
 
