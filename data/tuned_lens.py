@@ -39,6 +39,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
@@ -50,8 +51,8 @@ OPTIMISERS = {
     "adam": lambda p, scale, _: torch.optim.Adam(p, lr=1e-3 * scale, amsgrad=True, weight_decay=1e-3),
 }
 GRADIENT_NORM = 1.0
-AXES_ROWS = 1024  # whose gradients tell their principal axes
-ROWS = 8  # whose probabilities are compared at a time, so that on a CPU they stay in its cache: a third less time per step
+AXES_ROWS = 1024  # samples from whose gradients the principal axes are computed
+ROWS = 8  # samples whose probabilities are worked on at a time: on a CPU they stay in its cache, and a step takes a third less
 WARM_UP = {"sgd": 0.0, "adam": 0.2, "axes": 0.05}  # as a share of the steps
 
 
@@ -102,13 +103,15 @@ class Head:
         return (truth.exp() * (truth - ln_q)).sum(-1).mean().item()
 
 
-def beginning(path, tensors, k):
+def beginning(path, tensors, k, hidden):
     """The matrix, with the state itself in it, and the bias of a level in a file of shortcuts; none without a file."""
     if path is None:
         return None
     if f"level.{k}.w" not in tensors:
         sys.exit(f"{path}: has no full matrix for level {k}, as a jtc or a tuned lens has; it has {', '.join(sorted(tensors)[:4])}, …")
     matrix = tensors[f"level.{k}.w"]
+    if matrix.shape != (hidden, hidden):
+        sys.exit(f"{path}: its matrix for level {k} has {' times '.join(map(str, matrix.shape))} numbers; the states have {hidden}: take a file of the same model")
     return matrix, tensors.get(f"level.{k}.bias", torch.zeros(len(matrix)))
 
 
@@ -131,7 +134,7 @@ def reduced(matrix, h, rank):
 class Translator:
     """A level's states and what is trained on them."""
 
-    longest = GRADIENT_NORM
+    longest_gradient = GRADIENT_NORM
 
     def __init__(self, h, args, start=None):
         hidden = h.shape[1]
@@ -167,7 +170,7 @@ class Translator:
         with torch.no_grad():
             gradient = head.gradient(x, truth)
         x.backward(gradient)
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.longest)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.longest_gradient)
         self.optimiser.step()
         self.schedule.step()
 
@@ -175,7 +178,7 @@ class Translator:
 class InAxes(Translator):
     """A full matrix that holds the state itself, in the principal axes of the states and of the gradients where it begins."""
 
-    longest = float("inf")
+    longest_gradient = float("inf")
 
     def __init__(self, h, final, count, head, args, start):
         h, matrix, bias = (tensor.to(args.device) for tensor in (h, *start))
@@ -261,11 +264,14 @@ def main():
     there = args.out / "config.json"
     if there.is_file() and (found := json.loads(there.read_text())).get("rank") != config.get("rank"):
         parser.error(f"{args.out} has a lens of rank {found.get('rank', 'H')}; --levels adds levels of one rank alone")
-    start = load_file(args.start) if args.start else {}
+    try:
+        start = load_file(args.start) if args.start else {}
+    except (OSError, SafetensorError) as error:
+        parser.error(f"--start {args.start}: {error}; give a file of shortcuts, such as jtc.safetensors")
     count = len(final) - args.held_out
 
     def translator(k):
-        begun = beginning(args.start, start, k)
+        begun = beginning(args.start, start, k, final.shape[1])
         if args.optimiser == "axes":
             return InAxes(states(args.hidden, k), final, count, head, args, begun)
         return Translator(states(args.hidden, k), args, begun)

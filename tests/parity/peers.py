@@ -7,8 +7,8 @@ Random lenses and matrices, written as the packages `tuned-lens` and `jlens` and
 converted and evaluated.  Our own shortcuts become tuned lenses, which say the same when they come back, and to the package
 `tuned-lens` itself where it is installed.  What onejump-lens shows at every position is compared with the same.  Files that
 would run code are refused.  The PyTorch lines of the guide are run
-on a chosen jump, data/tuned_lens.py reads states of every type, and what data/jacobian_lens.py differentiates is beside
-finite differences.
+on a chosen jump, data/tuned_lens.py reads states of every type, begins where it is told to and descends, and what
+data/jacobian_lens.py differentiates is beside finite differences.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -331,6 +331,69 @@ def reads_every_type(case, binaries, folder, states):
             assert (np.abs(found - expected) <= np.abs(expected) * rounding + 3e-8 * (dtype == "f16")).all(), (case.name, dtype, k)
 
 
+def descends_on_the_divergence(case, folder):
+    """data/tuned_lens.py: at rate 0 a lens is what it begins at, in each optimiser's own form, and a few steps come closer to
+    the model; a start of another size is refused."""
+    start = folder / "shortcuts/jtc.safetensors"
+    tensors, closer = load_file(start), []
+
+    def train(out, *options, begins=start):
+        command = [sys.executable, ROOT / "data/tuned_lens.py", "--hidden", folder / "hidden/train", "--model", case, "--start",
+                   begins, "--held-out", "8", "--batch", "28", "--out", folder / out, *options]
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True)
+
+    head = tuned_lens_script.Head(case, "cpu")
+
+    def divergence(out):
+        """From the model, of the samples that it descends on: 56 are too few to do better on others."""
+        found = torch.load(folder / out / "params.pt", weights_only=True)
+        levels = range(len(found) // 2)
+        truth = head.truth(tuned_lens_script.states(folder / "hidden/train", len(levels))[:-8])
+        states = [tuned_lens_script.states(folder / "hidden/train", k)[:-8] for k in levels]
+        with torch.no_grad():
+            mapped = [h + h @ found[f"{k}.weight"].T + found[f"{k}.bias"] for k, h in enumerate(states)]
+            return np.mean([head.divergence(head.norm(x), truth) for x in mapped])
+
+    for optimiser in ("sgd", "axes"):
+        done = train(f"begun-{optimiser}", "--optimiser", optimiser, "--scale", "0", "--steps", "1")
+        assert done.returncode == 0, done.stderr
+        found = torch.load(folder / f"begun-{optimiser}/params.pt", weights_only=True)
+        for k in range(len(found) // 2):
+            matrix = found[f"{k}.weight"].double().numpy().T
+            expected = tensors[f"level.{k}.w"].astype(np.float64) - np.eye(len(matrix))
+            # Two rotations in f32 and back, and the mean times the matrix that the bias gives and takes.
+            size = np.abs(expected).max()
+            assert np.abs(matrix - expected).max() < 1e-4 * size, (case.name, optimiser, k)
+            assert found[f"{k}.bias"].abs().max() < 1e-4 * max(size, 1), (case.name, optimiser, k)
+        done = train(f"trained-{optimiser}", "--optimiser", optimiser, "--scale", "1", "--steps", "60")
+        assert done.returncode == 0, done.stderr
+        closer.append((divergence(f"begun-{optimiser}"), divergence(f"trained-{optimiser}")))
+    other = folder / "other-size.safetensors"
+    save_file({name: value[:-1, :-1].copy() for name, value in tensors.items() if name.endswith(".w")}, other)
+    done = train("refused", begins=other)
+    # transformers' progress comes before it.
+    assert done.returncode != 0 and done.stderr.splitlines()[-1].startswith(f"{other}: "), done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return closer
+
+
+def slope_is_autograds():
+    """The gradient that data/tuned_lens.py takes over several rows at a time, beside autograd's in float64, capped and not."""
+    random = torch.Generator().manual_seed(3)
+    for cap in (None, 5.0):
+        head = object.__new__(tuned_lens_script.Head)
+        head.unembedding, head.cap = torch.randn(96, 16, generator=random), cap
+        head.half = head.unembedding.bfloat16()
+        x = torch.randn(19, 16, generator=random)
+        truth = torch.randn(19, 96, generator=random).softmax(-1)
+        exact = x.bfloat16().double().requires_grad_(True)
+        logits = head.capped(exact @ head.half.double().T)
+        (truth.double() * (truth.double().log() - logits.log_softmax(-1))).sum(-1).mean().backward()
+        found = head.gradient(x, truth).double()
+        # Logits and differences are bfloat16: 2^-8 each of what they are, logits of up to some 20.
+        assert (found - exact.grad).norm() < 0.05 * exact.grad.norm(), (cap, (found - exact.grad).norm() / exact.grad.norm())
+
+
 def keeps_the_rank(case, binaries, folder):
     """A lens of rank 2 is counted as one: 2·H·r + H parameters a level."""
     config = json.loads((folder / "lens/config.json").read_text())
@@ -414,6 +477,9 @@ def check(case, binaries):
     keeps_the_rank(case, binaries, folder)
     refuses_code(folder, blocks)
     reads_every_type(case, binaries, folder, states)
+    slope_is_autograds()
+    for before, after in descends_on_the_divergence(case, folder):
+        assert after < before, (case.name, before, after)
     print(f"{case.name + ', peers':<28} {3 * blocks} levels, worst relative error of a surprisal {worst:.1e}; {lens}; {tuned}; code in files refused")
 
 
