@@ -87,6 +87,13 @@ fn speculative_is_full_for_every_family() {
                         check(&[siblings], format!("level {level}, {most} siblings"));
                         let siblings = Drafter::Jump(Jump::new(gate(), Shape::Siblings(most)));
                         check(&[ngram(), siblings], format!("looked up, level {level}, {most} siblings"));
+                        for shape in [Shape::Chain(most), Shape::Siblings(most)] {
+                            let Gate { level, head } = gate();
+                            let head = Arc::into_inner(head).unwrap();
+                            let head = Arc::new(head.with_previous(&random(h, 4), &model).unwrap());
+                            let beside = Drafter::Jump(Jump::new(Gate { level, head }, shape));
+                            check(&[beside], format!("level {level}, {shape}, beside the token before"));
+                        }
                     }
                 }
             }
@@ -165,6 +172,26 @@ fn the_head_behind_a_map_is_that_of_libtorch() {
                 let rounded = rounding.is_some() && matches!(map, Some(Map::LowRank { .. }));
                 assert_eq!(error > 1e-5, rounded, "{case} {map:?}: a fused head alone is rounded");
             }
+        }
+        // A token of a session beside where the one before it ended.
+        let (map, previous) = (&maps[0], random(h, 5));
+        let ours = SessionHead::new(Some(map), &loaded, &model, None).unwrap();
+        let ours = ours.with_previous(&previous, &model).unwrap();
+        let mut session = Session::new(&model, 2, 2).unwrap();
+        session.push(&[5, 1]).unwrap();
+        session.advance(model.blocks(), 1).unwrap();
+        session.advance(1, 2).unwrap();
+        let state = |place| rows::tensor(&session.state(place).unwrap(), h as usize).unwrap();
+        let Map::LowRank { a, b, .. } = map else { unreachable!() };
+        for place in [0, 1] {
+            let mut u = state(place).mm(a);
+            if place > 0 {
+                let before = state(place - 1);
+                u += (&before / before.norm()).mm(&previous);
+            }
+            let expected = rows::values(&loaded.logits(&u.mm(b)).unwrap()).unwrap();
+            let error = relative_error(&ours.look(&session, &head, place).unwrap(), &expected);
+            assert!(error < 1e-5, "{case}, token {place}: {error}");
         }
         let other = Map::Full { w: random(7, 7), bias: None };
         assert!(SessionHead::new(Some(&other), &loaded, &model, None).is_err());

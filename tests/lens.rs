@@ -64,10 +64,11 @@ fn tuned_lens(model: &Path, out: &Path) -> Vec<(Vec<f32>, Vec<f32>)> {
         training_loss: vec![0.0; K],
         loss_curves: None,
         held_out_curve: None,
+        previous: false,
         choice: None,
     };
     let maps = Maps::PerLevel(translators.iter().map(map).collect());
-    ShortcutFile { card, maps }.write(out).unwrap();
+    ShortcutFile { card, maps, previous: None }.write(out).unwrap();
     let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor.reshape([-1])).unwrap();
     translators.iter().map(|(weight, bias)| (values(weight), values(bias))).collect()
 }

@@ -90,6 +90,46 @@ fn auto_drafts_what_pays_by_the_card() {
     assert!(said.contains("--level auto needs a card"), "{said}");
 }
 
+/// Trained on states of the model's own text, looked at by `tune`, and the text is that in full.
+#[test]
+fn a_jump_that_reads_the_token_before_drafts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (texts, hidden, jump, card) = (path("own.txt"), path("own"), path("jump.safetensors"), path("card"));
+    fs::write(&texts, "The old lighthouse had been dark for many years.\nWater boils when it is hot.\n")
+        .unwrap();
+    let capture = ["--model", MODEL, "--text", &texts, "--levels", "0,1,30", "--out", &hidden];
+    succeed("onejump-capture", &[&capture[..], &["--positions", "all"]].concat());
+    let train =
+        ["--hidden", &hidden, "--model", MODEL, "--kind", "one-jump", "--levels", "0..1", "--out", &jump];
+    let said =
+        succeed("onejump-train", &[&train[..], &["--previous", "--rank", "8", "--batch-size", "8"]].concat());
+    assert!(said.contains(&format!("{} parameters", 3 * 576 * 8 + 4 * 576)), "{said}");
+    let tune = ["tune", "-m", MODEL, "--jump", &jump, "--levels", "0..1", "-n", "4", "--out", &card];
+    succeed("onejump-generate", &tune);
+    let begun = ["-m", MODEL, "-p", "The old lighthouse had", "-n", "8", "--jump", &jump];
+    let speculative = [&begun[..], &["--mode", "speculative", "--level", "1"]].concat();
+    for shape in [&["--siblings", "3"][..], &[]] {
+        let arguments = [&speculative[..], shape, &["--check", "--json"]].concat();
+        let outcome: Value = serde_json::from_str(&succeed("onejump-generate", &arguments)).unwrap();
+        assert!(outcome["drafts"]["accepted"].as_u64() > Some(1), "learned by heart: {outcome}");
+        assert!(outcome["check"]["differs_at"].is_null(), "{outcome}");
+    }
+    for (more, line) in [
+        (&["--mode", "speculative", "--level", "1", "--draft-max", "2"][..], "--draft-max above 1"),
+        (&["--mode", "exit", "--level", "1"], "--mode exit"),
+    ] {
+        let said = fail("onejump-generate", &[&begun[..], more].concat());
+        assert!(
+            said.contains("the jump reads where the token before ended") && said.contains(line),
+            "{said}"
+        );
+    }
+    let evaluate = ["--hidden", &hidden, "--shortcuts", &jump, "--model", MODEL, "--out", &path("results")];
+    let said = fail("onejump-evaluate", &evaluate);
+    assert!(said.contains("is for drafts alone") || said.contains("levels"), "{said}");
+}
+
 #[test]
 fn bench_times_pairs() {
     let arguments = [

@@ -14,18 +14,20 @@ PROMPTS = HERE / "../../data/prompts"
 TRAIN = HERE / "../../data/wikipedia/train.txt"
 TOKENS = 64
 KINDS = ("prose", "chat", "copy")
-# Texts of the model's own to train on, and the words of a sentence with which each begins.
-OWN_TEXTS, WORDS = 200, 5
+# Texts of the model's own to train on and how often, and the words of a sentence with which each begins.
+OWN_TEXTS, EPOCHS, WORDS = 1000, 4, 5
 LEVELS = "0..8"
 # PyTorch is slow: fewer prompts say as much, a rate hardly depends on them.
-PEER_PROMPTS, EXIT_PROMPTS = 6, 2
+PEER_PROMPTS, EXIT_PROMPTS, FORMAT_PROMPTS = 6, 2, 4
+# A format of --weights, and llama.cpp's of about as many bits.
+FORMATS = {"bf16": "BF16", "f16": "F16", "q8": "Q8_0", "q4": "Q4_1"}
 
 
 class Generate:
     def __init__(self, bench):
         self.bench, self.model, self.scratch = bench, Path(bench.options.model), bench.scratch
         self.wide = self.scratch / "f32.gguf"
-        said = bench.python("texts.py", "f32", self.model, self.wide).stdout
+        said = bench.python("texts.py", "rewrite", self.model, self.wide).stdout
         self.blocks, self.hidden = (json.loads(said.splitlines()[-1])[key] for key in ("blocks", "hidden"))
         self.count = 2 if bench.options.quick else bench.options.texts
         self.lines = []
@@ -39,6 +41,7 @@ class Generate:
                 if kind != "chat" or "has no chat template" not in str(error):
                     raise
                 self.say("chat: the checkpoint has no chat template")
+        self.formats()
         self.exits(jump)
         return self.lines
 
@@ -57,7 +60,8 @@ class Generate:
                         "--levels", f"{LEVELS},{self.blocks}", "--out", hidden)
         out = self.scratch / "early.safetensors"
         self.bench.ours("onejump-train", "--hidden", hidden, "--kind", "one-jump", "--model", self.model, "--levels", LEVELS,
-                        "--rank", self.hidden // 10, "--out", out)
+                        "--rank", self.hidden // 10, "--epochs", EPOCHS, "--out", out)
+        self.say(f"a jump for levels {LEVELS}, trained on {count} texts of the model's own, {EPOCHS} epochs")
         return out
 
     def texts(self, kind, jump):
@@ -104,18 +108,36 @@ class Generate:
             self.peers(name, full["mean"], self.wide if weights else self.model, prompts, chat, weights, kind)
 
     def peers(self, name, full, model, prompts, chat, weights, kind):
-        def peer(label, how, count, *more):
-            done = self.bench.python("texts.py", how, model if how == "llama.cpp" else self.model, prompts, count, TOKENS, *more, *chat)
-            rate = json.loads(done.stdout.splitlines()[-1])["tokens_per_second"]
-            self.row(name, label, rate, rate / full)
-
-        peer(f"llama.cpp, {'F32' if weights else 'as stored'}", "llama.cpp", self.count)
+        self.peer(name, full, f"llama.cpp, {'F32' if weights else 'as stored'}", "llama.cpp", model, prompts, self.count, *chat)
         if weights:
-            count = min(self.count, PEER_PROMPTS)
-            peer("transformers generate", "transformers", count)
-            peer("transformers, prompt lookup of 5", "transformers", count, "--lookup", 5)
+            def transformers(label, count, *more):
+                self.peer(name, full, f"transformers{label}", "transformers", self.model, prompts, min(self.count, count), *more, *chat)
+
+            transformers(" generate", PEER_PROMPTS)
+            transformers(", prompt lookup of 5", PEER_PROMPTS, "--lookup", 5)
             for level in range(5, self.blocks, 5) if kind == "prose" else ():
-                peer(f"transformers, assistant_early_exit={level}", "transformers", min(self.count, EXIT_PROMPTS), "--early-exit", level)
+                transformers(f", assistant_early_exit={level}", EXIT_PROMPTS, "--early-exit", level)
+
+    def peer(self, name, full, label, how, model, prompts, count, *more):
+        done = self.bench.python("texts.py", how, model, prompts, count, TOKENS, *more)
+        rate = json.loads(done.stdout.splitlines()[-1])["tokens_per_second"]
+        self.row(name, label, rate, rate / full)
+
+    def formats(self):
+        """Every format of weights in full, beside llama.cpp on as many bytes."""
+        prompts, some = PROMPTS / "prose.txt", self.scratch / "formats.txt"
+        count = min(self.count, FORMAT_PROMPTS)
+        some.write_text("\n".join(prompts.read_text().splitlines()[:count]) + "\n")
+        for weights, kind in FORMATS.items():
+            other, name = self.scratch / f"{kind}.gguf", f"generate {TOKENS} tokens, prose, {weights}"
+            self.bench.python("texts.py", "rewrite", self.model, other, "--type", kind)
+            rates = self.timed(some, [], "--weights", weights)
+            full = rates["full"]
+            self.row(name, "onejump-generate, full", full["mean"], 1.0)
+            self.peer(name, full["mean"], f"llama.cpp, {kind}", "llama.cpp", other, prompts, count)
+            self.say(f"prose, {weights}: {full['mean']:.0f} ± {full['sd']:.0f} tokens per second in full, {rates['bytes'] / 1e6:.0f} MB a "
+                     f"token (llama.cpp's file has {other.stat().st_size / 1e6:.0f})")
+            other.unlink()
 
     def exits(self, jump):
         """The lossy mode: speed against agreement with the text in full, and how likely the full model finds the text."""

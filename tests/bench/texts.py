@@ -3,7 +3,7 @@
 
     texts.py    transformers MODEL.gguf PROMPTS.txt COUNT TOKENS [--chat] [--early-exit LEVEL] [--lookup DRAFTS]
     texts.py    llama.cpp    MODEL.gguf PROMPTS.txt COUNT TOKENS [--chat]
-    texts.py    f32          MODEL.gguf OUT.gguf         the same model in float32; prints what it is
+    texts.py    rewrite      MODEL.gguf OUT.gguf [--type F32]      the same model with matrices of this type; prints what it is
 
 Prints one line of JSON: tokens per second of what is added to the prompts, without imports and loading the model.
 End tokens do not end a text.
@@ -82,10 +82,12 @@ def llama_cpp(options):
     return tokens / milliseconds * 1e3
 
 
-def f32(source, target):
-    """Every tensor widened, every key as it is."""
+def rewrite(source, target, kind):
+    """Matrices in numbers of one kind, norms widened, every key as it is."""
     import gguf
     import numpy as np
+
+    matrices = gguf.GGMLQuantizationType[kind]
 
     reader = gguf.GGUFReader(source)
     field = lambda name: reader.fields[name].contents()
@@ -93,11 +95,13 @@ def f32(source, target):
     for name, value in reader.fields.items():
         if name.startswith("GGUF.") or name in ("general.architecture", "general.file_type", "general.quantization_version"):
             continue
-        kind = value.types[0]
-        writer.add_key_value(name, value.contents(), kind, value.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
+        type = value.types[0]
+        writer.add_key_value(name, value.contents(), type, value.types[-1] if type == gguf.GGUFValueType.ARRAY else None)
     for tensor in reader.tensors:
         values = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-        writer.add_tensor(tensor.name, values.reshape([int(size) for size in reversed(tensor.shape)]))
+        values = values.reshape([int(size) for size in reversed(tensor.shape)])
+        type = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(tensor.name, gguf.quants.quantize(values, type), raw_dtype=type)
     writer.write_header_to_file(), writer.write_kv_data_to_file(), writer.write_tensors_to_file()
     writer.close()
     architecture = field("general.architecture")
@@ -106,7 +110,7 @@ def f32(source, target):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("how", choices=("transformers", "llama.cpp", "f32"))
+    parser.add_argument("how", choices=("transformers", "llama.cpp", "rewrite"))
     parser.add_argument("model")
     parser.add_argument("prompts")
     parser.add_argument("count", type=int, nargs="?")
@@ -114,9 +118,10 @@ def main():
     parser.add_argument("--chat", action="store_true")
     parser.add_argument("--early-exit", type=int)
     parser.add_argument("--lookup", type=int)
+    parser.add_argument("--type", default="F32")
     options = parser.parse_args()
-    if options.how == "f32":
-        return f32(options.model, options.prompts)
+    if options.how == "rewrite":
+        return rewrite(options.model, options.prompts, options.type)
     rate = transformers(options) if options.how == "transformers" else llama_cpp(options)
     print(json.dumps({"tokens_per_second": rate}))
 

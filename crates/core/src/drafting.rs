@@ -133,10 +133,10 @@ impl Costs {
         }
     }
 
-    /// The reading with the drafts that pay most.
-    pub fn best(&self, reading: Reading) -> Reading {
+    /// The reading with the drafts that pay most, of chains no more than `longest`.
+    pub fn best(&self, reading: Reading, longest: usize) -> Reading {
         let most = self.rows.len().saturating_sub(1).max(1);
-        let chains = (1..=most).map(Shape::Chain);
+        let chains = (1..=most.min(longest.max(1))).map(Shape::Chain);
         let shapes = chains.chain((2..=most.min(reading.acceptance.len())).map(Shape::Siblings));
         let readings = shapes.map(|shape| {
             let reading = Reading { shape, ..reading.clone() };
@@ -195,11 +195,13 @@ mod tests {
         check(0, &[0.0], 0.0, Shape::Chain(1), 1.0 / 1.05);
         check(0, &[0.2, 0.6], 0.0, Shape::Siblings(2), 1.6 / 1.1);
         let best = |acceptance: &[f64], look_share| {
-            let best = costs.best(reading(0, acceptance, look_share, Shape::Chain(1)));
+            let best = costs.best(reading(0, acceptance, look_share, Shape::Chain(1)), 2);
             (best.shape, best.speedup > 1.0)
         };
         assert_eq!(best(&[0.9, 0.92], 0.01), (Shape::Chain(2), true));
         assert_eq!(best(&[0.2, 0.6], 0.01), (Shape::Siblings(2), true));
         assert!(!best(&[0.1, 0.12], 0.3).1);
+        let alone = costs.best(reading(0, &[0.9, 0.92], 0.01, Shape::Chain(1)), 1);
+        assert_eq!(alone.shape, Shape::Chain(1));
     }
 }

@@ -43,7 +43,7 @@ fn sureness(rule: ExitRule, (largest, second): (f64, f64), place: f64) -> f64 {
 pub(crate) fn exit(config: &Config, observer: &dyn Observer) -> Result<usize, EvaluateError> {
     let (hidden, train, mut checkpoint) = open(config, observer)?;
     let first = config.train_samples.min(train.samples());
-    let train = train.select(Selection { first: Some(first), without_position_0: false })?;
+    let train = train.select(Selection { first: Some(first), ..Selection::default() })?;
     let methods = Methods::read(&hidden.manifest().inputs, &config.shortcuts, &config.ojfa, &[])?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let test = States::read(hidden, "test", &head, &config.out, observer)?;

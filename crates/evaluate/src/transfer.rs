@@ -24,7 +24,7 @@ use crate::sweep::sweep;
 pub(crate) fn transfer(config: &Config, observer: &dyn Observer) -> Result<usize, EvaluateError> {
     let (hidden, train, mut checkpoint) = open(config, observer)?;
     let first = config.train_samples.min(train.samples());
-    let train = train.select(Selection { first: Some(first), without_position_0: false })?;
+    let train = train.select(Selection { first: Some(first), ..Selection::default() })?;
     let head = SharedHead::new(&Head::load(&mut checkpoint, Place::CPU)?);
     let test = States::read_with_expected(hidden, "test", &head, &config.out, observer)?;
     let train =

@@ -29,9 +29,11 @@ pub struct Residual {
     back: Layer,
 }
 
-/// u = h·M + c (r), ĥ = u·B (H) for its length alone, and logits (u·P)/s + bias·Eᵀ (V).
+/// u = h·M + c (r), ĥ = u·B (H) for its length alone, and logits (u·P)/s + bias·Eᵀ (V). Beside the token before
+/// u = h·M + x'·C + c, with x' = h'_K/‖h'_K‖.
 pub struct Fused {
     projection: Layer,
+    previous: Option<Layer>,
     back: Layer,
     logits: Layer,
     constant: Option<Vec<f32>>,
@@ -65,6 +67,7 @@ impl SessionHead {
                 let (Norm::Rms { eps, .. } | Norm::Layer { eps, .. }) = norm;
                 Ok(Self::LowRank(Box::new(Fused {
                     projection: layer(&projection.matrix, Some(&projection.constant.f_view([-1])?))?,
+                    previous: None,
                     back: layer(&centred, None)?,
                     logits: Layer::new(&fused, None, model, rounding)?,
                     constant: constant.map(|constant| values(&constant)).transpose()?,
@@ -82,7 +85,44 @@ impl SessionHead {
         }
     }
 
-    /// The logits at a state (H): (V). `head` is the model's own.
+    /// The same beside the state at which the token before ended, through C (H, r).
+    ///
+    /// # Errors
+    /// [`ExitError::Model`] if libtorch cannot give the values.
+    pub fn with_previous(mut self, previous: &Tensor, model: &Model) -> Result<Self, ExitError> {
+        if let Self::LowRank(fused) = &mut self {
+            fused.previous = Some(Layer::new(previous, None, model, None)?);
+        }
+        Ok(self)
+    }
+
+    /// Whether it reads the state at which the token before ended.
+    pub fn reads_previous(&self) -> bool {
+        matches!(self, Self::LowRank(fused) if fused.previous.is_some())
+    }
+
+    /// The logits behind a token of a session, at the level where it stands: (V). Where it is read, the token before has
+    /// gone through all blocks; the first token of a text has none. `head` is the model's own.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if a GPU refuses.
+    ///
+    /// # Panics
+    /// If there is no such token, or the token before is needed and still on its way.
+    pub fn look(&self, session: &Session, head: &Head, place: usize) -> Result<Vec<f32>, ModelError> {
+        let state = session.state(place)?;
+        let Self::LowRank(fused) = self else { return self.logits(session, head, &state) };
+        let previous = match (&fused.previous, place.checked_sub(1)) {
+            (Some(_), Some(before)) => {
+                assert!(before < session.reached(session.blocks()), "token {before} is on its way");
+                Some(unit(&session.state(before)?))
+            }
+            _ => None,
+        };
+        fused.logits(session, &state, previous.as_deref())
+    }
+
+    /// The logits at a state (H), with no token before: (V). `head` is the model's own.
     ///
     /// # Errors
     /// [`ModelError::Torch`] if a GPU refuses.
@@ -91,16 +131,21 @@ impl SessionHead {
             Self::Identity => session.read(head, state),
             Self::Full(map) => session.read(head, &session.apply(map, state)?),
             Self::Residual(map) => session.read(head, &map.apply(session, state)?),
-            Self::LowRank(fused) => fused.logits(session, state),
+            Self::LowRank(fused) => fused.logits(session, state, None),
         }
     }
 }
 
+/// A state at length 1; one of 0 stays 0.
+fn unit(state: &[f32]) -> Vec<f32> {
+    let square: f64 = state.iter().map(|&value| f64::from(value).powi(2)).sum();
+    let inverse = 1.0 / square.max(f64::MIN_POSITIVE).sqrt();
+    state.iter().map(|&value| (f64::from(value) * inverse) as f32).collect()
+}
+
 impl Residual {
     fn apply(&self, session: &Session, state: &[f32]) -> Result<Vec<f32>, ModelError> {
-        let square: f64 = state.iter().map(|&value| f64::from(value).powi(2)).sum();
-        let inverse = 1.0 / square.max(f64::MIN_POSITIVE).sqrt();
-        let x: Vec<f32> = state.iter().map(|&value| (f64::from(value) * inverse) as f32).collect();
+        let x = unit(state);
         let mut mapped = session.apply(&self.back, &session.apply(&self.projection, &x)?)?;
         mapped.iter_mut().zip(&x).for_each(|(mapped, x)| *mapped += self.alpha * x);
         Ok(mapped)
@@ -108,8 +153,18 @@ impl Residual {
 }
 
 impl Fused {
-    fn logits(&self, session: &Session, state: &[f32]) -> Result<Vec<f32>, ModelError> {
-        let u = session.apply(&self.projection, state)?;
+    /// `previous` is x'.
+    fn logits(
+        &self,
+        session: &Session,
+        state: &[f32],
+        previous: Option<&[f32]>,
+    ) -> Result<Vec<f32>, ModelError> {
+        let mut u = session.apply(&self.projection, state)?;
+        if let (Some(layer), Some(previous)) = (&self.previous, previous) {
+            let beside = session.apply(layer, previous)?;
+            u.iter_mut().zip(beside).for_each(|(u, beside)| *u += beside);
+        }
         let centred = session.apply(&self.back, &u)?;
         let squares: f64 = centred.iter().map(|&value| f64::from(value).powi(2)).sum();
         let inverse = (1.0 / (squares / centred.len() as f64 + self.eps).sqrt()) as f32;

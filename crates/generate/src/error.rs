@@ -88,6 +88,15 @@ pub enum GenerateError {
         /// What is another one.
         what: &'static str,
     },
+    /// A jump that drafts one token behind a verified one.
+    #[error(
+        "the jump reads where the token before ended, which is known behind a verified token alone: {what} needs one that \
+         was trained without --previous"
+    )]
+    ReadsPrevious {
+        /// What cannot be had with it.
+        what: &'static str,
+    },
     /// A number that makes no sense.
     #[error("{what} is {found}; {expected}")]
     Range {

@@ -114,11 +114,15 @@ impl Loaded {
             let head = Arc::new(SessionHead::new(None, &self.own, &self.model, None)?);
             return Ok(levels.iter().map(|level| gate(level, &head)).collect());
         };
-        let file = ShortcutFile::read(path)?;
+        let file = ShortcutFile::read_drafting(path)?;
         let sha256 = self.opened.checkpoint.sha256()?;
         file.check_model(path, &sha256, self.model.hidden_size(), self.model.blocks())?;
         if let Maps::One(map) = &file.maps {
-            let head = Arc::new(SessionHead::new(Some(map), &self.own, &self.model, LOOK)?);
+            let head = SessionHead::new(Some(map), &self.own, &self.model, LOOK)?;
+            let head = Arc::new(match &file.previous {
+                Some(previous) => head.with_previous(previous, &self.model)?,
+                None => head,
+            });
             return Ok(levels.iter().map(|level| gate(level, &head)).collect());
         }
         levels

@@ -77,7 +77,7 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     let jumps: Vec<Option<&PathBuf>> =
         if tuning.jumps.is_empty() { vec![None] } else { tuning.jumps.iter().map(Some).collect() };
     // One text is looked at through all of them. A state climbs through the model once, so levels come in order.
-    let (mut gates, mut plain) = (Vec::new(), Vec::new());
+    let (mut gates, mut plain): (Vec<Gate>, Vec<_>) = (Vec::new(), Vec::new());
     for jump in jumps {
         let own = loaded.gates(jump.map(PathBuf::as_path), levels.as_slice())?;
         let look_share = look_share(&loaded, own.first(), tuning.threads)?;
@@ -104,7 +104,9 @@ pub fn tune(tuning: &Tuning, observer: &dyn Observer) -> Result<Card, GenerateEr
     if let Some(path) = &tuning.texts {
         write_texts(&loaded.opened, &seen, path)?;
     }
-    let readings: Vec<Reading> = plain.into_iter().map(|reading| costs.best(reading)).collect();
+    let longest = |gate: &Gate| if gate.head.reads_previous() { 1 } else { MOST_ROWS };
+    let readings = plain.into_iter().zip(&gates).map(|(reading, gate)| costs.best(reading, longest(gate)));
+    let readings: Vec<Reading> = readings.collect();
     let best = readings.iter().max_by(|a, b| a.speedup.total_cmp(&b.speedup));
     Ok(Card {
         model_sha256: loaded.opened.checkpoint.sha256()?,
@@ -202,7 +204,7 @@ fn look_share(loaded: &Loaded, gate: Option<&Gate>, threads: usize) -> Result<f6
         session.logits(&loaded.head, BEFORE..BEFORE + 1)?;
         let token = start.elapsed();
         let start = Instant::now();
-        gate.head.logits(&session, &loaded.head, &session.state(BEFORE)?)?;
+        gate.head.look(&session, &loaded.head, BEFORE)?;
         shares.push(start.elapsed().as_secs_f64() / token.as_secs_f64());
     }
     Ok(median(shares))

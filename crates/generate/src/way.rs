@@ -77,6 +77,12 @@ fn drafters(config: &Config, loaded: &Loaded) -> Result<Means, GenerateError> {
     }
     let levels = levels(config, &loaded.opened)?;
     for gate in loaded.gates(config.jump.as_deref(), levels.as_slice())? {
+        if gate.head.reads_previous()
+            && config.siblings.is_none()
+            && config.most_drafts.is_some_and(|most| most > 1)
+        {
+            return Err(GenerateError::ReadsPrevious { what: "--draft-max above 1" });
+        }
         let chain = Shape::Chain(config.most_drafts.unwrap_or(Jump::MOST));
         drafters.push(Drafter::Jump(Jump::new(gate, config.siblings.map_or(chain, Shape::Siblings))));
     }
@@ -110,6 +116,9 @@ fn reading(config: &Config, loaded: &Loaded) -> Result<Reading, GenerateError> {
 
 fn exits(config: &Config, loaded: &Loaded, observer: &dyn Observer) -> Result<Exits, GenerateError> {
     let gates = loaded.gates(config.jump.as_deref(), levels(config, &loaded.opened)?.as_slice())?;
+    if gates.iter().any(|gate| gate.head.reads_previous()) {
+        return Err(GenerateError::ReadsPrevious { what: "--mode exit" });
+    }
     let threshold = match config.sureness {
         Sureness::Threshold(threshold) => threshold,
         Sureness::Agreement(agreement) => {

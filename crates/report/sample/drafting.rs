@@ -11,15 +11,18 @@ pub fn drafting(blocks: usize) -> Card {
         let acceptance = (1..=5).map(|best| (first * (1.0 + f64::from(best).ln())).min(0.95)).collect();
         let look_share = if jump.is_some() { 0.04 } else { 0.2 };
         let jump = jump.map(str::to_owned);
-        costs.best(Reading {
-            jump_sha256: None,
-            jump,
-            level,
-            acceptance,
-            look_share,
-            shape: Shape::Chain(1),
-            speedup: 0.0,
-        })
+        costs.best(
+            Reading {
+                jump_sha256: None,
+                jump,
+                level,
+                acceptance,
+                look_share,
+                shape: Shape::Chain(1),
+                speedup: 0.0,
+            },
+            5,
+        )
     };
     let readings = [Some("shortcuts/early.safetensors"), None]
         .into_iter()

@@ -63,10 +63,11 @@ pub fn one_jump(jumps: &ShortcutFile, choice: JumpChoice) -> Result<ShortcutFile
         training_loss: loss.into_iter().collect(),
         loss_curves: None,
         held_out_curve: None,
+        previous: false,
         choice: Some(choice),
         ..jumps.card.clone()
     };
-    Ok(ShortcutFile { card, maps: Maps::One(Box::new(map)) })
+    Ok(ShortcutFile { card, maps: Maps::One(Box::new(map)), previous: None })
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, terminal: &Terminal) -> Result<(), ScoreError> {
-    let selection = Selection { first: args.first, without_position_0: args.without_position_0 };
+    let selection =
+        Selection { first: args.first, without_position_0: args.without_position_0, ..Selection::default() };
     let path = onejump_fetch::shortcuts(&args.shortcuts, terminal)?;
     let jumps = ShortcutFile::read(&path)?;
     let shards = ScoreShards::new(&args.out, &path, selection)?;

@@ -53,6 +53,8 @@ pub struct Card {
     /// The loss on samples that were held out, before the first epoch and after each, where there are such samples. The
     /// maps are those of its least value.
     pub held_out_curve: Option<Vec<f64>>,
+    /// Whether the one map reads, beside a state, the one at which the token before ended.
+    pub previous: bool,
     /// Of an ojfa file: how the jump was chosen.
     pub choice: Option<JumpChoice>,
 }
@@ -90,7 +92,9 @@ impl JumpChoice {
 impl Card {
     /// How many parameters all maps of the file have.
     pub fn parameters(&self) -> u64 {
-        parameters(self.kind, self.hidden_size, self.rank.unwrap_or(0), self.blocks)
+        let rank = self.rank.unwrap_or(0);
+        let previous = if self.previous { self.hidden_size * rank } else { 0 };
+        parameters(self.kind, self.hidden_size, rank, self.blocks) + previous as u64
     }
 
     pub(crate) fn to_metadata(&self) -> BTreeMap<String, String> {
@@ -113,6 +117,9 @@ impl Card {
         // Only what differs from the default is written.
         if self.samples != ALL_SAMPLES {
             metadata.insert("samples", self.samples.clone());
+        }
+        if self.previous {
+            metadata.insert("previous", "final".to_owned());
         }
         if let Some(label) = &self.label {
             metadata.insert("label", label.clone());
@@ -199,6 +206,7 @@ impl Card {
             training_loss: fields.json("training_loss")?,
             loss_curves: fields.optional_json("loss_curves")?,
             held_out_curve: fields.optional_json("held_out_curve")?,
+            previous: metadata.contains_key("previous"),
             choice,
         })
     }

@@ -1,6 +1,6 @@
 //! Files of shortcuts: safetensors with tensors named `level.12.a`, or `a` where one map serves all
 //! exit levels (in `joint-norms` one `a` and `b`, with `level.12.norm.weight` and so on; in `residual` with
-//! `level.12.alpha`, `level.12.scale` and `level.12.shift`).
+//! `level.12.alpha`, `level.12.scale` and `level.12.shift`; with `previous` in a one-jump that reads the token before).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +17,9 @@ use crate::error::{ModelShape, ShortcutError};
 use crate::map::Map;
 use crate::safetensors as format;
 
+/// The tensor that reads the token before.
+const PREVIOUS: &str = "previous";
+
 /// The maps of a file with their card.
 #[derive(Debug)]
 pub struct ShortcutFile {
@@ -24,6 +27,9 @@ pub struct ShortcutFile {
     pub card: Card,
     /// The maps.
     pub maps: Maps,
+    /// C (H, r) of a jump that drafts: with x' = h'_K/‖h'_K‖ of the state at which the token before ended,
+    /// ĥ = (norm(h)·A + x'·C)·B.
+    pub previous: Option<Tensor>,
 }
 
 /// One map per exit level, or one for all.
@@ -73,6 +79,7 @@ impl ShortcutFile {
                 }
             }
         }
+        tensors.extend(self.previous.iter().map(|previous| (PREVIOUS.to_owned(), previous)));
         for (name, tensor) in &tensors {
             if tensor.f_isfinite()?.f_all()?.int64_value(&[]) == 0 {
                 return Err(ShortcutError::content(
@@ -84,12 +91,26 @@ impl ShortcutFile {
         format::write(path, &tensors, &self.card.to_metadata())
     }
 
-    /// Reads a file.
+    /// Reads a file whose maps are of a state alone.
+    ///
+    /// # Errors
+    /// As [`ShortcutFile::read_drafting`], and [`ShortcutError::Content`] if the map reads the token before too.
+    pub fn read(path: &Path) -> Result<Self, ShortcutError> {
+        let file = Self::read_drafting(path)?;
+        if file.previous.is_some() {
+            let reason = "is for drafts alone (onejump-generate --mode speculative): it also reads where the token before \
+                          ended. Train one without --previous";
+            return Err(ShortcutError::content(path, reason));
+        }
+        Ok(file)
+    }
+
+    /// Reads a file, also of a map that reads the token before.
     ///
     /// # Errors
     /// [`ShortcutError`] if it is not safetensors, lacks a tensor or a piece of metadata, or a
     /// tensor is misshapen or not finite.
-    pub fn read(path: &Path) -> Result<Self, ShortcutError> {
+    pub fn read_drafting(path: &Path) -> Result<Self, ShortcutError> {
         let bytes = std::fs::read(path).map_err(FileError::reading(path))?;
         let broken = |error: safetensors::SafeTensorError| {
             ShortcutError::content(path, format!("is no usable safetensors file: {error}"))
@@ -106,7 +127,9 @@ impl ShortcutFile {
         } else {
             Maps::One(Box::new(reader.map("")?))
         };
-        Ok(Self { card, maps })
+        let size = [card.hidden_size, card.rank.unwrap_or(0)];
+        let previous = if card.previous { Some(reader.tensor(PREVIOUS, &size)?) } else { None };
+        Ok(Self { maps, previous, card })
     }
 
     /// Refuses a file that was made for another model or hidden size.
@@ -250,6 +273,7 @@ mod tests {
             training_loss: vec![1.5, 0.1 + 0.2],
             loss_curves: Some(vec![vec![2.0, 1.5]]),
             held_out_curve: kind.fitted_to_head().then(|| vec![2.5, 2.0]),
+            previous: false,
             choice: (kind == ShortcutKind::Ojfa).then(|| JumpChoice {
                 level: 1,
                 levels: LevelConvention::Eq5,
@@ -309,7 +333,7 @@ mod tests {
         } else {
             Maps::One(Box::new(map(kind, 5.0)))
         };
-        ShortcutFile { card: card(kind), maps }
+        ShortcutFile { card: card(kind), maps, previous: None }
     }
 
     #[test]
@@ -333,6 +357,27 @@ mod tests {
             read.write(&path).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), bytes);
         }
+    }
+
+    /// What reads the token before is no map of a state alone: only who asks for it gets it.
+    #[test]
+    fn a_jump_that_reads_the_token_before_is_for_drafts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let mut file = file(ShortcutKind::OneJump);
+        let without = file.card.parameters();
+        file.card.previous = true;
+        file.previous = Some(values(&[H as i64, R as i64], 3.0));
+        assert_eq!(file.card.parameters(), without + (H * R) as u64);
+        file.write(&path).unwrap();
+        let read = ShortcutFile::read_drafting(&path).unwrap();
+        assert_eq!((read.card, read.previous), (file.card.clone(), file.previous));
+        let error = ShortcutFile::read(&path).unwrap_err().to_string();
+        assert!(error.contains("x.safetensors: is for drafts alone"), "{error}");
+        file.previous = Some(values(&[R as i64, H as i64], 3.0));
+        file.write(&path).unwrap();
+        let error = ShortcutFile::read_drafting(&path).unwrap_err().to_string();
+        assert!(error.contains("'previous'"), "{error}");
     }
 
     /// Tensors may agree with an impossible rank.

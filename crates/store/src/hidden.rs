@@ -39,12 +39,15 @@ pub struct Selection {
     pub first: Option<usize>,
     /// Without those at position 0, which are left out after `first` is counted.
     pub without_position_0: bool,
+    /// Only those of whose text the token before is a sample of the folder too: [`HiddenStates::before`] has it.
+    pub with_previous: bool,
 }
 
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.first.map_or("all".to_owned(), |first| format!("first {first}"));
-        write!(f, "{first}{}", if self.without_position_0 { " without position 0" } else { "" })
+        let position_0 = if self.without_position_0 { " without position 0" } else { "" };
+        write!(f, "{first}{position_0}{}", if self.with_previous { " behind another" } else { "" })
     }
 }
 
@@ -92,13 +95,27 @@ impl HiddenStates {
         let first = selection.first.unwrap_or(samples).min(samples);
         self.kept = None;
         self.selection = selection;
-        if selection.without_position_0 {
+        if selection.with_previous {
+            let (positions, texts) = (self.positions()?, self.text_ids()?);
+            let behind = |row: &usize| {
+                let before = row - 1;
+                texts[before] == texts[*row] && positions[before] + 1 == positions[*row]
+            };
+            self.kept = Some((1..first).filter(behind).collect());
+        } else if selection.without_position_0 {
             let positions = self.positions()?;
             self.kept = Some((0..first).filter(|&row| positions[row] > 0).collect());
         } else if first < samples {
             self.kept = Some((0..first).collect());
         }
         Ok(self)
+    }
+
+    /// Of each sample that is used the one of the token before, where only such samples are used
+    /// ([`Selection::with_previous`]).
+    pub fn before(&self) -> Option<Self> {
+        let kept = self.kept.as_ref().filter(|_| self.selection.with_previous)?;
+        Some(Self { kept: Some(kept.iter().map(|row| row - 1).collect()), ..self.clone() })
     }
 
     /// Sets the last samples aside, at least so many, and the rest of a text whose samples they are: what is fitted to the
@@ -342,6 +359,7 @@ pub(crate) fn check_file(dir: &Path, part: &Part) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::part::TextRows;
     use crate::verify::tests::{H, SAMPLES, folder};
 
     /// Five samples in parts of two: ranges begin and end within parts, and parts beside them are not opened.
@@ -353,7 +371,10 @@ mod tests {
             rows.positions[0] = u32::from(number > 0);
         });
         let all = HiddenStates::open(dir.path()).unwrap();
-        let some = all.clone().select(Selection { first: Some(4), without_position_0: true }).unwrap();
+        let some = all
+            .clone()
+            .select(Selection { first: Some(4), without_position_0: true, ..Selection::default() })
+            .unwrap();
         for (states, samples) in [(&all, SAMPLES), (&some, 3)] {
             let whole = states.level(1).unwrap();
             assert_eq!(whole.len(), samples * H);
@@ -372,5 +393,35 @@ mod tests {
         std::fs::remove_file(dir.path().join(&all.manifest.parts[0].file)).unwrap();
         assert_eq!(all.level_rows(1, 2..5).unwrap().len(), 3 * H);
         assert!(all.level_rows(1, 1..5).is_err());
+    }
+
+    /// Text 0 is sampled at 3, 4 and 6, text 1 at 0 and 1, the last two in parts of their own: the second and the last
+    /// sample stand behind another.
+    #[test]
+    fn samples_behind_another_and_those_before_them() {
+        let (texts, positions) = ([0, 0, 0, 1, 1], [3, 4, 6, 0, 1]);
+        let dir = folder(|number, rows| {
+            let own = number * 2..(number * 2 + rows.positions.len());
+            rows.positions = positions[own.clone()].to_vec();
+            rows.texts = Some(TextRows { text_ids: texts[own.clone()].to_vec(), chunks: vec![0; own.len()] });
+            let states = own.flat_map(|row| [row as f32; H]);
+            rows.levels.insert(1, states.collect());
+        });
+        let mut manifest = HiddenManifest::read(dir.path()).unwrap();
+        manifest.inputs.texts = Some(2);
+        manifest.write(dir.path()).unwrap();
+        let all = HiddenStates::open(dir.path()).unwrap();
+        assert!(all.before().is_none());
+        let behind = all.clone().select(Selection { with_previous: true, ..Selection::default() }).unwrap();
+        assert_eq!(behind.selection().to_string(), "all behind another");
+        assert_ne!(behind.fingerprint(), all.fingerprint());
+        let first = |states: &HiddenStates| -> Vec<f32> {
+            states.level(1).unwrap().chunks(H).map(|row| row[0]).collect()
+        };
+        assert_eq!((first(&behind), first(&behind.before().unwrap())), (vec![1.0, 4.0], vec![0.0, 3.0]));
+        let (rest, aside) = behind.hold_out(1).unwrap();
+        assert_eq!((first(&rest.before().unwrap()), first(&aside.before().unwrap())), (vec![0.0], vec![3.0]));
+        let some = Selection { first: Some(4), with_previous: true, ..Selection::default() };
+        assert_eq!(first(&all.select(some).unwrap()), [1.0]);
     }
 }

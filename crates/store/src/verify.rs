@@ -293,7 +293,7 @@ pub(crate) mod tests {
             assert_eq!(rest.text_ids().unwrap(), [0, 0, 0, 7, 7][..fitted], "{last}");
             assert_eq!(aside.text_ids().unwrap(), [0, 0, 0, 7, 7][fitted..], "{last}");
         }
-        let first = Selection { first: Some(4), without_position_0: false };
+        let first = Selection { first: Some(4), ..Selection::default() };
         assert_eq!(states.select(first).unwrap().text_ids().unwrap(), [0, 0, 0, 7]);
         let wrong = of_texts(|number| [[0, 0], [7, 0], [7, 7]][number]);
         finds(wrong.path(), &["sample 3: its text comes before that of the sample before it"]);

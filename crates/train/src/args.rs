@@ -37,6 +37,11 @@ pub struct Args {
     /// one-jump: the exit levels that it is for, such as 0..8 (both ends included); all without
     #[arg(long, value_name = "LEVELS")]
     pub levels: Option<Levels>,
+    /// one-jump: read beside the state of a level the one at which the token before ended. It is for drafts alone
+    /// (onejump-generate), where that is known; the samples are those behind another one, as of onejump-capture --positions
+    /// all
+    #[arg(long)]
+    pub previous: bool,
     /// closed-form (the exact optimum) or adam (gradient descent: the paper's, or a one-jump's and a
     /// residual's on the divergence, from the closed form on) [default: closed-form; one-jump, residual: adam]
     #[arg(long)]
@@ -97,7 +102,11 @@ impl Args {
             solver: self.solver.unwrap_or(config.solver),
             ridge: self.ridge,
             target: self.target,
-            selection: Selection { first: self.first, without_position_0: self.without_position_0 },
+            selection: Selection {
+                first: self.first,
+                without_position_0: self.without_position_0,
+                with_previous: self.previous,
+            },
             levels: self.levels.clone(),
             label: self.label.clone(),
             adam: DescentOptions {

@@ -52,7 +52,8 @@ pub(crate) fn file(config: &Config, source: &Source, rank: usize, trained: Train
         training_loss: trained.losses,
         loss_curves: trained.curves,
         held_out_curve: trained.held_out,
+        previous: trained.previous.is_some(),
         choice: None,
     };
-    ShortcutFile { card, maps: trained.maps }
+    ShortcutFile { card, maps: trained.maps, previous: trained.previous }
 }

@@ -83,6 +83,12 @@ impl Config {
                 self.kind
             ));
         }
+        if self.selection.with_previous && self.kind != ShortcutKind::OneJump {
+            return usage(format!(
+                "--previous is for a one-jump; '{}' reads the state of a level alone",
+                self.kind
+            ));
+        }
         if rank == 0 || rank > size {
             return usage(format!("rank {rank} is impossible: it must be 1 to H = {size}"));
         }

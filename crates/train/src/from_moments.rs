@@ -195,5 +195,6 @@ fn joint_norms(config: &Config, sums: &mut StoredSums, rank: usize) -> Result<Tr
     let maps = with_norm_per_level((0..blocks).map(|level| sums.level(level)), rank, config.ridge)?;
     let loss = |(level, map)| closed_form::loss(map, &sums.level(level)?);
     let losses = maps.iter().enumerate().map(loss).collect::<Result<_, _>>()?;
-    Ok(TrainedSet { maps: Maps::PerLevel(maps), losses, curves: None, held_out: None, windows: 1 })
+    let maps = Maps::PerLevel(maps);
+    Ok(TrainedSet { maps, previous: None, losses, curves: None, held_out: None, windows: 1 })
 }

@@ -97,5 +97,6 @@ pub(crate) fn with_norm_per_level(job: &Job, rank: usize) -> Result<TrainedSet, 
         closed_form::squared_error(map, &inputs::level(job.hidden, k)?, &targets)
     };
     let losses = maps.iter().enumerate().map(error).collect::<Result<_, _>>()?;
-    Ok(TrainedSet { maps: Maps::PerLevel(maps), losses, curves: None, held_out: None, windows: 1 })
+    let maps = Maps::PerLevel(maps);
+    Ok(TrainedSet { maps, previous: None, losses, curves: None, held_out: None, windows: 1 })
 }

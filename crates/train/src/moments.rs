@@ -54,6 +54,17 @@ impl TargetRows {
         Self { sum: column_sums(&rows, hidden), squared, hidden, rows }
     }
 
+    /// Σ xᵀy for inputs x (N, H), row by row: (H, H) f64.
+    ///
+    /// # Errors
+    /// [`TrainError::Torch`] if there is no memory for it.
+    ///
+    /// # Panics
+    /// If there are more inputs or fewer.
+    pub fn cross(&self, inputs: &[f32]) -> Result<Tensor, TrainError> {
+        matrix(self.hidden, |columns| simd::cross(inputs, &self.rows, self.hidden, columns))
+    }
+
     /// As a tensor, (N, H) f32.
     pub(crate) fn tensor(&self) -> Result<Tensor, TrainError> {
         Ok(tensor(&self.rows, self.hidden)?)
@@ -72,7 +83,7 @@ impl Moments {
         let hidden = targets.hidden;
         let (upper, cross) = rayon::join(
             || matrix(hidden, |columns| simd::gram(inputs, hidden, columns)),
-            || matrix(hidden, |columns| simd::cross(inputs, &targets.rows, hidden, columns)),
+            || targets.cross(inputs),
         );
         let upper = upper?.f_triu(0)?;
         Ok(Self {
@@ -95,6 +106,21 @@ impl Moments {
             y: self.y.shallow_clone(),
             y_squared: self.y_squared,
         }
+    }
+
+    /// The moments of these inputs x and other inputs z of the same samples side by side, (x, z), with Σ xᵀz.
+    ///
+    /// # Errors
+    /// [`TrainError::Torch`] if the shapes do not fit.
+    pub fn beside(&self, other: &Self, cross: &Tensor) -> Result<Self, TrainError> {
+        let upper = Tensor::f_cat(&[&self.xx, cross], 1)?;
+        let lower = Tensor::f_cat(&[&cross.f_transpose(0, 1)?, &other.xx], 1)?;
+        Ok(Self {
+            x: Tensor::f_cat(&[&self.x, &other.x], 0)?,
+            xx: Tensor::f_cat(&[upper, lower], 0)?,
+            xy: Tensor::f_cat(&[&self.xy, &other.xy], 0)?,
+            ..self.shallow_clone()
+        })
     }
 
     /// The moments of both sets of samples together.
@@ -159,6 +185,19 @@ mod tests {
                 (&moments.x, x.sum_dim_intlist([0i64].as_slice(), false, Kind::Double)),
                 (&moments.y, y.sum_dim_intlist([0i64].as_slice(), false, Kind::Double)),
                 (&Tensor::from(moments.y_squared), y.square().sum(Kind::Double)),
+            ] {
+                assert!((ours - plain).abs().max().double_value(&[]) < 1e-9, "{samples} x {hidden}");
+            }
+            let z = random();
+            let rows = values(&z).unwrap();
+            let other = Moments::of(&rows, &targets).unwrap();
+            let cross = TargetRows::new(rows, hidden as usize).cross(&values(&x).unwrap()).unwrap();
+            let ours = moments.beside(&other, &cross).unwrap();
+            let both = Tensor::cat(&[x, z.to_kind(Kind::Double)], 1);
+            for (ours, plain) in [
+                (&ours.xx, both.tr().mm(&both)),
+                (&ours.xy, both.tr().mm(&y)),
+                (&ours.x, both.sum_dim_intlist([0i64].as_slice(), false, Kind::Double)),
             ] {
                 assert!((ours - plain).abs().max().double_value(&[]) < 1e-9, "{samples} x {hidden}");
             }

@@ -18,6 +18,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::TrainError;
 use crate::config::Config;
+use crate::inputs;
 
 /// The states may take this share of the free memory: others use the machine too.
 const SHARE: f64 = 0.75;
@@ -34,6 +35,8 @@ pub(crate) type Prepare<'a> = &'a dyn Fn(&mut Tensor) -> Result<(), TrainError>;
 /// Reads the states of the exit levels that are trained for, window after window.
 pub(crate) struct Passes<'a> {
     hidden: &'a HiddenStates,
+    /// The tokens before, whose final states at length 1 stand beside the states.
+    before: Option<HiddenStates>,
     levels: Vec<usize>,
     windows: Vec<Range<usize>>,
     /// Pairs in a step of gradient descent.
@@ -56,7 +59,8 @@ pub(crate) struct Window {
     pub first: i64,
     /// n.
     pub samples: i64,
-    /// The states of level after level, (levels · n, H) f32, on the device of the descent.
+    /// The states of level after level, (levels · n, H) f32, on the device of the descent; (levels · n, 2·H) beside the
+    /// tokens before.
     pub states: Tensor,
 }
 
@@ -69,7 +73,8 @@ impl<'a> Passes<'a> {
         observer: &'a dyn Observer,
     ) -> Self {
         let (samples, levels) = (hidden.samples(), config.exit_levels(hidden.blocks()));
-        let whole = levels.len() * level_bytes(hidden);
+        let before = hidden.before();
+        let whole = levels.len() * level_bytes(hidden) * (1 + usize::from(before.is_some()));
         let memory = config.memory.or_else(|| free(hidden)).unwrap_or(u64::MAX);
         // A window has a batch at least.
         let batch_size = config.adam.batch_size.max(1);
@@ -84,6 +89,7 @@ impl<'a> Passes<'a> {
         }
         Self {
             hidden,
+            before,
             levels,
             windows,
             batch_size,
@@ -136,14 +142,21 @@ impl<'a> Passes<'a> {
         self.loaded = None; // Before the next one takes its memory.
         let samples = self.windows[number].clone();
         let hidden_size = self.hidden.hidden_size();
-        let size = [self.levels.len() as i64, samples.len() as i64, hidden_size as i64];
+        let (hidden, count) = (hidden_size as i64, samples.len() as i64);
+        let width = hidden * (1 + i64::from(self.before.is_some()));
+        let size = [self.levels.len() as i64, count, width];
         let states = Tensor::f_empty(size, (Kind::Float, Device::Cpu))?;
         for (place, &level) in self.levels.iter().enumerate() {
             self.observer.check()?;
             let rows = self.hidden.level_rows(level, samples.clone())?;
-            states.f_select(0, place as i64)?.f_copy_(&rows::tensor(&rows, hidden_size)?)?;
+            let mut own = states.f_select(0, place as i64)?.f_narrow(1, 0, hidden)?;
+            own.f_copy_(&rows::tensor(&rows, hidden_size)?)?;
         }
-        let mut states = states.f_view([-1, hidden_size as i64])?;
+        if let Some(before) = &self.before {
+            let mut beside = states.f_narrow(2, hidden, hidden)?;
+            beside.f_copy_(&inputs::ends(before, samples)?)?;
+        }
+        let mut states = states.f_view([-1, width])?;
         (self.prepare)(&mut states)?;
         let states = states.f_to_device(self.device)?;
         self.loaded = Some(Loaded { number, states: states.shallow_clone() });

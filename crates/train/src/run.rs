@@ -31,6 +31,12 @@ pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, T
         return trained.ok_or_else(|| TrainError::Usage("the model has no blocks".into()));
     }
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
+    if config.selection.with_previous && hidden.samples() == 0 {
+        return Err(TrainError::Usage(format!(
+            "{}: --previous trains on samples behind one another in a text, and there are none; capture with --positions all",
+            config.hidden.display()
+        )));
+    }
     let blocks = hidden.blocks();
     let rank = config.validated_rank(hidden.hidden_size(), hidden.samples())?;
     let exits = config.exit_levels(blocks);

@@ -3,6 +3,7 @@
 use onejump_core::shortcut::ShortcutKind;
 use onejump_shortcuts::file::Maps;
 use onejump_shortcuts::map::Map;
+use tch::Tensor;
 
 /// A kind of shortcut to train, at a rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) struct TrainedMap {
 pub struct TrainedSet {
     /// The maps themselves.
     pub maps: Maps,
+    /// What reads the token before, (H, r).
+    pub previous: Option<Tensor>,
     /// The loss of each map.
     pub losses: Vec<f64>,
     /// The loss of every epoch of gradient descent, for each map.
@@ -48,6 +51,7 @@ impl TrainedSet {
         }
         Self {
             maps: Maps::PerLevel(maps),
+            previous: None,
             losses,
             curves: (!curves.is_empty()).then_some(curves),
             held_out: None,
@@ -59,6 +63,6 @@ impl TrainedSet {
     pub(crate) fn one(trained: TrainedMap) -> Self {
         let curves = trained.curve.map(|curve| vec![curve]);
         let maps = Maps::One(Box::new(trained.map));
-        Self { maps, losses: vec![trained.loss], curves, held_out: None, windows: 1 }
+        Self { maps, previous: None, losses: vec![trained.loss], curves, held_out: None, windows: 1 }
     }
 }

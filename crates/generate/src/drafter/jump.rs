@@ -18,8 +18,13 @@ impl Jump {
     /// How many tokens are drafted at a time: with a third of the drafts accepted a second one is not worth its blocks.
     pub const MOST: usize = 1;
 
-    /// Drafts in a shape.
+    /// Drafts in a shape. A chain behind a head that reads where the token before ended has one draft: behind that one it is
+    /// not known.
     pub fn new(gate: Gate, shape: Shape) -> Self {
+        let shape = match shape {
+            Shape::Chain(drafts) if gate.head.reads_previous() => Shape::Chain(drafts.min(1)),
+            shape => shape,
+        };
         Self { gate, shape }
     }
 
@@ -55,7 +60,7 @@ impl Jump {
     fn look(&self, session: &mut Session, head: &Head, count: usize) -> Result<Vec<Draft>, ModelError> {
         let length = session.len();
         session.advance(self.gate.level, length)?;
-        let best = Best::at(&self.gate.head.logits(session, head, &session.state(length - 1)?)?, count);
+        let best = Best::at(&self.gate.head.look(session, head, length - 1)?, count);
         let draft = |&candidate: &Candidate| Draft {
             token: candidate.token,
             confidence: Some(best.probability(candidate)),

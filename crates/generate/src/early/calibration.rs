@@ -95,7 +95,7 @@ impl Calibration {
                 let mut looks = Vec::with_capacity(gates.len());
                 for gate in gates {
                     session.advance(gate.level, last + 1)?;
-                    looks.push(gate.head.logits(&session, head, &session.state(last)?)?);
+                    looks.push(gate.head.look(&session, head, last)?);
                 }
                 session.advance(model.blocks(), last + 1)?;
                 let token = Sampling::default().choose(&mut session.logits(head, last..last + 1)?, &text)?;

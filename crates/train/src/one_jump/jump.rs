@@ -38,7 +38,7 @@ const OWN_RATE: f64 = 8.0;
 
 /// Pairs of a sample and an exit level.
 pub(crate) struct Batch {
-    /// (n, H).
+    /// (n, H), or (n, 2·H) beside the tokens before.
     pub x: Tensor,
     /// 1 where a pair is of a level, else 0, (n, L).
     pub levels: Tensor,
@@ -51,7 +51,7 @@ pub(crate) struct JumpParameters {
     pub adam: Adam,
     parameters: Views,
     slopes: Views,
-    /// W_in and W_out, (H, H) f32; both are symmetric.
+    /// W_in, of the width of x, and W_out, (H, H), f32; both are symmetric.
     input: Tensor,
     output: Tensor,
     /// Root mean square of the initial A'.
@@ -60,7 +60,7 @@ pub(crate) struct JumpParameters {
 
 /// L levels; a jump without a residual has one row for all of them.
 struct Views {
-    /// (H, r).
+    /// (H, r), or (2·H, r).
     a: Tensor,
     /// (r, H).
     b: Tensor,
@@ -79,6 +79,8 @@ struct ResidualViews {
 /// Sizes of the parts of the flat vector.
 #[derive(Clone, Copy)]
 struct Shape {
+    /// H, or 2·H beside the tokens before.
+    inputs: i64,
     hidden: i64,
     rank: i64,
     /// L of a residual.
@@ -87,7 +89,7 @@ struct Shape {
 
 impl Views {
     fn of(flat: &Tensor, shape: Shape) -> Result<Self, TrainError> {
-        let Shape { hidden, rank, levels } = shape;
+        let Shape { inputs, hidden, rank, levels } = shape;
         let mut start = 0;
         let mut next = |rows: i64, columns: i64| -> Result<Tensor, TrainError> {
             let part = flat.f_narrow(0, start, rows * columns)?.f_view([rows, columns])?;
@@ -95,7 +97,7 @@ impl Views {
             Ok(part)
         };
         Ok(Self {
-            a: next(hidden, rank)?,
+            a: next(inputs, rank)?,
             b: next(rank, hidden)?,
             shift: next(levels.unwrap_or(1), rank)?,
             residual: match levels {
@@ -140,7 +142,7 @@ struct ResidualForward {
 
 /// What a descent found: u = (x·A) ⊙ scale + shift, y = u·B + α·x.
 pub(crate) struct DescendedJump {
-    /// (H, r) f64.
+    /// (H, r) f64, or (2·H, r).
     pub a: Tensor,
     /// (r, H) f64.
     pub b: Tensor,
@@ -160,7 +162,7 @@ impl JumpParameters {
     /// The start in these coordinates, with columns of A' and rows of B' of length about 1: the length of
     /// an approximation does not matter.
     pub fn new(coordinates: &Coordinates, start: &Start, device: Device) -> Result<Self, TrainError> {
-        let (hidden, rank) = start.a.size2()?;
+        let ((inputs, rank), hidden) = (start.a.size2()?, start.b.size2()?.1);
         let normalised = |x: Tensor| -> Result<(Tensor, f64), TrainError> {
             let columns = (x.f_norm()?.double_value(&[]) / (rank as f64).sqrt()).max(f64::MIN_POSITIVE);
             Ok((single(&x.f_div_scalar(columns)?)?.f_reshape([-1])?, columns))
@@ -168,7 +170,7 @@ impl JumpParameters {
         let (a, columns) = normalised(coordinates.input.1.f_mm(&start.a)?)?;
         let (b, rows) = normalised(start.b.f_mm(&coordinates.output.1)?)?;
         let levels = start.alpha.as_ref().map(|alpha| alpha.size1()).transpose()?;
-        let shape = Shape { hidden, rank, levels };
+        let shape = Shape { inputs, hidden, rank, levels };
         let filled = |value: f64, count: i64| Tensor::f_full([count], value, (Kind::Float, Device::Cpu));
         let mut parts = vec![a, b, filled(0.0, levels.unwrap_or(1) * rank)?];
         if let (Some(alpha), Some(levels)) = (&start.alpha, levels) {
@@ -177,8 +179,8 @@ impl JumpParameters {
         let mut adam = Adam::new(Tensor::f_cat(&parts, 0)?.f_to_device(device)?, BETA_2)?;
         if levels.is_some() {
             let rates = adam.parameters.f_ones_like()?;
-            let own = rates.size1()? - 2 * hidden * rank;
-            let _ = rates.f_narrow(0, 2 * hidden * rank, own)?.f_fill_(OWN_RATE)?;
+            let matrices = (inputs + hidden) * rank;
+            let _ = rates.f_narrow(0, matrices, rates.size1()? - matrices)?.f_fill_(OWN_RATE)?;
             adam = adam.with_rates(rates);
         }
         Ok(Self {
@@ -235,7 +237,7 @@ impl JumpParameters {
 
     /// Writes the gradients of a batch's mean divergence, and returns it, a f64 on the device.
     pub fn gradients(&mut self, batch: &Batch, tokens: &Tokens, head: &Head) -> Result<Tensor, TrainError> {
-        let (samples, hidden) = batch.x.size2()?;
+        let (samples, hidden) = (batch.x.size2()?.0, self.parameters.b.size2()?.1);
         let Forward { b, projected, inverse_scale, v, scaled, p, residual, logits, slope } =
             self.forward(batch, tokens, head)?;
         let by_row = |x: Tensor| x.f_sum_dim_intlist([1i64].as_slice(), true, None); // (n, 1)
@@ -308,7 +310,7 @@ mod tests {
     use onejump_models::norm::Norm;
 
     /// The gradients and the loss against libtorch's own differentiation of the divergence through the full
-    /// head, of a one-jump and a residual, for both norms, with and without a soft-cap. f32 sums of a few dozen values
+    /// head, of a one-jump (also beside the tokens before) and a residual, for both norms, with and without a soft-cap. f32 sums of a few dozen values
     /// of order 1: 1e-4.
     #[test]
     fn gradients_are_those_of_the_divergence() {
@@ -322,26 +324,33 @@ mod tests {
                 Norm::Layer { weight: random(&[hidden]), bias: random(&[hidden]), eps },
             ]
         };
-        for (with_alpha, soft_cap) in [(false, None), (false, Some(1.5)), (true, None), (true, Some(1.5))] {
+        for (inputs, with_alpha, soft_cap) in [
+            (hidden, false, None),
+            (hidden, false, Some(1.5)),
+            (2 * hidden, false, Some(1.5)),
+            (hidden, true, None),
+            (hidden, true, Some(1.5)),
+        ] {
             for norm in norms() {
                 let head = Head { norm, unembedding: random(&[vocab, hidden]), soft_cap };
                 let truth = TrueDistributions::of(&random(&[samples, hidden]), &head, &Silent).unwrap();
-                let white = |scale: f64| {
-                    let matrix = random(&[hidden, hidden]) * scale;
+                let white = |size: i64| {
+                    let matrix = random(&[size, size]) * 0.5;
                     let symmetric = &matrix + matrix.transpose(0, 1);
-                    (symmetric.to_kind(Kind::Double), Tensor::eye(hidden, (Kind::Double, Device::Cpu)))
+                    (symmetric.to_kind(Kind::Double), Tensor::eye(size, (Kind::Double, Device::Cpu)))
                 };
-                let coordinates = Coordinates { input: white(0.5), output: white(0.5) };
+                let coordinates = Coordinates { input: white(inputs), output: white(hidden) };
                 let double = |size: &[i64]| random(size).to_kind(Kind::Double);
                 let alpha = with_alpha.then(|| double(&[levels]));
-                let start = Start { a: double(&[hidden, rank]), b: double(&[rank, hidden]), alpha };
+                let start = Start { a: double(&[inputs, rank]), b: double(&[rank, hidden]), alpha };
                 let mut model = JumpParameters::new(&coordinates, &start, Device::Cpu).unwrap();
                 // What begins at 0 or 1 could hide a mistake.
-                let own = model.adam.parameters.size1().unwrap() - 2 * hidden * rank;
-                model.adam.parameters.narrow(0, 2 * hidden * rank, own).copy_(&random(&[own]));
+                let matrices = (inputs + hidden) * rank;
+                let own = model.adam.parameters.size1().unwrap() - matrices;
+                model.adam.parameters.narrow(0, matrices, own).copy_(&random(&[own]));
                 let of_level = Tensor::from_slice(&[0i64, 1, 1, 0, 1, 0, 1]);
                 let batch = Batch {
-                    x: random(&[samples, hidden]),
+                    x: random(&[samples, inputs]),
                     levels: of_level.one_hot(levels).to_kind(Kind::Float),
                     truths: Truths {
                         tokens: truth.tokens.shallow_clone(),
@@ -354,7 +363,7 @@ mod tests {
                 assert_eq!(loss, again);
 
                 let flat = model.adam.parameters.copy().set_requires_grad(true);
-                let shape = Shape { hidden, rank, levels: with_alpha.then_some(levels) };
+                let shape = Shape { inputs, hidden, rank, levels: with_alpha.then_some(levels) };
                 let views = Views::of(&flat, shape).unwrap();
                 let mut u = batch.x.mm(&model.input.mm(&views.a));
                 let b = views.b.mm(&model.output);

@@ -177,7 +177,9 @@ pub fn fit(
         lengths.add(&states, Ok)?;
         Ok(states)
     });
-    let quadratic = Quadratic::of(levels, &there, head, &truth.mean, residual)?;
+    let previous = hidden.before().map(|before| inputs::ends(&before, 0..before.samples())).transpose()?;
+    let quadratic = Quadratic::of(levels, previous.as_ref(), &there, head, &truth.mean, residual)?;
+    drop(previous);
     drop(there);
     let length = lengths.typical();
     let start = if residual {
@@ -187,7 +189,7 @@ pub fn fit(
     };
     let prepare = |states: &mut Tensor| -> Result<(), TrainError> {
         if !residual {
-            let _ = states.f_div_scalar_(length)?;
+            let _ = states.f_narrow(1, 0, hidden.hidden_size() as i64)?.f_div_scalar_(length)?;
             return Ok(());
         }
         let rows = states.size2()?.0;
@@ -220,7 +222,8 @@ pub fn fit(
     let mut target_lengths = Lengths::default();
     target_lengths.add(&inputs::targets(config.target, targets)?, Ok)?;
     let maps = jump.fold(&mut passes, length, target_lengths.typical())?;
-    Ok(TrainedSet { maps, losses: vec![loss], curves: curve, held_out, windows: passes.windows() })
+    let (previous, windows) = (jump.previous()?, passes.windows());
+    Ok(TrainedSet { maps, previous, losses: vec![loss], curves: curve, held_out, windows })
 }
 
 /// The samples that are held out, as a descent needs them.
@@ -236,6 +239,11 @@ fn held_out(
     let truth = TrueDistributions::of(&finals, head, observer)?;
     let levels = config.exit_levels(hidden.blocks()).into_iter().map(|k| inputs::level(hidden, k));
     let mut states = Tensor::f_cat(&levels.collect::<Result<Vec<_>, _>>()?, 0)?;
+    if let Some(before) = hidden.before() {
+        let ends = inputs::ends(&before, 0..before.samples())?;
+        let ends = ends.f_repeat([states.size2()?.0 / ends.size2()?.0, 1])?;
+        states = Tensor::f_cat(&[states, ends], 1)?;
+    }
     prepare(&mut states)?;
     Ok(HeldOut { states: states.f_to_device(device)?, samples: hidden.samples() as i64, truth })
 }
@@ -273,9 +281,9 @@ impl Lengths {
 }
 
 /// What was found, but for the length of ĥ: (x·A + shift)·B with x = h/length, or of a residual, by level,
-/// α·x + ((x·A) ⊙ scale + shift)·B with x = h/‖h‖.
+/// α·x + ((x·A) ⊙ scale + shift)·B with x = h/‖h‖. Beside the token before x is (h/length, h'_K/‖h'_K‖).
 struct Jump {
-    /// (H, r).
+    /// (H, r), or (2·H, r).
     a: Tensor,
     /// (r, H).
     b: Tensor,
@@ -351,11 +359,17 @@ impl Jump {
         Ok(Maps::PerLevel((0..alpha.size1()?).map(map).collect::<Result<_, TrainError>>()?))
     }
 
+    /// What reads the token before, (H, r).
+    fn previous(&self) -> Result<Option<Tensor>, TrainError> {
+        let (inputs, hidden) = (self.a.size2()?.0, self.b.size2()?.1);
+        if inputs == hidden { Ok(None) } else { Ok(Some(single(&self.a.f_narrow(0, hidden, hidden)?)?)) }
+    }
+
     /// An n-njtc with this B, whose BatchNorm divides by the states' typical length.
     fn n_njtc(&self, b: Tensor, length: f64) -> Result<Map, TrainError> {
-        let hidden = self.a.size2()?.0;
+        let hidden = self.b.size2()?.1;
         // BatchNorm multiplies by weight/√(1 + ε); A takes the root back.
-        let a = self.a.f_mul_scalar((1.0 + BATCH_NORM_EPS).sqrt())?;
+        let a = self.a.f_narrow(0, 0, hidden)?.f_mul_scalar((1.0 + BATCH_NORM_EPS).sqrt())?;
         let ones = Tensor::f_ones([hidden], (Kind::Float, Device::Cpu))?;
         let norm = BatchNorm {
             weight: ones.f_div_scalar(length)?,

@@ -66,13 +66,14 @@ pub struct Start {
 
 impl Quadratic {
     /// The moments of the states (N, H) of every exit level and targets (N, H), and the metric for the mean
-    /// distribution (V). Targets and mean are where the head is; what comes of it is on the processor. With `each`, the
+    /// distribution (V). With states of the tokens before, (N, H) at length 1, an input is (x, x'), (2H). Targets and mean are where the head is; what comes of it is on the processor. With `each`, the
     /// moments of each level are kept besides, which [`Quadratic::fit_residual`] needs: levels · H² values.
     ///
     /// # Errors
     /// [`TrainError`] if the states of a level are an error, or the shapes do not fit together.
     pub fn of(
         levels: impl IntoIterator<Item = Result<Tensor, TrainError>>,
+        previous: Option<&Tensor>,
         targets: &Tensor,
         head: &Head,
         mean: &Tensor,
@@ -83,11 +84,23 @@ impl Quadratic {
         let centred = head.norm.centred(targets)?;
         let directions = centred.f_mul(&head.norm.inverse_scale(&centred)?)?;
         let targets = TargetRows::new(values(&directions)?, directions.size2()?.1 as usize);
+        let previous = match previous {
+            Some(previous) => {
+                let rows = values(previous)?;
+                let moments = Moments::of(&rows, &targets)?;
+                Some((moments, TargetRows::new(rows, directions.size2()?.1 as usize)))
+            }
+            None => None,
+        };
         let (mut moments, mut count): (Option<Moments>, _) = (None, 0.0);
         let mut by_level = Vec::new();
         for states in levels {
             let inputs = values(&unit(&states?)?)?;
             let level = Moments::of(&inputs, &targets)?;
+            let level = match &previous {
+                Some((previous, rows)) => level.beside(previous, &rows.cross(&inputs)?)?,
+                None => level,
+            };
             count += 1.0;
             if each {
                 by_level.push(LevelMoments {
