@@ -96,15 +96,19 @@ fn a_jump_that_reads_the_token_before_drafts() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (texts, hidden, jump, card) = (path("own.txt"), path("own"), path("jump.safetensors"), path("card"));
-    fs::write(&texts, "The old lighthouse had been dark for many years.\nWater boils when it is hot.\n")
-        .unwrap();
+    // What the model itself says behind the first four words, to be learned by heart.
+    let own = "The old lighthouse had been abandoned for decades, its crumbling";
+    fs::write(&texts, format!("{own}\nWater boils when it is hot.\n")).unwrap();
     let capture = ["--model", MODEL, "--text", &texts, "--levels", "0,1,30", "--out", &hidden];
     succeed("onejump-capture", &[&capture[..], &["--positions", "all"]].concat());
     let train =
         ["--hidden", &hidden, "--model", MODEL, "--kind", "one-jump", "--levels", "0..1", "--out", &jump];
-    let said =
-        succeed("onejump-train", &[&train[..], &["--previous", "--rank", "8", "--batch-size", "8"]].concat());
-    assert!(said.contains(&format!("{} parameters", 3 * 576 * 8 + 4 * 576)), "{said}");
+    let said = succeed(
+        "onejump-train",
+        &[&train[..], &["--previous", "--rank", "16", "--solver", "closed-form"]].concat(),
+    );
+    // 3·H·r + 4·H.
+    assert!(said.contains("29,952 parameters"), "{said}");
     let tune = ["tune", "-m", MODEL, "--jump", &jump, "--levels", "0..1", "-n", "4", "--out", &card];
     succeed("onejump-generate", &tune);
     let begun = ["-m", MODEL, "-p", "The old lighthouse had", "-n", "8", "--jump", &jump];
@@ -112,7 +116,7 @@ fn a_jump_that_reads_the_token_before_drafts() {
     for shape in [&["--siblings", "3"][..], &[]] {
         let arguments = [&speculative[..], shape, &["--check", "--json"]].concat();
         let outcome: Value = serde_json::from_str(&succeed("onejump-generate", &arguments)).unwrap();
-        assert!(outcome["drafts"]["accepted"].as_u64() > Some(1), "learned by heart: {outcome}");
+        assert!(outcome["drafts"]["accepted"].as_u64() > Some(2), "{outcome}");
         assert!(outcome["check"]["differs_at"].is_null(), "{outcome}");
     }
     for (more, line) in [
@@ -125,9 +129,10 @@ fn a_jump_that_reads_the_token_before_drafts() {
             "{said}"
         );
     }
-    let evaluate = ["--hidden", &hidden, "--shortcuts", &jump, "--model", MODEL, "--out", &path("results")];
-    let said = fail("onejump-evaluate", &evaluate);
-    assert!(said.contains("is for drafts alone") || said.contains("levels"), "{said}");
+    let score =
+        ["--hidden", &hidden, "--shortcuts", &jump, "--out", &path("scores"), "--ojfa", &path("ojfa")];
+    let said = fail("onejump-score", &score);
+    assert!(said.contains("jump.safetensors: is for drafts alone"), "{said}");
 }
 
 #[test]

@@ -14,8 +14,8 @@ PROMPTS = HERE / "../../data/prompts"
 TRAIN = HERE / "../../data/wikipedia/train.txt"
 TOKENS = 64
 KINDS = ("prose", "chat", "copy")
-# Texts of the model's own to train on and how often, and the words of a sentence with which each begins.
-OWN_TEXTS, EPOCHS, WORDS = 1000, 4, 5
+# Texts of the model's own to train on, and the words of a sentence with which each begins.
+OWN_TEXTS, WORDS = 1000, 5
 LEVELS = "0..8"
 # PyTorch is slow: fewer prompts say as much, a rate hardly depends on them.
 PEER_PROMPTS, EXIT_PROMPTS, FORMAT_PROMPTS = 6, 2, 4
@@ -50,18 +50,18 @@ class Generate:
         return json.loads(out.read_text())
 
     def jump(self):
-        """One jump for the early levels, trained on what the model writes."""
+        """One jump for the early levels beside the token before, trained on what the model writes."""
         count = 20 if self.bench.options.quick else OWN_TEXTS
         begun = [" ".join(line.split()[:WORDS]) for line in TRAIN.read_text().splitlines()[:count]]
         prompts, own, hidden = (self.scratch / name for name in ("begun.txt", "own.jsonl", "own"))
         prompts.write_text("\n".join(begun) + "\n")
         self.tune(prompts, self.scratch / "card.json", "--levels", "1", "--texts", own)
-        self.bench.ours("onejump-capture", "--model", self.model, "--text", own, "--column", "text", "--positions", 32,
+        self.bench.ours("onejump-capture", "--model", self.model, "--text", own, "--column", "text", "--positions", "all",
                         "--levels", f"{LEVELS},{self.blocks}", "--out", hidden)
         out = self.scratch / "early.safetensors"
-        self.bench.ours("onejump-train", "--hidden", hidden, "--kind", "one-jump", "--model", self.model, "--levels", LEVELS,
-                        "--rank", self.hidden // 10, "--epochs", EPOCHS, "--out", out)
-        self.say(f"a jump for levels {LEVELS}, trained on {count} texts of the model's own, {EPOCHS} epochs")
+        self.bench.ours("onejump-train", "--hidden", hidden, "--kind", "one-jump", "--previous", "--model", self.model,
+                        "--levels", LEVELS, "--rank", self.hidden // 10, "--out", out)
+        self.say(f"a jump for levels {LEVELS}, trained on {count} texts of the model's own")
         return out
 
     def texts(self, kind, jump):
