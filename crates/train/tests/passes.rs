@@ -192,11 +192,10 @@ fn a_jump_beside_the_token_before_knows_what_it_says() {
             assert!(beside.last() < alone.last(), "{beside:?} {alone:?}");
         }
     }
-    let (whole, parts) = (fit(true, Solver::Adam, None), fit(true, Solver::Adam, Some(WHOLE / 3)));
+    // In windows as at once (measured: 0.5 both): with states of other samples before them it would be that of a jump alone.
+    let (alone, parts) = (fit(false, Solver::Adam, None), fit(true, Solver::Adam, Some(WHOLE / 3)));
     assert!(parts.windows > 3, "{}", parts.windows);
-    // Measured: 0.02. With states of other samples before them it would be that of a jump alone.
-    println!("{} in windows, {} at once", parts.losses[0], whole.losses[0]);
-    assert!((parts.losses[0] - whole.losses[0]).abs() < 0.1, "{:?} {:?}", parts.losses, whole.losses);
+    assert!(parts.losses[0] < 0.6 * alone.losses[0], "{:?} {:?}", parts.losses, alone.losses);
 
     let mut config = config(dir.path(), ShortcutKind::Residual, None, 0);
     config.selection.with_previous = true;
