@@ -146,6 +146,7 @@ fn texts_are_those_of_slices() {
         let (alpha, scale, shift) =
             (random(1, 1).view([-1]), random(1, 4).view([-1]), random(1, 4).view([-1]));
         let residual = Map::Residual { alpha, scale, shift, a: random(h, 4), b: random(4, h) };
+        let previous = random(h, 4);
         let mut texts = |model: &Arc<Model>| {
             let head = Head::new(&case.loaded, model).unwrap();
             let gate = |level: usize, map: Option<&Map>| Gate {
@@ -153,8 +154,11 @@ fn texts_are_those_of_slices() {
                 head: Arc::new(SessionHead::new(map, &case.loaded, model, None).unwrap()),
             };
             let jump = |level, map, shape| Drafter::Jump(Jump::new(gate(level, map), shape));
+            let beside = SessionHead::new(Some(&map), &case.loaded, model, None).unwrap();
+            let beside = Gate { level: 1, head: Arc::new(beside.with_previous(&previous, model).unwrap()) };
             let drafters = [
                 vec![],
+                vec![Drafter::Jump(Jump::new(beside, Shape::Siblings(3)))],
                 vec![jump(1, None, Shape::Chain(3))],
                 vec![Drafter::Ngram(Ngram::new(1, 4)), jump(0, Some(&map), Shape::Chain(2))],
                 vec![jump(1, Some(&residual), Shape::Siblings(4))],

@@ -95,13 +95,13 @@ def rewrite(source, target, kind):
     for name, value in reader.fields.items():
         if name.startswith("GGUF.") or name in ("general.architecture", "general.file_type", "general.quantization_version"):
             continue
-        type = value.types[0]
-        writer.add_key_value(name, value.contents(), type, value.types[-1] if type == gguf.GGUFValueType.ARRAY else None)
+        form = value.types[0]
+        writer.add_key_value(name, value.contents(), form, value.types[-1] if form == gguf.GGUFValueType.ARRAY else None)
     for tensor in reader.tensors:
         values = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         values = values.reshape([int(size) for size in reversed(tensor.shape)])
-        type = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
-        writer.add_tensor(tensor.name, gguf.quants.quantize(values, type), raw_dtype=type)
+        form = matrices if values.ndim > 1 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(tensor.name, gguf.quants.quantize(values, form), raw_dtype=form)
     writer.write_header_to_file(), writer.write_kv_data_to_file(), writer.write_tensors_to_file()
     writer.close()
     architecture = field("general.architecture")

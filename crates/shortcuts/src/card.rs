@@ -13,6 +13,9 @@ use crate::ShortcutError;
 /// [`Card::samples`] where every sample was used.
 pub const ALL_SAMPLES: &str = "all";
 
+/// Which state of the token before a map reads: the one at which it ended.
+const FINAL: &str = "final";
+
 /// Everything that a reader must know of the maps in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
@@ -119,7 +122,7 @@ impl Card {
             metadata.insert("samples", self.samples.clone());
         }
         if self.previous {
-            metadata.insert("previous", "final".to_owned());
+            metadata.insert("previous", FINAL.to_owned());
         }
         if let Some(label) = &self.label {
             metadata.insert("label", label.clone());
@@ -206,7 +209,16 @@ impl Card {
             training_loss: fields.json("training_loss")?,
             loss_curves: fields.optional_json("loss_curves")?,
             held_out_curve: fields.optional_json("held_out_curve")?,
-            previous: metadata.contains_key("previous"),
+            previous: match metadata.get("previous").map(String::as_str) {
+                None => false,
+                Some(FINAL) if kind == ShortcutKind::OneJump => true,
+                Some(other) => {
+                    let expected =
+                        if kind == ShortcutKind::OneJump { "reads 'final' or none" } else { "has none" };
+                    let reason = format!("metadata 'previous' is '{other}'; a '{kind}' {expected}");
+                    return Err(ShortcutError::content(path, reason));
+                }
+            },
             choice,
         })
     }

@@ -128,6 +128,12 @@ impl ShortcutFile {
             Maps::One(Box::new(reader.map("")?))
         };
         let size = [card.hidden_size, card.rank.unwrap_or(0)];
+        // A map that is read without what belongs to it would answer something else without a word.
+        if card.previous != reader.tensors.names().contains(&PREVIOUS) {
+            let reason =
+                "its metadata and its tensors differ in whether it reads the token before ('previous')";
+            return Err(ShortcutError::content(path, reason));
+        }
         let previous = if card.previous { Some(reader.tensor(PREVIOUS, &size)?) } else { None };
         Ok(Self { maps, previous, card })
     }
@@ -377,7 +383,15 @@ mod tests {
         file.previous = Some(values(&[R as i64, H as i64], 3.0));
         file.write(&path).unwrap();
         let error = ShortcutFile::read_drafting(&path).unwrap_err().to_string();
-        assert!(error.contains("'previous'"), "{error}");
+        assert!(error.contains("tensor 'previous' is F32 of shape [2, 4]"), "{error}");
+        file.card.previous = false;
+        file.write(&path).unwrap();
+        let error = ShortcutFile::read(&path).unwrap_err().to_string();
+        assert!(error.contains("differ in whether it reads the token before"), "{error}");
+        (file.card.previous, file.card.kind) = (true, ShortcutKind::Joint);
+        file.write(&path).unwrap();
+        let error = ShortcutFile::read_drafting(&path).unwrap_err().to_string();
+        assert!(error.contains("'previous' is 'final'; a 'joint' has none"), "{error}");
     }
 
     /// Tensors may agree with an impossible rank.

@@ -39,7 +39,7 @@ pub struct Selection {
     pub first: Option<usize>,
     /// Without those at position 0, which are left out after `first` is counted.
     pub without_position_0: bool,
-    /// Only those of whose text the token before is a sample of the folder too: [`HiddenStates::before`] has it.
+    /// Only those whose text has the token before as a sample of the folder too: [`HiddenStates::before`] gives it.
     pub with_previous: bool,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.first.map_or("all".to_owned(), |first| format!("first {first}"));
         let position_0 = if self.without_position_0 { " without position 0" } else { "" };
-        write!(f, "{first}{position_0}{}", if self.with_previous { " behind another" } else { "" })
+        write!(f, "{first}{position_0}{}", if self.with_previous { " with the token before" } else { "" })
     }
 }
 
@@ -413,7 +413,7 @@ mod tests {
         let all = HiddenStates::open(dir.path()).unwrap();
         assert!(all.before().is_none());
         let behind = all.clone().select(Selection { with_previous: true, ..Selection::default() }).unwrap();
-        assert_eq!(behind.selection().to_string(), "all behind another");
+        assert_eq!(behind.selection().to_string(), "all with the token before");
         assert_ne!(behind.fingerprint(), all.fingerprint());
         let first = |states: &HiddenStates| -> Vec<f32> {
             states.level(1).unwrap().chunks(H).map(|row| row[0]).collect()

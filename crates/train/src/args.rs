@@ -37,9 +37,9 @@ pub struct Args {
     /// one-jump: the exit levels that it is for, such as 0..8 (both ends included); all without
     #[arg(long, value_name = "LEVELS")]
     pub levels: Option<Levels>,
-    /// one-jump: read beside the state of a level the one at which the token before ended. It is for drafts alone
-    /// (onejump-generate), where that is known; the samples are those behind another one, as of onejump-capture --positions
-    /// all
+    /// one-jump: read the final state of the token before too, beside the state of a level. Such a jump is for drafts alone
+    /// (onejump-generate --mode speculative). Capture with --positions all: samples whose token before is not there are
+    /// left out
     #[arg(long)]
     pub previous: bool,
     /// closed-form (the exact optimum) or adam (gradient descent: the paper's, or a one-jump's and a

@@ -33,7 +33,7 @@ pub fn train(config: &Config, observer: &dyn Observer) -> Result<ShortcutFile, T
     let hidden = HiddenStates::open(&config.hidden)?.select(config.selection)?;
     if config.selection.with_previous && hidden.samples() == 0 {
         return Err(TrainError::Usage(format!(
-            "{}: --previous trains on samples behind one another in a text, and there are none; capture with --positions all",
+            "{}: --previous needs the token before a sample as a sample too, and none has it; capture with --positions all",
             config.hidden.display()
         )));
     }

@@ -204,7 +204,7 @@ fn a_jump_beside_the_token_before_knows_what_it_says() {
     write_states(single.path());
     (config.hidden, config.kind) = (single.path().to_owned(), ShortcutKind::OneJump);
     let said = train(&config, &Silent).unwrap_err().to_string();
-    assert!(said.contains("there are none; capture with --positions all"), "{said}");
+    assert!(said.contains("none has it; capture with --positions all"), "{said}");
 }
 
 fn head() -> Head {

@@ -310,7 +310,8 @@ mod tests {
     use onejump_models::norm::Norm;
 
     /// The gradients and the loss against libtorch's own differentiation of the divergence through the full
-    /// head, of a one-jump (also beside the tokens before) and a residual, for both norms, with and without a soft-cap. f32 sums of a few dozen values
+    /// head, of a one-jump (also beside the tokens before) and a residual, for both norms, with and without a soft-cap.
+    /// f32 sums of a few dozen values
     /// of order 1: 1e-4.
     #[test]
     fn gradients_are_those_of_the_divergence() {

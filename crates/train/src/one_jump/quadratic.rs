@@ -66,7 +66,8 @@ pub struct Start {
 
 impl Quadratic {
     /// The moments of the states (N, H) of every exit level and targets (N, H), and the metric for the mean
-    /// distribution (V). With states of the tokens before, (N, H) at length 1, an input is (x, x'), (2H). Targets and mean are where the head is; what comes of it is on the processor. With `each`, the
+    /// distribution (V). With the final states x' of the tokens before, (N, H) at length 1, an input is (x, x'), (2·H).
+    /// Targets and mean are where the head is; what comes of it is on the processor. With `each`, the
     /// moments of each level are kept besides, which [`Quadratic::fit_residual`] needs: levels · H² values.
     ///
     /// # Errors
